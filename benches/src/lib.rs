@@ -1,0 +1,1 @@
+//! Benchmarks of hyperhaul: criterion benches of the pure crates, and the end-to-end harness.

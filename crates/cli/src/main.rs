@@ -1,0 +1,2 @@
+//! The binary `hyperhaul`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! End-to-end and fault tests of hyperhaul against real servers; the tests are in `tests/`.
