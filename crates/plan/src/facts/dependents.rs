@@ -1,0 +1,124 @@
+//! What hangs on a table: views, triggers, rules, policies, publications, functions, and sessions at work on it.
+
+use crate::Relation;
+use serde::{Deserialize, Serialize};
+
+use super::Grant;
+
+/// A view that reads the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Its name.
+    pub relation: Relation,
+    /// `pg_get_viewdef`, without trailing semicolon.
+    pub definition: String,
+    /// `WITH (...)` options as `name=value`, e.g. `security_barrier=true`.
+    pub options: Vec<String>,
+    /// Its owner.
+    pub owner: String,
+    /// Its columns' names in order.
+    pub columns: Vec<String>,
+    /// Whether the current role may replace it (is a member of its owner).
+    pub can_replace: bool,
+}
+
+/// A materialized view that reads the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaterializedView {
+    /// Its name.
+    pub relation: Relation,
+    /// `pg_get_viewdef`.
+    pub definition: String,
+    /// Bytes, indexes included.
+    pub size_bytes: u64,
+    /// `pg_get_indexdef` of its indexes.
+    pub indexes: Vec<String>,
+    /// Who may do what on it.
+    pub grants: Vec<Grant>,
+}
+
+/// A function or procedure that depends on the table by oid: SQL-standard body, or its row type in the signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDependent {
+    /// `schema.name(argument types)`.
+    pub signature: String,
+    /// What ties it to the table: `"body"` or `"row type"`.
+    pub tie: String,
+}
+
+/// A user trigger on the table (not internal, not a leaf's clone of it).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// `pg_get_triggerdef`.
+    pub definition: String,
+    /// `tgenabled`: O origin, D disabled, R replica, A always.
+    pub enabled: char,
+    /// Whether it fires per row.
+    pub for_each_row: bool,
+    /// Whether it uses transition tables (refused on hypertables for row triggers).
+    pub transition_tables: bool,
+    /// The leaf that it is on, where it is on a leaf only.
+    pub leaf: Option<Relation>,
+}
+
+/// A rewrite rule on the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// `pg_get_ruledef`.
+    pub definition: String,
+}
+
+/// A row-security policy on the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// Whether it is permissive.
+    pub permissive: bool,
+    /// `ALL`, `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
+    pub command: String,
+    /// Roles, unquoted; `public` for everybody.
+    pub roles: Vec<String>,
+    /// `USING` expression.
+    pub using: Option<String>,
+    /// `WITH CHECK` expression.
+    pub check: Option<String>,
+}
+
+/// The table's (or a leaf's) membership in a publication.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationMember {
+    /// Publication's name.
+    pub publication: String,
+    /// How it is in: `"table"`, `"schema"` or `"all tables"`.
+    pub through: String,
+    /// Column list, if there is one.
+    pub columns: Option<Vec<String>>,
+    /// Row filter, if there is one.
+    pub filter: Option<String>,
+}
+
+/// A session or prepared transaction that holds a lock on the table, a leaf or a referencing table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockingSession {
+    /// Backend's pid; `None` for a prepared transaction.
+    pub pid: Option<i32>,
+    /// Global identifier of a prepared transaction.
+    pub gid: Option<String>,
+    /// Role.
+    pub role: Option<String>,
+    /// `application_name`.
+    pub application: Option<String>,
+    /// `active`, `idle in transaction`, `prepared` ...
+    pub state: String,
+    /// The relation that is locked.
+    pub relation: Relation,
+    /// Strongest lock held, e.g. `RowExclusiveLock`.
+    pub lock: String,
+    /// Age of its transaction in seconds.
+    pub age_s: u64,
+}

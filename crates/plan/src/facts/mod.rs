@@ -1,0 +1,47 @@
+//! What was found on the servers before anything is changed: plain data, gathered by `catalog`.
+//!
+//! Definitions (`*_sql`, `definition`) are SQL text as the server prints it under `search_path = ''`, so every
+//! name in them is schema-qualified. `None` means that the fact could not be seen with this role's
+//! privileges, never that the thing does not exist; where that can be the case the field says so.
+
+mod dependents;
+mod leaf;
+mod partman;
+mod server;
+mod table;
+
+pub use dependents::{
+    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger, View,
+};
+pub use leaf::{ChunkRows, Leaf, LeafBound};
+pub use partman::Partman;
+pub use server::{Extension, License, ServerFacts, ServerSettings, Timescale};
+pub use table::{
+    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant, Identity, Index, KeyKind,
+    OwnedSequence, PartitionKey, PartitionStrategy, Privileges, ReferencedBy, RelationKind, ReplicaIdentity, TableFacts,
+    UniqueKey,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that a plan is made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// The server that rows are read from.
+    pub source: ServerFacts,
+    /// The server that rows are written to.
+    pub target: ServerFacts,
+    /// Whether source and target are one database (same system identifier and same database oid).
+    pub same_database: bool,
+    /// The tables to move, in the order of the options.
+    pub tables: Vec<TableFacts>,
+    /// Relations that exist in the target under names that the run needs: the tables' own names (another
+    /// server only) and names in the staging and archive schemas.
+    pub occupied: Vec<crate::Relation>,
+    /// Roles that exist on the target.
+    pub target_roles: Vec<String>,
+    /// Types, as `format_type` prints them, that the tables use and the target lacks (another server only).
+    pub missing_types: Vec<String>,
+    /// Relations that foreign keys refer to and the target lacks (another server only).
+    pub missing_relations: Vec<crate::Relation>,
+}

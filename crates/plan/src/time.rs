@@ -1,0 +1,96 @@
+//! Points and ranges of the time column, in microseconds since 1970-01-01 UTC.
+//!
+//! TimescaleDB keeps its dimension slices in this unit for `timestamptz`, `timestamp` and `date` alike.
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+/// The types that a time column may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeType {
+    /// `timestamp with time zone`.
+    Timestamptz,
+    /// `timestamp without time zone`, taken as UTC.
+    Timestamp,
+    /// `date`, taken as midnight UTC.
+    Date,
+}
+
+impl TimeType {
+    /// The type's SQL name.
+    pub fn sql(self) -> &'static str {
+        match self {
+            TimeType::Timestamptz => "timestamp with time zone",
+            TimeType::Timestamp => "timestamp without time zone",
+            TimeType::Date => "date",
+        }
+    }
+}
+
+/// The smallest and the largest finite time that was seen, both inclusive, in microseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRange {
+    /// The earliest time.
+    pub min_us: i64,
+    /// The latest time.
+    pub max_us: i64,
+}
+
+/// A half-open interval `[start, end)` of the time dimension: where a chunk's rows lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChunkRange {
+    /// Inclusive start, microseconds since 1970 UTC.
+    pub start_us: i64,
+    /// Exclusive end, microseconds since 1970 UTC.
+    pub end_us: i64,
+}
+
+impl ChunkRange {
+    /// The chunk that TimescaleDB makes for `time_us` when chunks are `interval_us` long: aligned to the
+    /// interval, counted from 1970 UTC (facts measured on 2.19 and 2.29).
+    ///
+    /// # Panics
+    ///
+    /// If `interval_us` is not positive: options are validated before.
+    pub fn containing(time_us: i64, interval_us: i64) -> ChunkRange {
+        assert!(interval_us > 0, "chunk interval must be positive");
+        let start_us = time_us.div_euclid(interval_us).saturating_mul(interval_us);
+        ChunkRange { start_us, end_us: start_us.saturating_add(interval_us) }
+    }
+
+    /// Whether `time_us` lies in the interval.
+    pub fn contains(self, time_us: i64) -> bool {
+        self.start_us <= time_us && time_us < self.end_us
+    }
+}
+
+/// A time as text for people: RFC 3339 in UTC, seconds unless there are fractions.
+pub fn format_unix_us(time_us: i64) -> String {
+    match DateTime::from_timestamp_micros(time_us) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        None => format!("{time_us} us since 1970"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    #[test]
+    fn chunks_are_aligned_to_the_epoch_in_utc() {
+        for (time_us, start_us) in [(0, 0), (DAY_US - 1, 0), (DAY_US, DAY_US), (-1, -DAY_US)] {
+            let chunk = ChunkRange::containing(time_us, DAY_US);
+            assert_eq!(chunk, ChunkRange { start_us, end_us: start_us + DAY_US });
+            assert!(chunk.contains(time_us) && !chunk.contains(chunk.end_us));
+        }
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        assert_eq!(format_unix_us(1_765_411_200_000_000), "2025-12-11T00:00:00Z");
+        assert_eq!(format_unix_us(1_765_411_200_500_000), "2025-12-11T00:00:00.500Z");
+    }
+}
