@@ -62,7 +62,9 @@ prepare_folders() {
     # Names what belongs to this cache folder in places that several of them share.
     CACHE_ID=$(printf '%s' "$CACHE" | cksum | cut -d' ' -f1)
     INSTANCE_DIR=$CACHE/instances/$INSTANCE
-    mkdir -p "$INSTANCE_DIR"
+    # Locks outlive `destroy`: whoever waits for one must wait for the same file as the next one.
+    LOCK_DIR=$CACHE/locks
+    mkdir -p "$LOCK_DIR"
 }
 
 # ---------------------------------------------------------------- state
@@ -124,7 +126,7 @@ port_answers() {
 }
 
 # Prints a port that nobody listens on and no other instance remembers. Below the range that the
-# kernel hands to outgoing connections, so that it is still ours after a crash. Call under ports.lock.
+# kernel hands to outgoing connections, so that it is still ours after a crash. Call under the lock `ports`.
 free_port() {
     local port taken
     taken=$(sed -n 's/^port=//p' "$CACHE"/instances/*/*.state 2>/dev/null || true)

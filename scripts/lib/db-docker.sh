@@ -53,10 +53,10 @@ docker_create() {
     S[password]=$(new_password)
     S[socket]=
     S[log]=
-    with_lock "$CACHE/ports.lock" docker_run "$role" "$image"
+    with_lock "$LOCK_DIR/ports" docker_run "$role" "$image"
 }
 
-# Under ports.lock: remembers the port before anybody else looks for one.
+# Under the lock `ports`: remembers the port before anybody else looks for one.
 docker_run() {
     local role=$1 image=$2 settings=(-c listen_addresses='*')
     local setting storage=()

@@ -15,7 +15,7 @@ installed() {
 # A fresh container has no package lists at all.
 apt_lists_ensure() {
     have apt-get || return 0
-    apt_offers postgresql || with_lock "$CACHE/apt.lock" apt_update
+    apt_offers postgresql || with_lock "$LOCK_DIR/apt" apt_update
 }
 
 apt_update() {
@@ -48,7 +48,7 @@ source_packages_available() {
     [[ -n $(source_major) ]]
 }
 
-# Under apt.lock.
+# Under the lock `apt`.
 packages_ensure() {
     local role=$1 major package missing=() wanted
     if [[ $role == target ]]; then

@@ -5,7 +5,7 @@
 ROOT_PACKAGES=ca-certificates,postgresql-17,postgresql-17-timescaledb,postgresql-17-postgis-3,postgresql-17-partman
 ROOT_SUITE=trixie
 
-# Under root.lock. Sets S[root] and S[bin].
+# Under the lock `root`. Sets S[root] and S[bin].
 root_ensure() {
     local root=$CACHE/root-$ROOT_SUITE
     S[root]=$root
@@ -25,7 +25,7 @@ root_remove() {
 
 root_make() {
     local root=$1 began=$SECONDS mirror pid log=$CACHE/debootstrap.log status=0
-    have debootstrap && have unshare || with_lock "$CACHE/apt.lock" apt_install debootstrap
+    have debootstrap && have unshare || with_lock "$LOCK_DIR/apt" apt_install debootstrap
     mirror=$(debian_mirror)
     root_remove "$root.partial"
     mkdir -p "$root.partial"

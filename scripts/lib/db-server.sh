@@ -70,16 +70,16 @@ server_up() {
         return
     fi
     if [[ ${S[from]} == root ]]; then
-        with_lock "$CACHE/root.lock" root_ensure
+        with_lock "$LOCK_DIR/root" root_ensure
     else
-        with_lock "$CACHE/apt.lock" packages_ensure "$role"
+        with_lock "$LOCK_DIR/apt" packages_ensure "$role"
     fi
     server_paths "$role"
     if [[ ! -d ${S[home]} ]] || ! as_root test -f "${S[home]}/data/hyperhaul.conf"; then
         server_create "$role"
     fi
     for attempt in 1 2 3 4 5; do
-        with_lock "$CACHE/ports.lock" server_take_port "$role"
+        with_lock "$LOCK_DIR/ports" server_take_port "$role"
         if server_start; then
             say "up on port ${S[port]} after $((SECONDS - began)) s"
             return
@@ -162,7 +162,7 @@ CONF
     fi
 }
 
-# Under ports.lock: remembers the port before anybody else looks for one.
+# Under the lock `ports`: remembers the port before anybody else looks for one.
 server_take_port() {
     if [[ -z ${S[port]:-} ]]; then
         S[port]=$(free_port)
