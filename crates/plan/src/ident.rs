@@ -20,7 +20,10 @@ pub struct Relation {
 impl Relation {
     /// A relation called `name` in `schema`.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Relation {
-        Relation { schema: schema.into(), name: name.into() }
+        Relation {
+            schema: schema.into(),
+            name: name.into(),
+        }
     }
 
     /// Reads `schema.name` or `name` (schema `public`) with SQL's quoting rules: unquoted parts are
@@ -43,13 +46,21 @@ impl Relation {
 
     /// The relation of the same name in another schema.
     pub fn in_schema(&self, schema: &str) -> Relation {
-        Relation { schema: schema.to_owned(), name: self.name.clone() }
+        Relation {
+            schema: schema.to_owned(),
+            name: self.name.clone(),
+        }
     }
 }
 
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
+        write!(
+            f,
+            "{}.{}",
+            quote_ident(&self.schema),
+            quote_ident(&self.name)
+        )
     }
 }
 
@@ -63,7 +74,11 @@ pub fn quote_ident(ident: &str) -> String {
 /// Utility statements (`COMMENT ON ... IS`) take no parameters, so their values are literals.
 pub fn quote_literal(value: &str) -> String {
     let doubled = value.replace('\'', "''");
-    if doubled.contains('\\') { format!(" E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    if doubled.contains('\\') {
+        format!(" E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
 }
 
 /// `prefix` + `name`, cut at a character boundary to what PostgreSQL accepts as an identifier.
@@ -83,20 +98,32 @@ pub(crate) fn derived_name(prefix: &str, name: &str) -> String {
 }
 
 fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 fn plain_ident(ident: &str) -> String {
     let simple = ident.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && ident.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if simple { ident.to_owned() } else { quote_ident(ident) }
+        && ident
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if simple {
+        ident.to_owned()
+    } else {
+        quote_ident(ident)
+    }
 }
 
 fn split_identifiers(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
-        let (part, after) = if rest.starts_with('"') { quoted_part(rest)? } else { bare_part(rest)? };
+        let (part, after) = if rest.starts_with('"') {
+            quoted_part(rest)?
+        } else {
+            bare_part(rest)?
+        };
         parts.push(part);
         match after.strip_prefix('.') {
             Some(more) => rest = more,
@@ -125,7 +152,10 @@ fn quoted_part(text: &str) -> Option<(String, &str)> {
 fn bare_part(text: &str) -> Option<(String, &str)> {
     let end = text.find('.').unwrap_or(text.len());
     let part = &text[..end];
-    let valid = !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+    let valid = !part.is_empty()
+        && part
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '$');
     valid.then(|| (part.to_lowercase(), &text[end..]))
 }
 
@@ -138,7 +168,10 @@ mod tests {
         for (text, expected) in [
             ("fixes", Some(("public", "fixes"))),
             ("Soar.Fixes", Some(("soar", "fixes"))),
-            ("\"Soar\".\"Fixes of \"\"Ä\"\".x\"", Some(("Soar", "Fixes of \"Ä\".x"))),
+            (
+                "\"Soar\".\"Fixes of \"\"Ä\"\".x\"",
+                Some(("Soar", "Fixes of \"Ä\".x")),
+            ),
             ("a.b.c", None),
             ("", None),
             ("\"open", None),
@@ -147,7 +180,10 @@ mod tests {
             let expected = expected.map(|(schema, name)| Relation::new(schema, name));
             assert_eq!(Relation::parse(text), expected, "{text}");
             if let Some(relation) = expected {
-                assert_eq!(Relation::parse(&relation.to_string()), Some(relation.clone()));
+                assert_eq!(
+                    Relation::parse(&relation.to_string()),
+                    Some(relation.clone())
+                );
                 assert_eq!(Relation::parse(&relation.plain()), Some(relation));
             }
         }
@@ -162,8 +198,14 @@ mod tests {
     #[test]
     fn long_derived_names_stay_apart_and_within_the_limit() {
         let long = "ä".repeat(31);
-        let (a, b) = (derived_name("hyperhaul_new_", &long), derived_name("hyperhaul_old_", &long));
+        let (a, b) = (
+            derived_name("hyperhaul_new_", &long),
+            derived_name("hyperhaul_old_", &long),
+        );
         assert!(a.len() <= 63 && b.len() <= 63 && a != b);
-        assert_eq!(derived_name("hyperhaul_new_", "public"), "hyperhaul_new_public");
+        assert_eq!(
+            derived_name("hyperhaul_new_", "public"),
+            "hyperhaul_new_public"
+        );
     }
 }

@@ -4,31 +4,32 @@
 //! Nothing here does IO, reads a clock or holds a connection: `catalog` gathers the [`facts`],
 //! `ledger` stores the plan, `migrate` carries it out.
 
-mod drift;
+//mod drift;
 mod error;
 mod estimate;
 pub mod facts;
 mod finding;
-mod findings;
+//mod findings;
 mod ident;
 mod options;
 mod plan;
-mod planner;
-mod slices;
-mod sql;
+//mod planner;
+//mod slices;
+//mod sql;
 mod time;
 mod verdict;
 
-pub use drift::{Change, changes};
+//pub use drift::{Change, changes};
 pub use error::Error;
 pub use estimate::{Estimate, PhaseEstimate};
 pub use finding::{Code, Finding, Severity};
-pub use findings::findings;
+//pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use plan::{
-    Action, Atomicity, CutoverSummary, Phase, Plan, Routing, Side, Slice, SliceId, Step, StepId, TablePlan, Topology,
+    Action, ArrayElement, CarriedSequence, Phase, Plan, Routing, Side, Slice, SliceId, Step,
+    StepId, TablePlan, Topology,
 };
-pub use planner::plan;
+//pub use planner::plan;
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};
 pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, compare};

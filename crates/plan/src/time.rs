@@ -56,7 +56,10 @@ impl ChunkRange {
     pub fn containing(time_us: i64, interval_us: i64) -> ChunkRange {
         assert!(interval_us > 0, "chunk interval must be positive");
         let start_us = time_us.div_euclid(interval_us).saturating_mul(interval_us);
-        ChunkRange { start_us, end_us: start_us.saturating_add(interval_us) }
+        ChunkRange {
+            start_us,
+            end_us: start_us.saturating_add(interval_us),
+        }
     }
 
     /// Whether `time_us` lies in the interval.
@@ -83,14 +86,26 @@ mod tests {
     fn chunks_are_aligned_to_the_epoch_in_utc() {
         for (time_us, start_us) in [(0, 0), (DAY_US - 1, 0), (DAY_US, DAY_US), (-1, -DAY_US)] {
             let chunk = ChunkRange::containing(time_us, DAY_US);
-            assert_eq!(chunk, ChunkRange { start_us, end_us: start_us + DAY_US });
+            assert_eq!(
+                chunk,
+                ChunkRange {
+                    start_us,
+                    end_us: start_us + DAY_US
+                }
+            );
             assert!(chunk.contains(time_us) && !chunk.contains(chunk.end_us));
         }
     }
 
     #[test]
     fn times_are_shown_in_utc() {
-        assert_eq!(format_unix_us(1_765_411_200_000_000), "2025-12-11T00:00:00Z");
-        assert_eq!(format_unix_us(1_765_411_200_500_000), "2025-12-11T00:00:00.500Z");
+        assert_eq!(
+            format_unix_us(1_765_411_200_000_000),
+            "2025-12-11T00:00:00Z"
+        );
+        assert_eq!(
+            format_unix_us(1_765_411_200_500_000),
+            "2025-12-11T00:00:00.500Z"
+        );
     }
 }

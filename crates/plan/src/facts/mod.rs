@@ -11,15 +11,16 @@ mod server;
 mod table;
 
 pub use dependents::{
-    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger, View,
+    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger,
+    View,
 };
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
 pub use server::{Extension, License, ServerFacts, ServerSettings, Timescale};
 pub use table::{
-    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant, Identity, Index, KeyKind,
-    OwnedSequence, PartitionKey, PartitionStrategy, Privileges, ReferencedBy, RelationKind, ReplicaIdentity, TableFacts,
-    UniqueKey,
+    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant,
+    Identity, Index, KeyKind, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
+    ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
 };
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
 
 use super::{
-    BlockingSession, FunctionDependent, Leaf, MaterializedView, Partman, Policy, PublicationMember, Rule, Trigger, View,
+    BlockingSession, FunctionDependent, Leaf, MaterializedView, Partman, Policy, PublicationMember,
+    Rule, Trigger, View,
 };
 use crate::{Relation, TimeType};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,98 @@
+//! What the user asked for, validated: the same for flags and for a configuration file.
+
+use crate::{Code, Relation};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// The tables, in the order of the configuration.
+    pub tables: Vec<TableOptions>,
+    /// How writers are kept off.
+    pub mode: Mode,
+    /// How slices get there, unless a table says otherwise.
+    pub strategy: StrategyChoice,
+    /// Blocking findings that the user decided to carry on with.
+    pub accept: BTreeSet<Code>,
+    /// Parallel workers; `None`: as many as the target has cores that can be seen, else [`Options::WORKERS_UNSEEN`].
+    pub workers: Option<u32>,
+    /// A leaf is cut into slices of about this many bytes of heap and TOAST.
+    pub slice_bytes: u64,
+    /// How long a statement of the run waits for a lock before it gives way, milliseconds.
+    pub lock_timeout_ms: u64,
+    /// How often a step is tried again after a lock timeout.
+    pub lock_attempts_max: u32,
+}
+
+impl Options {
+    /// Workers where the target's cores can't be seen.
+    pub const WORKERS_UNSEEN: u32 = 4;
+    /// Default of [`Options::slice_bytes`]: some seconds of work each, so that a kill costs little.
+    pub const SLICE_BYTES_DEFAULT: u64 = 512 << 20;
+    /// Default of [`Options::lock_timeout_ms`]: short enough that an application's queue behind us is a hiccup.
+    pub const LOCK_TIMEOUT_MS_DEFAULT: u64 = 2_000;
+    /// Default of [`Options::lock_attempts_max`].
+    pub const LOCK_ATTEMPTS_MAX_DEFAULT: u32 = 5;
+
+    /// Defaults for `tables`.
+    pub fn new(tables: Vec<TableOptions>) -> Options {
+        Options {
+            tables,
+            mode: Mode::Window,
+            strategy: StrategyChoice::Auto,
+            accept: BTreeSet::new(),
+            workers: None,
+            slice_bytes: Options::SLICE_BYTES_DEFAULT,
+            lock_timeout_ms: Options::LOCK_TIMEOUT_MS_DEFAULT,
+            lock_attempts_max: Options::LOCK_ATTEMPTS_MAX_DEFAULT,
+        }
+    }
+}
+
+/// What the user asked for one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableOptions {
+    /// The table.
+    pub relation: Relation,
+    /// Its time column; `None`: the partition key.
+    pub time_column: Option<String>,
+    /// Length of a chunk, microseconds, positive.
+    pub chunk_interval_us: i64,
+    /// How its slices get there; `None`: as [`Options::strategy`] says.
+    pub strategy: Option<StrategyChoice>,
+}
+
+impl TableOptions {
+    /// Default chunk interval: a day, as the five systems have it and pg_partman's daily partitions.
+    pub const CHUNK_INTERVAL_US_DEFAULT: i64 = 86_400_000_000;
+}
+
+/// How writers are kept off the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Writers are stopped by the fence for the whole run.
+    #[default]
+    Window,
+}
+
+/// What the user wants of strategies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrategyChoice {
+    /// The best one for each leaf.
+    #[default]
+    Auto,
+    /// This one, or a finding that says why not.
+    #[serde(untagged)]
+    Only(Strategy),
+}
+
+/// How a slice gets to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Binary COPY TO, engine, binary COPY FROM: always possible.
+    Copy,
+}

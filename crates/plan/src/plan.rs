@@ -1,0 +1,298 @@
+//! The plan: what will happen, step by step, as plain data.
+//!
+//! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
+//! ledger knows a step by its id alone.
+
+use crate::facts::Facts;
+use crate::{ChunkRange, Estimate, Finding, Options, Relation, Severity, Strategy, TimeType};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What will happen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this object's format.
+    pub format: u32,
+    /// What was asked for.
+    pub options: Options,
+    /// Whether rows stay in their database.
+    pub topology: Topology,
+    /// The tables.
+    pub tables: Vec<TablePlan>,
+    /// The units of work, in the order in which workers should claim them: largest first.
+    pub slices: Vec<Slice>,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// What the checks saw, worst first; accepted blocks are warnings here.
+    pub findings: Vec<Finding>,
+    /// Time and disk.
+    pub estimate: Estimate,
+    /// What it was made from: `migrate` compares this with what it finds.
+    pub facts: Facts,
+}
+
+impl Plan {
+    /// Version of the format that this build writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// Whether a finding forbids to start.
+    pub fn blocked(&self) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Block)
+    }
+
+    /// Parallel workers of the run.
+    pub fn workers(&self) -> u32 {
+        let seen = self.facts.target.cores.unwrap_or(Options::WORKERS_UNSEEN);
+        self.options.workers.unwrap_or(seen).max(1)
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+}
+
+/// Whether rows stay in their database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topology {
+    /// Source and target are one database.
+    SameDatabase,
+    /// The target is another database, on this server or another.
+    OtherDatabase,
+}
+
+/// One table of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePlan {
+    /// Its name, before and after.
+    pub relation: Relation,
+    /// The hypertable's name until cutover.
+    pub staging: Relation,
+    /// The old table's name after cutover (same database only; on another server the old table stays where it is).
+    pub archive: Relation,
+    /// The time column.
+    pub time_column: String,
+    /// Its type.
+    pub time_type: TimeType,
+    /// Length of a chunk, microseconds.
+    pub chunk_interval_us: i64,
+    /// Columns that are copied, in the order of the table: all but generated ones.
+    pub copy_columns: Vec<String>,
+    /// Position of the time column in `copy_columns`.
+    pub time_position: usize,
+    /// Generated columns, which the target computes.
+    pub generated_columns: Vec<String>,
+    /// Columns that identify a row to people: the primary key, else a unique key, else all copied columns.
+    pub key_columns: Vec<String>,
+    /// Arrays whose element type's oid has to be rewritten on the way (other database only).
+    pub array_elements: Vec<ArrayElement>,
+    /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand.
+    pub chunks: Vec<ChunkRange>,
+    /// Rows, estimated.
+    pub rows_estimate: u64,
+    /// Bytes of heap and TOAST over all leaves.
+    pub data_bytes: u64,
+    /// Bytes of indexes over all leaves.
+    pub index_bytes: u64,
+}
+
+/// A copied array column with a user-defined element type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrayElement {
+    /// Position in `copy_columns`.
+    pub position: usize,
+    /// Element type's schema, the same on both sides.
+    pub schema: String,
+    /// Element type's name, the same on both sides.
+    pub name: String,
+    /// Its oid on the source.
+    pub source_oid: u32,
+}
+
+/// Number of a slice in its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SliceId(pub u32);
+
+/// The unit of work and of resume: one leaf, one block range.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Its number.
+    pub id: SliceId,
+    /// Index into [`Plan::tables`].
+    pub table: usize,
+    /// The leaf.
+    pub leaf: Relation,
+    /// Leaf's oid.
+    pub leaf_oid: u32,
+    /// Leaf's file number when the slice was cut: block numbers mean nothing in another file.
+    pub relfilenode: u32,
+    /// First block.
+    pub first_block: u32,
+    /// Block after the last; `None`: to the leaf's end, however far that has grown since.
+    pub end_block: Option<u32>,
+    /// How it gets there.
+    pub strategy: Strategy,
+    /// Where its rows go.
+    pub routing: Routing,
+    /// Whether no other slice writes into its chunk, so that the chunk may be truncated and loaded frozen.
+    pub sole_writer: bool,
+    /// Bytes of heap and TOAST.
+    pub bytes: u64,
+    /// Rows, estimated.
+    pub rows_estimate: u64,
+    /// Why this strategy, this cut and this routing; one line for people.
+    pub reason: String,
+}
+
+/// Where a slice's rows go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// All into the chunk of this interval: proved by the leaf's bound or its smallest and largest time.
+    OneChunk(ChunkRange),
+    /// Each by its time.
+    ByTime,
+}
+
+/// A step's stable name: `phase:table[:object]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub String);
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A step of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Stable name.
+    pub id: StepId,
+    /// The phase that it is in.
+    pub phase: Phase,
+    /// Index into [`Plan::tables`]; `None` for a step about all of them.
+    pub table: Option<usize>,
+    /// What it does, for people.
+    pub title: String,
+    /// Where its statements run.
+    pub side: Side,
+    /// What it does.
+    pub action: Action,
+    /// Statements that undo it, on the same side; run in one transaction with the ledger's mark where that is the target.
+    pub inverse: Vec<String>,
+    /// Whether it may run beside its neighbours that are concurrent too.
+    pub concurrent: bool,
+    /// Weight for ordering concurrent steps and for progress: bytes that it has to work through.
+    pub weight_bytes: u64,
+}
+
+/// Phases, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Writers are kept off.
+    Fence,
+    /// The target is created, empty.
+    Create,
+    /// Its chunks are made.
+    Chunks,
+    /// Slices are copied.
+    Copy,
+    /// Primary keys and unique constraints.
+    Keys,
+    /// Other indexes.
+    Indexes,
+    /// Foreign keys of the table.
+    ForeignKeys,
+    /// Identity sequences move on; statistics are gathered.
+    Finish,
+    /// Equality is proved.
+    Verify,
+    /// The hypertable takes the table's place.
+    Cutover,
+    /// What could be left for after the cutover: foreign keys of other tables are validated.
+    After,
+}
+
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Phase; 11] = [
+        Phase::Fence,
+        Phase::Create,
+        Phase::Chunks,
+        Phase::Copy,
+        Phase::Keys,
+        Phase::Indexes,
+        Phase::ForeignKeys,
+        Phase::Finish,
+        Phase::Verify,
+        Phase::Cutover,
+        Phase::After,
+    ];
+
+    /// Its name for people and for step ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Fence => "fence",
+            Phase::Create => "create",
+            Phase::Chunks => "chunks",
+            Phase::Copy => "copy",
+            Phase::Keys => "keys",
+            Phase::Indexes => "indexes",
+            Phase::ForeignKeys => "foreign keys",
+            Phase::Finish => "finish",
+            Phase::Verify => "verify",
+            Phase::Cutover => "cutover",
+            Phase::After => "after",
+        }
+    }
+}
+
+/// Which server a step's statements run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The source; where that is another database, its statements are idempotent, since the ledger's mark is elsewhere.
+    Source,
+    /// The target.
+    Target,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Runs statements in one transaction, together with the ledger's mark where they run on the target.
+    Sql {
+        /// The statements in order, without `BEGIN` and `COMMIT`.
+        statements: Vec<String>,
+    },
+    /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
+    CreateChunks,
+    /// Copies every slice.
+    CopySlices,
+    /// Moves the target's sequences of the table to where the source's stand.
+    CarrySequences {
+        /// Source sequence and target sequence; a staging identity sequence is found by its table and column.
+        sequences: Vec<CarriedSequence>,
+    },
+    /// Proves equality; the run stops if it fails.
+    Verify,
+}
+
+/// A sequence whose position is carried over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedSequence {
+    /// The source's sequence.
+    pub source: Relation,
+    /// The column of the target that the sequence feeds.
+    pub column: String,
+    /// The target's sequence; `None`: the one that `pg_get_serial_sequence` names for the column.
+    pub target: Option<Relation>,
+}

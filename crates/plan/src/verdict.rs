@@ -1,0 +1,133 @@
+//! Verdicts: is what is in the target's chunks what was in the source?
+
+use crate::ChunkRange;
+use serde::{Deserialize, Serialize};
+
+/// Digest of the rows of one chunk interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkDigest {
+    /// The interval.
+    pub range: ChunkRange,
+    /// Rows.
+    pub rows: u64,
+    /// Sum modulo 2^128 of XXH3-128 of each binary tuple, 32 hexadecimal digits.
+    pub sum: String,
+}
+
+/// Verdict on one chunk interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkVerdict {
+    /// The interval.
+    pub range: ChunkRange,
+    /// Rows in the source.
+    pub source_rows: u64,
+    /// Rows in the target.
+    pub target_rows: u64,
+    /// Whether count and sum are the same.
+    pub equal: bool,
+}
+
+/// Verdict on a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// One per interval that has rows on either side, ascending.
+    pub chunks: Vec<ChunkVerdict>,
+}
+
+impl Verdict {
+    /// Whether every chunk is equal.
+    pub fn equal(&self) -> bool {
+        self.chunks.iter().all(|chunk| chunk.equal)
+    }
+
+    /// Rows in the source.
+    pub fn source_rows(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.source_rows).sum()
+    }
+
+    /// Rows in the target.
+    pub fn target_rows(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.target_rows).sum()
+    }
+}
+
+/// Compares two lists of digests. Intervals need no order; an interval must not stand twice in one list.
+/// One that has no row on either side gets no verdict.
+pub fn compare(source: &[ChunkDigest], target: &[ChunkDigest]) -> Verdict {
+    let mut ranges: Vec<ChunkRange> = source
+        .iter()
+        .chain(target)
+        .filter(|digest| digest.rows > 0)
+        .map(|digest| digest.range)
+        .collect();
+    ranges.sort_unstable();
+    ranges.dedup();
+    let find =
+        |list: &[ChunkDigest], range| list.iter().find(|digest| digest.range == range).cloned();
+    let chunks = ranges
+        .into_iter()
+        .map(|range| verdict(range, find(source, range), find(target, range)))
+        .collect();
+    Verdict { chunks }
+}
+
+fn verdict(
+    range: ChunkRange,
+    source: Option<ChunkDigest>,
+    target: Option<ChunkDigest>,
+) -> ChunkVerdict {
+    let rows = |digest: &Option<ChunkDigest>| digest.as_ref().map_or(0, |digest| digest.rows);
+    ChunkVerdict {
+        range,
+        source_rows: rows(&source),
+        target_rows: rows(&target),
+        equal: source.is_some() && source == target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(start_us: i64, rows: u64, sum: &str) -> ChunkDigest {
+        ChunkDigest {
+            range: ChunkRange {
+                start_us,
+                end_us: start_us + 10,
+            },
+            rows,
+            sum: sum.to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_the_same_count_and_sum_are_equal() {
+        let source = [digest(0, 3, "aa"), digest(10, 1, "bb"), digest(20, 0, "00")];
+        assert!(compare(&source, &source).equal());
+        for target in [
+            vec![digest(0, 3, "aa")],
+            vec![digest(0, 3, "aa"), digest(10, 1, "bc")],
+            vec![digest(0, 3, "aa"), digest(10, 2, "bb")],
+            vec![digest(0, 3, "aa"), digest(10, 1, "bb"), digest(30, 1, "cc")],
+        ] {
+            assert!(!compare(&source, &target).equal(), "{target:?}");
+            assert!(!compare(&target, &source).equal(), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn rows_add_up_and_empty_intervals_are_left_out() {
+        let verdict = compare(
+            &[digest(0, 3, "aa"), digest(20, 0, "00")],
+            &[digest(10, 5, "bb")],
+        );
+        assert_eq!(
+            (
+                verdict.source_rows(),
+                verdict.target_rows(),
+                verdict.chunks.len()
+            ),
+            (3, 5, 2)
+        );
+    }
+}
