@@ -38,7 +38,7 @@ with_lock() {
     local file=$1 fd status=0
     shift
     exec {fd}>>"$file"
-    if ! flock -n "$fd"; then
+    if ! flock -w 1 "$fd"; then
         say "waiting for another scripts/db that holds ${file##*/}"
         flock "$fd"
     fi
