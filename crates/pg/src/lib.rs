@@ -1,1 +1,32 @@
-//! pg
+//! Connections to PostgreSQL: where a server is, how to reach it, sessions, COPY byte streams,
+//! exported snapshots, and what to do when something fails.
+//!
+//! This is the only crate that knows the client library. It does not know what a migration,
+//! a hypertable or a row is: SQL text comes in, rows and bytes go out, and every failure is an
+//! [`Error`] whose [`Disposition`] says whether to try again, to reconnect or to stop.
+
+mod connection_string;
+mod copy;
+mod disposition;
+mod environment;
+mod error;
+mod notice;
+mod password_file;
+pub mod pooler;
+pub mod retry;
+mod server;
+mod service_file;
+mod session;
+mod settings;
+pub mod snapshot;
+mod tls;
+
+pub use copy::{CopyIn, CopyOut};
+pub use disposition::Disposition;
+pub use error::Error;
+pub use notice::Notice;
+pub use server::Server;
+pub use session::{Canceller, Session};
+
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{FromSql, ToSql, Type};

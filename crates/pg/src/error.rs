@@ -1,0 +1,406 @@
+//! The one error of this crate: what was attempted, what the server said about it, and what that
+//! asks for. It never holds row values or passwords, wherever the server puts them.
+
+use std::fmt;
+
+use tokio_postgres::error::DbError;
+
+use crate::disposition::{self, Disposition};
+
+/// Length in characters to which a statement is cut when it names what was attempted.
+const ATTEMPT_CHARACTERS_MAX: usize = 80;
+
+/// SQLSTATE classes whose DETAIL speaks of objects and processes, never of rows. Class 23
+/// (integrity constraints) is not among them: its details hold keys and whole failing rows.
+const CLASSES_WITHOUT_VALUES: [&str; 17] = [
+    "08", "0A", "25", "26", "28", "2B", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57",
+    "58",
+];
+
+/// A failed call. `Display` gives one line: what was attempted, then why it failed; detail and
+/// hint are separate, as in PostgreSQL.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: Kind,
+    attempted: String,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    report: Report,
+}
+
+/// What a server adds to its message.
+#[derive(Debug, Clone, Default)]
+struct Report {
+    sqlstate: Option<String>,
+    schema: Option<String>,
+    table: Option<String>,
+    column: Option<String>,
+    constraint: Option<String>,
+    context: Option<String>,
+}
+
+/// Where an error arose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The connection string, a file that it names, or the environment is wrong.
+    Configuration,
+    /// The server answered with an error.
+    Server,
+    /// The network or the server's process went away, or never answered.
+    Connection,
+    /// The session could not be set up for a reason that time does not mend: TLS, authentication.
+    Refused,
+    /// The answer is not what the caller asked for: wrong type, wrong number of rows.
+    Answer,
+}
+
+impl Error {
+    fn new(kind: Kind, attempted: impl Into<String>, message: impl Into<String>) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            attempted: attempted.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            report: Report::default(),
+        }))
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Error {
+        Error::new(
+            Kind::Configuration,
+            "read the connection parameters",
+            message,
+        )
+    }
+
+    pub(crate) fn connection(attempted: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::new(Kind::Connection, attempted, message)
+    }
+
+    pub(crate) fn refused(attempted: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::new(Kind::Refused, attempted, message)
+    }
+
+    /// An answer that is not what was asked for; for decoders of rows in other crates.
+    pub fn unexpected_answer(attempted: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::new(Kind::Answer, attempted, message)
+    }
+
+    /// Replaces what was attempted, in words that the user knows ("create index fixes_time_idx").
+    #[must_use]
+    pub fn attempting(mut self, attempted: impl Into<String>) -> Error {
+        self.0.attempted = attempted.into();
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Translates the client library's error. `ending` is the reason why the connection ended,
+    /// where that is known.
+    pub(crate) fn from_client(
+        attempted: impl Into<String>,
+        error: &tokio_postgres::Error,
+        ending: Option<&Error>,
+    ) -> Error {
+        let attempted = attempted.into();
+        if let Some(reported) = error.as_db_error() {
+            return Error::from_server(attempted, reported);
+        }
+        if let Some(ending) = ending {
+            let mut lost =
+                Error::connection(attempted, format!("connection lost: {}", ending.message()));
+            lost.0.report.sqlstate = ending.0.report.sqlstate.clone();
+            return lost;
+        }
+        Error::from_transport(attempted, error)
+    }
+
+    /// An error that no server reported: the socket, TLS, or the decoding of an answer.
+    fn from_transport(attempted: String, error: &tokio_postgres::Error) -> Error {
+        let io = causes(error).find_map(|cause| cause.downcast_ref::<std::io::Error>());
+        let deepest = causes(error).last().map(ToString::to_string);
+        let text = error.to_string();
+        if error.is_closed() {
+            return Error::connection(attempted, "connection closed");
+        }
+        let message = match deepest {
+            Some(deepest) if deepest != text => deepest,
+            _ => text.clone(),
+        };
+        // tokio-postgres keeps its error kinds private; what it prints for them is all there is.
+        let refused = text.starts_with("error performing TLS")
+            || text.starts_with("authentication error")
+            || text.starts_with("invalid configuration");
+        let cut_off = io.is_some_and(|io| {
+            use std::io::ErrorKind::{
+                BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof,
+            };
+            matches!(
+                io.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+            )
+        });
+        if refused && !cut_off {
+            return Error::refused(attempted, message);
+        }
+        if io.is_some() || text.starts_with("timeout") {
+            return Error::connection(attempted, message);
+        }
+        // Conversion errors may quote the value: keep only the library's own sentence.
+        Error::unexpected_answer(attempted, text)
+    }
+
+    pub(crate) fn from_server(attempted: String, reported: &DbError) -> Error {
+        let sqlstate = reported.code().code();
+        let mut error = Error::new(
+            Kind::Server,
+            attempted,
+            message_without_values(sqlstate, reported.message()),
+        );
+        let class = sqlstate.get(..2).unwrap_or_default();
+        if CLASSES_WITHOUT_VALUES.contains(&class) {
+            error.0.detail = reported.detail().map(str::to_owned);
+        }
+        error.0.hint = reported.hint().map(str::to_owned);
+        error.0.report = Report {
+            sqlstate: Some(sqlstate.to_owned()),
+            schema: reported.schema().map(str::to_owned),
+            table: reported.table().map(str::to_owned),
+            column: reported.column().map(str::to_owned),
+            constraint: reported.constraint().map(str::to_owned),
+            context: reported.where_().and_then(copy_position),
+        };
+        error
+    }
+
+    /// What was attempted, as a verb phrase without values ("connect to ...", "COPY ...").
+    pub fn attempted(&self) -> &str {
+        &self.0.attempted
+    }
+
+    /// The primary message: lower case, no period, no values.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The server's DETAIL, where it cannot hold row values.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// What could be done about it, as a sentence.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The five characters of the SQLSTATE, when the server reported one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.0.report.sqlstate.as_deref()
+    }
+
+    /// The schema of the object that the server named, unquoted.
+    pub fn schema(&self) -> Option<&str> {
+        self.0.report.schema.as_deref()
+    }
+
+    /// The relation that the server named, unquoted.
+    pub fn table(&self) -> Option<&str> {
+        self.0.report.table.as_deref()
+    }
+
+    /// The column that the server named, unquoted.
+    pub fn column(&self) -> Option<&str> {
+        self.0.report.column.as_deref()
+    }
+
+    /// The constraint that the server named, unquoted.
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.report.constraint.as_deref()
+    }
+
+    /// Where in a COPY stream it happened ("COPY fixes, line 3, column altitude"), without the value.
+    pub fn context(&self) -> Option<&str> {
+        self.0.report.context.as_deref()
+    }
+
+    /// What to do about it.
+    pub fn disposition(&self) -> Disposition {
+        match self.0.kind {
+            Kind::Configuration | Kind::Refused | Kind::Answer => Disposition::Fix,
+            Kind::Connection => Disposition::Reconnect,
+            Kind::Server => self
+                .sqlstate()
+                .map_or(Disposition::Fix, disposition::of_sqlstate),
+        }
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        self.sqlstate()
+            .is_some_and(|sqlstate| codes.contains(&sqlstate))
+    }
+
+    /// The connection parameters themselves are wrong: a usage error, not a server's.
+    pub fn is_configuration(&self) -> bool {
+        self.0.kind == Kind::Configuration
+    }
+
+    /// A lock was not to be had within `lock_timeout`, or at once with NOWAIT (55P03).
+    pub fn is_lock_timeout(&self) -> bool {
+        self.has_code(&["55P03"])
+    }
+
+    /// The server's disk is full (53100).
+    pub fn is_disk_full(&self) -> bool {
+        self.has_code(&["53100"])
+    }
+
+    /// A table, column, function, type, schema or database does not exist.
+    pub fn is_undefined_object(&self) -> bool {
+        self.has_code(&["42P01", "42703", "42883", "42704", "3F000", "3D000"])
+    }
+
+    /// The role lacks a privilege (42501).
+    pub fn is_privilege(&self) -> bool {
+        self.has_code(&["42501"])
+    }
+
+    /// Logging in failed: wrong password or no matching entry in pg_hba.conf (28000, 28P01).
+    pub fn is_authentication(&self) -> bool {
+        self.has_code(&["28000", "28P01"])
+    }
+
+    /// A unique or exclusion constraint was violated (23505, 23P01).
+    pub fn is_unique_violation(&self) -> bool {
+        self.has_code(&["23505", "23P01"])
+    }
+
+    /// The server or its edition does not support this (0A000).
+    pub fn is_unsupported(&self) -> bool {
+        self.has_code(&["0A000"])
+    }
+
+    /// The statement was cancelled by a user or a timeout (57014).
+    pub fn is_cancelled(&self) -> bool {
+        self.has_code(&["57014"])
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: {}", self.0.attempted, self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source()).skip(1)
+}
+
+/// Class 22 (data exceptions) quotes the offending value after a colon: that part goes.
+fn message_without_values(sqlstate: &str, message: &str) -> String {
+    let kept = match message.split_once(": ") {
+        Some((kept, _)) if sqlstate.starts_with("22") => kept,
+        _ => message,
+    };
+    kept.to_owned()
+}
+
+/// The server's CONTEXT, where it says where in a COPY stream the error is, up to the value.
+fn copy_position(context: &str) -> Option<String> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    Some(line.split(": ").next().unwrap_or(line).to_owned())
+}
+
+/// Names a statement by its beginning, up to the first thing that could be a value.
+pub(crate) fn describe(sql: &str) -> String {
+    let statement = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let head = statement
+        .split(['\'', '$', '(', ';'])
+        .next()
+        .unwrap_or_default();
+    let mut words = String::new();
+    for word in head.split_whitespace() {
+        if words.chars().count() + word.chars().count() > ATTEMPT_CHARACTERS_MAX {
+            break;
+        }
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+    }
+    if words.is_empty() {
+        words.push_str("statement");
+    }
+    format!("run {words}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_named_up_to_its_first_value() {
+        assert_eq!(
+            describe("\n-- a comment\nALTER ROLE x\n  PASSWORD 'secret'"),
+            "run ALTER ROLE x PASSWORD"
+        );
+        assert_eq!(
+            describe("COPY \"S\".t (a, b) FROM STDIN (FORMAT binary)"),
+            "run COPY \"S\".t"
+        );
+        assert_eq!(describe("(values (1))"), "run statement");
+    }
+
+    #[test]
+    fn a_data_exception_loses_the_value_and_others_keep_their_message() {
+        let value = "invalid input syntax for type integer: \"4711\"";
+        assert_eq!(
+            message_without_values("22P02", value),
+            "invalid input syntax for type integer"
+        );
+        let object = "relation \"a: b\" does not exist";
+        assert_eq!(message_without_values("42P01", object), object);
+    }
+
+    #[test]
+    fn the_position_in_a_copy_stream_is_kept_without_the_value() {
+        let context = "COPY fixes, line 3, column altitude: \"4711\"";
+        assert_eq!(
+            copy_position(context).as_deref(),
+            Some("COPY fixes, line 3, column altitude")
+        );
+        assert_eq!(copy_position("PL/pgSQL function f() line 3"), None);
+    }
+
+    #[test]
+    fn a_lost_connection_asks_for_reconnecting_and_bad_parameters_for_a_person() {
+        let lost = Error::connection("run SELECT", "connection closed");
+        assert_eq!(lost.disposition(), Disposition::Reconnect);
+        assert_eq!(lost.to_string(), "could not run SELECT: connection closed");
+        let wrong = Error::configuration("unknown parameter");
+        assert_eq!(wrong.disposition(), Disposition::Fix);
+        assert!(wrong.is_configuration());
+    }
+}

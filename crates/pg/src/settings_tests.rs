@@ -1,0 +1,1 @@
+//! Tests of `settings`: precedence and habits, in surroundings that are made up.
