@@ -1,8 +1,10 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # the parts of scripts/db share these, and keys of S look like variables
 # What every part of scripts/db shares: messages, locks, folders, the state file of a server.
 # Knows nothing about how a server is made or run.
 
 ROLE=
+# One server's state, as in its file: from, home, bin, root, port, password, socket, log, ram, durable.
 declare -A S=()
 
 # Messages go to stderr, with the seconds since this command began: stdout is for what was asked.
@@ -35,7 +37,7 @@ as_root() {
 # would hold the lock for as long as they run: see `detached`.
 LOCK_FDS=()
 with_lock() {
-    local file=$1 fd status=0
+    local file=$1 fd
     shift
     exec {fd}>>"$file"
     if ! flock -w 1 "$fd"; then
@@ -108,7 +110,7 @@ external_url() {
 }
 
 check_external() {
-    local role=$1 url=$2 answer
+    local url=$1 answer
     have psql || { say "named by the environment, used as it is"; return; }
     answer=$(PGCONNECT_TIMEOUT=10 psql -XAtc 'select 1' "$url" 2>&1) ||
         die 1 "the server that the environment names does not answer: ${answer//$'\n'/ }"

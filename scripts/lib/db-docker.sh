@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # see db-common.sh
 # Servers in containers, where a Docker daemon answers. Named and labelled by cache folder, instance and
 # role; no other container is ever touched.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # see db-common.sh
 # Servers from the distribution's own packages: what apt offers, and installing it. Sets S[bin].
 # Adds no package source to the machine.
 

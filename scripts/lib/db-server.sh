@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # see db-common.sh
 # A server that runs as a process of this machine, its programs taken from the machine's packages
 # (S[root] empty) or from a Debian root (S[root] names it). Data folder, settings, start, stop.
 #
@@ -64,7 +65,7 @@ server_running() {
 }
 
 server_up() {
-    local role=$1 attempt began=$SECONDS
+    local role=$1 began=$SECONDS
     if server_running && port_answers "${S[port]}"; then
         say "already up on port ${S[port]}"
         return
@@ -78,9 +79,9 @@ server_up() {
     if [[ ! -d ${S[home]} ]] || ! as_root test -f "${S[home]}/data/hyperhaul.conf"; then
         server_create "$role"
     fi
-    for attempt in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         with_lock "$LOCK_DIR/ports" server_take_port "$role"
-        if server_start; then
+        if server_start "$role"; then
             say "up on port ${S[port]} after $((SECONDS - began)) s"
             return
         fi
@@ -125,14 +126,14 @@ server_create() {
     S[password]=$(new_password)
     password_file=${S[home]}/password
     (umask 077 && printf '%s\n' "${S[password]}" >"$password_file")
-    ((EUID != 0)) && [[ -z ${S[root]:-} ]] || as_root chown -R "$owner" "${S[home]}"
+    if ((EUID == 0)) || [[ -n ${S[root]:-} ]]; then as_root chown -R "$owner" "${S[home]}"; fi
     server_run "${S[bin]}/initdb" -D "${S[home]}/data" -U postgres -A scram-sha-256 --pwfile="$password_file" \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$INSTANCE_DIR/$role.initdb.log" 2>&1 </dev/null || {
         cat "$INSTANCE_DIR/$role.initdb.log" >&2
         die 1 "initdb failed"
     }
     as_root rm -f "$password_file"
-    as_root bash -c 'echo "include '"'hyperhaul.conf'"'" >>"$1/postgresql.conf"' - "${S[home]}/data"
+    as_root tee -a "${S[home]}/data/postgresql.conf" <<<"include 'hyperhaul.conf'" >/dev/null
     server_settings "$role" | as_root tee "${S[home]}/data/hyperhaul.conf" >/dev/null
     say "cluster made in $((SECONDS - began)) s"
 }
@@ -175,7 +176,7 @@ server_take_port() {
 
 server_start() {
     detached server_run "${S[bin]}/pg_ctl" start -w -t 120 -D "${S[home]}/data" -l "${S[log]}" \
-        -o "-p ${S[port]}" >"$INSTANCE_DIR/$ROLE.start.log" 2>&1
+        -o "-p ${S[port]}" >"$INSTANCE_DIR/$1.start.log" 2>&1
 }
 
 # server_stop ROLE SIGNAL: INT is a fast shutdown, QUIT an immediate one (no checkpoint).
