@@ -14,8 +14,8 @@ mod ident;
 mod options;
 mod plan;
 //mod planner;
-//mod slices;
-//mod sql;
+mod slices;
+pub mod sql;
 mod time;
 mod verdict;
 
@@ -27,8 +27,8 @@ pub use finding::{Code, Finding, Severity};
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use plan::{
-    Action, ArrayElement, CarriedSequence, Phase, Plan, Routing, Side, Slice, SliceId, Step,
-    StepId, TablePlan, Topology,
+    Action, ArrayElement, CarriedSequence, Concurrency, Phase, Plan, Routing, Side, Slice, SliceId,
+    Step, StepId, TablePlan, Topology,
 };
 //pub use planner::plan;
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};

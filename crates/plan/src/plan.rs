@@ -186,10 +186,22 @@ pub struct Step {
     pub action: Action,
     /// Statements that undo it, on the same side; run in one transaction with the ledger's mark where that is the target.
     pub inverse: Vec<String>,
-    /// Whether it may run beside its neighbours that are concurrent too.
-    pub concurrent: bool,
+    /// What it may run beside.
+    pub concurrency: Concurrency,
     /// Weight for ordering concurrent steps and for progress: bytes that it has to work through.
     pub weight_bytes: u64,
+}
+
+/// What a step may run beside, among the steps of its phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concurrency {
+    /// Nothing: it waits for those before it, those after it wait for it.
+    Alone,
+    /// Steps of other tables: its lock on its own table conflicts with itself.
+    OnePerTable,
+    /// Any step of its phase.
+    Free,
 }
 
 /// Phases, in order.

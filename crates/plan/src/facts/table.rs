@@ -33,6 +33,8 @@ pub struct TableFacts {
     pub dropped_columns: u32,
     /// Leaves, ordered by bound (default last).
     pub leaves: Vec<Leaf>,
+    /// Partitioned tables between the table and its leaves (sub-partitioning), parents first.
+    pub branches: Vec<Relation>,
     /// Primary key, unique constraints and exclusion constraints.
     pub unique_keys: Vec<UniqueKey>,
     /// CHECK constraints of the table itself.

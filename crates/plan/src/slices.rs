@@ -1,0 +1,240 @@
+//! Slices: leaves cut by block ranges, and where the rows of each go.
+
+use crate::facts::{Leaf, LeafBound};
+use crate::{ChunkRange, Options, Routing, Slice, SliceId, Strategy, TablePlan};
+
+/// Cuts every leaf of every table, largest slices first.
+pub(crate) fn slices(tables: &[TablePlan], leaves: &[&[Leaf]], options: &Options) -> Vec<Slice> {
+    let mut slices: Vec<Slice> = Vec::new();
+    for (index, (table, leaves)) in tables.iter().zip(leaves).enumerate() {
+        for leaf in *leaves {
+            slices.extend(leaf_slices(index, table, leaf, leaves, options.slice_bytes));
+        }
+    }
+    slices.sort_by(|a, b| {
+        b.bytes
+            .cmp(&a.bytes)
+            .then_with(|| (a.table, &a.leaf, a.first_block).cmp(&(b.table, &b.leaf, b.first_block)))
+    });
+    for (number, slice) in slices.iter_mut().enumerate() {
+        slice.id = SliceId(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    slices
+}
+
+/// Cuts one leaf into block ranges of about `slice_bytes` of heap and TOAST each. The last one has no end: rows
+/// that were appended between the plan and the fence are in it.
+pub(crate) fn leaf_slices(
+    index: usize,
+    table: &TablePlan,
+    leaf: &Leaf,
+    leaves: &[Leaf],
+    slice_bytes: u64,
+) -> Vec<Slice> {
+    let bytes = leaf.heap_bytes + leaf.toast_bytes;
+    let wanted = bytes
+        .div_ceil(slice_bytes.max(1))
+        .clamp(1, u64::from(leaf.blocks.max(1)));
+    let count = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let (routing, routing_reason) = routing(table, leaf);
+    let sole_writer = count == 1 && is_sole_writer(routing, leaf, leaves);
+    // In u64: blocks * count may be larger than u32.
+    let edge = |number: u32| {
+        u32::try_from(u64::from(leaf.blocks) * u64::from(number) / u64::from(count))
+            .unwrap_or(u32::MAX)
+    };
+    (0..count)
+        .map(|number| Slice {
+            id: SliceId(0),
+            table: index,
+            leaf: leaf.relation.clone(),
+            leaf_oid: leaf.oid,
+            relfilenode: leaf.relfilenode,
+            first_block: edge(number),
+            end_block: (number + 1 < count).then(|| edge(number + 1)),
+            strategy: Strategy::Copy,
+            routing,
+            sole_writer,
+            bytes: bytes / u64::from(count),
+            rows_estimate: leaf.rows_estimate / u64::from(count),
+            reason: format!(
+                "copy: {}; {routing_reason}",
+                cut_reason(count, number, leaf)
+            ),
+        })
+        .collect()
+}
+
+fn cut_reason(count: u32, number: u32, leaf: &Leaf) -> String {
+    match (count, leaf.toast_bytes > leaf.heap_bytes) {
+        (1, _) => "whole leaf".to_owned(),
+        (_, false) => format!("part {} of {count}", number + 1),
+        (_, true) => format!("part {} of {count}, cut by its TOAST", number + 1),
+    }
+}
+
+/// Only a partition bound proves where rows are: what was seen in a look at the rows may have changed until the fence.
+fn routing(table: &TablePlan, leaf: &Leaf) -> (Routing, &'static str) {
+    let by_time = |reason| (Routing::ByTime, reason);
+    match leaf.bound {
+        LeafBound::Range {
+            from_us: Some(from_us),
+            to_us: Some(to_us),
+        } => {
+            let chunk = ChunkRange::containing(from_us, table.chunk_interval_us);
+            if to_us <= chunk.end_us {
+                (Routing::OneChunk(chunk), "its bounds lie in one chunk")
+            } else {
+                by_time("rows routed by time: its bounds span chunks")
+            }
+        }
+        LeafBound::Range { .. } => by_time("rows routed by time: its bounds are open"),
+        LeafBound::Default => by_time("rows routed by time: default partition"),
+        LeafBound::Unbounded => by_time("rows routed by time: no bound on the time column"),
+    }
+}
+
+/// Whether no row outside `leaf` can belong into its chunk: its bounds are the chunk's, and every other leaf lies
+/// outside them. The default partition does: it holds no row that a partition has a place for.
+fn is_sole_writer(routing: Routing, leaf: &Leaf, leaves: &[Leaf]) -> bool {
+    let Routing::OneChunk(chunk) = routing else {
+        return false;
+    };
+    let whole = LeafBound::Range {
+        from_us: Some(chunk.start_us),
+        to_us: Some(chunk.end_us),
+    };
+    let outside = |other: &Leaf| match other.bound {
+        LeafBound::Range { from_us, to_us } => {
+            to_us.is_some_and(|to| to <= chunk.start_us)
+                || from_us.is_some_and(|from| from >= chunk.end_us)
+        }
+        LeafBound::Default => true,
+        LeafBound::Unbounded => false,
+    };
+    leaf.bound == whole
+        && leaves
+            .iter()
+            .filter(|other| other.oid != leaf.oid)
+            .all(outside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Relation, TimeType};
+    use proptest::prelude::*;
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    fn table() -> TablePlan {
+        let relation = Relation::new("public", "fixes");
+        TablePlan {
+            staging: relation.in_schema("hyperhaul_new_public"),
+            archive: relation.in_schema("hyperhaul_old_public"),
+            relation,
+            time_column: "at".into(),
+            time_type: TimeType::Timestamptz,
+            chunk_interval_us: DAY_US,
+            copy_columns: vec!["at".into()],
+            time_position: 0,
+            generated_columns: Vec::new(),
+            key_columns: vec!["at".into()],
+            array_elements: Vec::new(),
+            chunks: Vec::new(),
+            rows_estimate: 0,
+            data_bytes: 0,
+            index_bytes: 0,
+        }
+    }
+
+    fn leaf(oid: u32, bound: LeafBound, blocks: u32, toast_bytes: u64) -> Leaf {
+        Leaf {
+            relation: Relation::new("public", format!("leaf_{oid}")),
+            oid,
+            relfilenode: oid,
+            bound,
+            blocks,
+            heap_bytes: u64::from(blocks) * 8192,
+            toast_bytes,
+            index_bytes: 0,
+            rows_estimate: 1000,
+            observed: None,
+            chunk_rows: Vec::new(),
+            null_times: 0,
+            infinite_times: 0,
+            own_indexes: Vec::new(),
+            foreign_server: None,
+        }
+    }
+
+    fn range(from_us: i64, to_us: i64) -> LeafBound {
+        LeafBound::Range {
+            from_us: Some(from_us),
+            to_us: Some(to_us),
+        }
+    }
+
+    fn cut(leaves: &[Leaf]) -> Vec<Slice> {
+        leaves
+            .iter()
+            .flat_map(|leaf| leaf_slices(0, &table(), leaf, leaves, 1 << 20))
+            .collect()
+    }
+
+    #[test]
+    fn a_leaf_of_a_whole_chunk_is_its_only_writer() {
+        let default = leaf(3, LeafBound::Default, 1, 0);
+        let aligned = [
+            leaf(1, range(0, DAY_US), 10, 0),
+            leaf(2, range(DAY_US, 2 * DAY_US), 10, 0),
+            default.clone(),
+        ];
+        let slices = cut(&aligned);
+        assert!(slices[0].sole_writer && slices[1].sole_writer && !slices[2].sole_writer);
+        assert_eq!(slices[2].routing, Routing::ByTime);
+
+        // Half a day: the default partition may hold rows of the other half.
+        let half = [leaf(1, range(0, DAY_US / 2), 10, 0), default];
+        assert!(
+            matches!(cut(&half)[0].routing, Routing::OneChunk(_)) && !cut(&half)[0].sole_writer
+        );
+
+        // Two leaves with the same bound, as sub-partitioning by another column makes them.
+        let twins = [
+            leaf(1, range(0, DAY_US), 10, 0),
+            leaf(2, range(0, DAY_US), 10, 0),
+        ];
+        assert!(cut(&twins).iter().all(|slice| !slice.sole_writer));
+    }
+
+    #[test]
+    fn bounds_that_do_not_line_up_are_routed() {
+        let hour_us = DAY_US / 24;
+        let slices = cut(&[leaf(1, range(-hour_us, DAY_US - hour_us), 10, 0)]);
+        assert_eq!(slices[0].routing, Routing::ByTime);
+    }
+
+    #[test]
+    fn a_leaf_is_cut_by_toast_bytes_too() {
+        let slices = cut(&[leaf(1, range(0, DAY_US), 8, 4 << 20)]);
+        assert_eq!(slices.len(), 5);
+        assert!(slices.iter().all(|slice| !slice.sole_writer));
+        assert!(slices[0].reason.contains("TOAST"), "{}", slices[0].reason);
+    }
+
+    proptest! {
+        #[test]
+        fn slices_cover_every_block_once(blocks in 0u32..=u32::MAX, toast in 0u64..1 << 40, slice_bytes in 1u64..1 << 36) {
+            let leaf = leaf(1, LeafBound::Default, blocks, toast);
+            prop_assume!((leaf.heap_bytes + toast) / slice_bytes < 10_000);
+            let slices = leaf_slices(0, &table(), &leaf, std::slice::from_ref(&leaf), slice_bytes);
+            prop_assert_eq!(slices[0].first_block, 0);
+            prop_assert_eq!(slices[slices.len() - 1].end_block, None);
+            for pair in slices.windows(2) {
+                prop_assert_eq!(pair[0].end_block, Some(pair[1].first_block));
+                prop_assert!(pair[0].first_block < pair[1].first_block);
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The target: an empty hypertable like the source, in the staging schema, without keys and indexes.
+
+use super::{column_list, comment_on, staging_schema};
+use crate::facts::{CheckConstraint, Column, Facts, Grant, Identity, OwnedSequence, TableFacts};
+use crate::{Relation, TablePlan, Topology, quote_ident, quote_literal};
+use std::collections::BTreeMap;
+
+/// Makes the schemas that the run builds in.
+pub(crate) fn create_schemas(facts: &Facts, tables: &[TablePlan]) -> Vec<String> {
+    let mut statements = Vec::new();
+    for (table, found) in tables.iter().zip(&facts.tables) {
+        let schema = quote_ident(&staging_schema(&table.relation.schema));
+        let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+        if !statements.contains(&create) {
+            statements.push(create);
+        }
+        if found.owner != facts.target.role {
+            statements.push(format!(
+                "GRANT USAGE, CREATE ON SCHEMA {schema} TO {}",
+                quote_ident(&found.owner)
+            ));
+        }
+    }
+    statements
+}
+
+/// Makes the sequences that the defaults of the table use and the target does not have (another database only).
+pub(crate) fn create_sequences(table: &TableFacts, topology: Topology) -> Vec<String> {
+    match topology {
+        Topology::SameDatabase => Vec::new(),
+        Topology::OtherDatabase => {
+            let create = |sequence: &OwnedSequence| {
+                format!(
+                    "CREATE SEQUENCE {} AS {} {}",
+                    sequence.relation,
+                    sequence.type_sql,
+                    sequence_options(sequence)
+                )
+            };
+            table.sequences.iter().map(create).collect()
+        }
+    }
+}
+
+/// Creates the table and makes it a hypertable.
+pub(crate) fn create_table(table: &TablePlan, found: &TableFacts, facts: &Facts) -> Vec<String> {
+    let staging = &table.staging;
+    let mut parts: Vec<String> = found
+        .columns
+        .iter()
+        .map(|column| column_sql(column, staging))
+        .collect();
+    parts.extend(
+        found
+            .checks
+            .iter()
+            .filter(|check| is_valid(check))
+            .map(check_sql),
+    );
+    let mut statements = vec![format!(
+        "CREATE TABLE {staging} (\n  {}\n)",
+        parts.join(",\n  ")
+    )];
+    statements.extend(
+        found
+            .columns
+            .iter()
+            .flat_map(|column| column_settings(staging, column)),
+    );
+    statements.push(create_hypertable(table, facts));
+    statements.extend(comments(staging, found));
+    if found.owner != facts.target.role {
+        statements.push(format!(
+            "ALTER TABLE {staging} OWNER TO {}",
+            quote_ident(&found.owner)
+        ));
+    }
+    statements.extend(grants(staging, found, &facts.target_roles));
+    statements
+}
+
+/// Whether a CHECK holds for the rows that are there: one that is NOT VALID is added after the data.
+pub(crate) fn is_valid(check: &CheckConstraint) -> bool {
+    !check.definition.ends_with(" NOT VALID")
+}
+
+/// A hypertable's CHECK has to be inherited by its chunks.
+pub(crate) fn check_sql(check: &CheckConstraint) -> String {
+    format!(
+        "CONSTRAINT {} {}",
+        quote_ident(&check.name),
+        check.definition.replace(" NO INHERIT", "")
+    )
+}
+
+fn create_hypertable(table: &TablePlan, facts: &Facts) -> String {
+    let schema = facts
+        .target
+        .extensions
+        .get("timescaledb")
+        .map_or("public", |extension| &extension.schema);
+    let schema = quote_ident(schema);
+    format!(
+        "SELECT {schema}.create_hypertable({}::regclass, {schema}.by_range({}, {}), create_default_indexes => false)",
+        quote_literal(&table.staging.to_string()),
+        quote_literal(&table.time_column),
+        interval_sql(table.chunk_interval_us),
+    )
+}
+
+/// `INTERVAL '1 day'`: the largest unit that fits, since that is how people will see it.
+fn interval_sql(interval_us: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [
+        (86_400_000_000, "day"),
+        (3_600_000_000, "hour"),
+        (60_000_000, "minute"),
+        (1_000_000, "second"),
+    ];
+    let (count, unit) = UNITS
+        .iter()
+        .find(|(unit_us, _)| interval_us % unit_us == 0)
+        .map_or((interval_us, "microsecond"), |(unit_us, unit)| {
+            (interval_us / unit_us, unit)
+        });
+    let plural = if count == 1 { "" } else { "s" };
+    format!("INTERVAL '{count} {unit}{plural}'")
+}
+
+fn column_sql(column: &Column, staging: &Relation) -> String {
+    let mut sql = format!("{} {}", quote_ident(&column.name), column.type_sql);
+    if let Some(collation) = &column.collation {
+        sql.push_str(&format!(" COLLATE {collation}"));
+    }
+    if let Some(generation) = &column.generation {
+        let storage = if generation.stored {
+            "STORED"
+        } else {
+            "VIRTUAL"
+        };
+        sql.push_str(&format!(
+            " GENERATED ALWAYS AS ({}) {storage}",
+            generation.expression_sql
+        ));
+    } else if let Some(identity) = &column.identity {
+        sql.push_str(&identity_sql(identity, staging));
+    } else if let Some(default) = &column.default_sql {
+        sql.push_str(&format!(" DEFAULT {default}"));
+    }
+    if column.not_null {
+        sql.push_str(" NOT NULL");
+    }
+    sql
+}
+
+fn identity_sql(identity: &Identity, staging: &Relation) -> String {
+    let word = if identity.always {
+        "ALWAYS"
+    } else {
+        "BY DEFAULT"
+    };
+    let name = identity.sequence.relation.in_schema(&staging.schema);
+    format!(
+        " GENERATED {word} AS IDENTITY (SEQUENCE NAME {name} {})",
+        sequence_options(&identity.sequence)
+    )
+}
+
+fn sequence_options(sequence: &OwnedSequence) -> String {
+    let cycle = if sequence.cycle { "CYCLE" } else { "NO CYCLE" };
+    format!(
+        "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {cycle}",
+        sequence.start, sequence.increment, sequence.min, sequence.max, sequence.cache
+    )
+}
+
+fn column_settings(staging: &Relation, column: &Column) -> Vec<String> {
+    let mut settings = Vec::new();
+    if let Some(storage) = &column.storage {
+        settings.push(format!("SET STORAGE {storage}"));
+    }
+    if let Some(compression) = &column.compression {
+        settings.push(format!("SET COMPRESSION {compression}"));
+    }
+    if let Some(target) = column.statistics_target {
+        settings.push(format!("SET STATISTICS {target}"));
+    }
+    if !column.options.is_empty() {
+        settings.push(format!("SET ({})", column.options.join(", ")));
+    }
+    let name = quote_ident(&column.name);
+    settings
+        .into_iter()
+        .map(|setting| format!("ALTER TABLE {staging} ALTER COLUMN {name} {setting}"))
+        .collect()
+}
+
+fn comments(staging: &Relation, found: &TableFacts) -> Vec<String> {
+    let table = comment_on(&format!("TABLE {staging}"), found.comment.as_ref());
+    let columns = found.columns.iter().filter_map(|column| {
+        comment_on(
+            &format!("COLUMN {staging}.{}", quote_ident(&column.name)),
+            column.comment.as_ref(),
+        )
+    });
+    table.into_iter().chain(columns).collect()
+}
+
+fn grants(staging: &Relation, found: &TableFacts, roles: &[String]) -> Vec<String> {
+    let known = |grant: &&Grant| {
+        grant
+            .grantee
+            .as_ref()
+            .is_none_or(|role| roles.contains(role))
+    };
+    let mut by_role: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+    for grant in found.grants.iter().filter(known) {
+        by_role
+            .entry((grantee_sql(grant), grant.grantable))
+            .or_default()
+            .push(grant.privilege.clone());
+    }
+    for column in &found.columns {
+        for grant in column.grants.iter().filter(known) {
+            let privilege = format!("{} ({})", grant.privilege, column_list(&[&column.name]));
+            by_role
+                .entry((grantee_sql(grant), grant.grantable))
+                .or_default()
+                .push(privilege);
+        }
+    }
+    let statement = |((role, grantable), privileges): ((String, bool), Vec<String>)| {
+        let option = if grantable { " WITH GRANT OPTION" } else { "" };
+        format!(
+            "GRANT {} ON TABLE {staging} TO {role}{option}",
+            privileges.join(", ")
+        )
+    };
+    by_role.into_iter().map(statement).collect()
+}
+
+fn grantee_sql(grant: &Grant) -> String {
+    grant
+        .grantee
+        .as_ref()
+        .map_or("PUBLIC".to_owned(), |role| quote_ident(role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_written_in_the_largest_unit() {
+        for (interval_us, sql) in [
+            (86_400_000_000, "INTERVAL '1 day'"),
+            (7 * 86_400_000_000, "INTERVAL '7 days'"),
+            (5_400_000_000, "INTERVAL '90 minutes'"),
+            (1_500_000, "INTERVAL '1500000 microseconds'"),
+        ] {
+            assert_eq!(interval_sql(interval_us), sql);
+        }
+    }
+}

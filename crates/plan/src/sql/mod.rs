@@ -1,0 +1,51 @@
+//! SQL text of the steps: what runs on a server is written here and nowhere else in this crate.
+//!
+//! Identifiers are always quoted. Definitions that the server printed are used as it printed them, fully
+//! qualified. Utility statements take no parameters, so their values are literals, quoted by `quote_literal`.
+
+mod copy;
+mod create;
+mod cutover;
+mod fence;
+mod keys;
+mod partman;
+
+pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_row_sql, slice_copy_sql, verify_rows_sql};
+pub(crate) use create::{create_schemas, create_sequences, create_table};
+pub use cutover::cleanup_statements;
+pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
+pub(crate) use fence::{fence, unfence};
+pub(crate) use keys::{
+    add_foreign_keys, finish, index_step_sql, key_step_sql, late_checks, validate_foreign_key,
+};
+pub(crate) use partman::{release, restore};
+
+use crate::ident::derived_name;
+use crate::{quote_ident, quote_literal};
+
+/// Schema of the ledger and of the fence's function.
+pub const LEDGER_SCHEMA: &str = "hyperhaul";
+
+/// Schema in which the hypertables of tables in `schema` are built.
+pub fn staging_schema(schema: &str) -> String {
+    derived_name("hyperhaul_new_", schema)
+}
+
+/// Schema to which the old tables of `schema` go at cutover.
+pub fn archive_schema(schema: &str) -> String {
+    derived_name("hyperhaul_old_", schema)
+}
+
+/// `"a", "b"`.
+pub(crate) fn column_list<S: AsRef<str>>(columns: &[S]) -> String {
+    columns
+        .iter()
+        .map(|column| quote_ident(column.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// `COMMENT ON <object> IS '...'`, if there is a comment.
+pub(crate) fn comment_on(object: &str, comment: Option<&String>) -> Option<String> {
+    comment.map(|comment| format!("COMMENT ON {object} IS {}", quote_literal(comment)))
+}
