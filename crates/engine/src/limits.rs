@@ -1,0 +1,50 @@
+//! Every size, queue length and wait of this crate, with its reason. Nothing here grows with a table.
+//!
+//! Memory of one worker in pass-through, at most:
+//!
+//! ```text
+//!   batch being gathered by the reader                      1 x BATCH_BYTES
+//!   read queue                             READ_QUEUE_BATCHES x BATCH_BYTES
+//!   batch being framed                                      1 x BATCH_BYTES
+//!   write queue                         WRITE_QUEUE_MESSAGES x BATCH_BYTES
+//!   message being sent, and its copy in the client library  3 x MESSAGE_BYTES_MAX
+//!                                                          ----------------------
+//!                                                           9 x 256 KiB = 2.25 MiB
+//! ```
+//!
+//! Routing by time adds `ROUTED_BUFFER_BYTES_MAX`. A single tuple that is larger than a batch passes through every place
+//! above on its own: such a worker needs about five times the tuple's size for that moment.
+
+use std::time::Duration;
+
+/// Bytes of COPY data that travel together. Large enough that a hand-over between threads (some microseconds) does not
+/// count, small enough that a batch is still in the cache when the next stage touches it.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Batches between the reader and the work: one in hand and one that arrives meanwhile would do; a few more
+/// absorb the pauses of the other side (WAL switches, vacuumed buffers).
+pub const READ_QUEUE_BATCHES: usize = 2;
+
+/// Messages between the work and the writer.
+pub const WRITE_QUEUE_MESSAGES: usize = 2;
+
+/// The most that one CopyData message to the target carries.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// What all buffers of a routed slice may reserve together; one tuple may exceed it. When full, the
+/// fullest buffer becomes one COPY into its chunk.
+pub const ROUTED_BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The first segment of a chunk's buffer: thousands of chunks must fit under [`ROUTED_BUFFER_BYTES_MAX`].
+pub const SEGMENT_BYTES_MIN: usize = 4 * 1024;
+
+/// The largest segment of a chunk's buffer, unless a single tuple is larger.
+pub const SEGMENT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+
+/// Buckets into which [`differences`](crate::differences) sorts keys. A digest each is 2 MiB a side; a bucket of a chunk with a
+/// hundred million rows then holds about 1,500 of them.
+pub const DIFFERENCE_BUCKETS: usize = 64 * 1024;
+
+/// How long a reader that is dropped, or whose read is given up, may take to cancel and to end. Past it, its thread is left to
+/// end by itself.
+pub const STOP_WAIT: Duration = Duration::from_secs(5);
