@@ -1,1 +1,25 @@
-//! ledger
+//! The ledger: what a run has done, durable, in schema `hyperhaul` of the target database.
+//!
+//! The mark that something is done is written in the transaction that does it, so a kill at any moment leaves
+//! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
+//! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
+
+mod error;
+mod run;
+mod schema;
+mod slice;
+mod step;
+mod verdict;
+
+pub use error::Error;
+pub use run::{
+    Run, RunId, RunState, find_run, latest_run, load_run, overlapping_run, record_plan, runs,
+    set_state, try_lead,
+};
+pub use schema::{ensure, exists};
+pub use slice::{
+    SliceRecord, SliceResult, claim, finish_slice, is_done, pending_count, replace_leaf, slices,
+    source_digests,
+};
+pub use step::{mark_done, mark_undone, steps_done};
+pub use verdict::{StoredVerdict, store_verdict, verdicts};

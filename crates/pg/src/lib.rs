@@ -20,6 +20,7 @@ mod session;
 mod settings;
 pub mod snapshot;
 mod tls;
+mod transaction;
 
 pub use copy::{CopyIn, CopyOut};
 pub use disposition::Disposition;

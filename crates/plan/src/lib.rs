@@ -31,5 +31,6 @@ pub use plan::{
     Step, StepId, TablePlan, Topology,
 };
 //pub use planner::plan;
+pub use slices::leaf_slices;
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};
 pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, compare};

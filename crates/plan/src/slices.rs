@@ -24,7 +24,7 @@ pub(crate) fn slices(tables: &[TablePlan], leaves: &[&[Leaf]], options: &Options
 
 /// Cuts one leaf into block ranges of about `slice_bytes` of heap and TOAST each. The last one has no end: rows
 /// that were appended between the plan and the fence are in it.
-pub(crate) fn leaf_slices(
+pub fn leaf_slices(
     index: usize,
     table: &TablePlan,
     leaf: &Leaf,

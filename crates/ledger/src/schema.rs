@@ -1,0 +1,116 @@
+//! The ledger's tables.
+//!
+//! ```text
+//! run          one row a plan            state, the plan as it was made
+//! step         one row a finished step   written in the step's own transaction
+//! slice        one row a slice           pending -> done in the transaction that copies its rows
+//! slice_chunk  digests of a finished slice, one row a chunk interval
+//! verdict      one row a table verified
+//! ```
+
+use crate::Error;
+use hyperhaul_pg::Session;
+
+/// Version of the tables' format. A ledger of another version is not touched.
+const FORMAT: i32 = 1;
+
+const TABLES: &str = "
+CREATE SCHEMA IF NOT EXISTS hyperhaul;
+CREATE TABLE IF NOT EXISTS hyperhaul.ledger_format (format integer PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS hyperhaul.run (
+    run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    state text NOT NULL,
+    tables text[] NOT NULL,
+    source text NOT NULL,
+    tool_version text NOT NULL,
+    plan jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE IF NOT EXISTS hyperhaul.step (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    step_id text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, step_id)
+);
+CREATE TABLE IF NOT EXISTS hyperhaul.slice (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    slice_id integer NOT NULL,
+    done boolean NOT NULL DEFAULT false,
+    table_index integer NOT NULL,
+    leaf_oid oid NOT NULL,
+    spec jsonb NOT NULL,
+    row_count bigint,
+    copied_bytes bigint,
+    started_at timestamptz,
+    finished_at timestamptz,
+    times_done integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, slice_id)
+);
+CREATE INDEX IF NOT EXISTS slice_pending ON hyperhaul.slice (run_id, slice_id) WHERE NOT done;
+CREATE TABLE IF NOT EXISTS hyperhaul.slice_chunk (
+    run_id bigint NOT NULL,
+    slice_id integer NOT NULL,
+    start_us bigint NOT NULL,
+    end_us bigint NOT NULL,
+    row_count bigint NOT NULL,
+    digest_sum text NOT NULL,
+    PRIMARY KEY (run_id, slice_id, start_us),
+    FOREIGN KEY (run_id, slice_id) REFERENCES hyperhaul.slice ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS hyperhaul.verdict (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    table_index integer NOT NULL,
+    equal boolean NOT NULL,
+    verdict jsonb NOT NULL,
+    verified_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, table_index)
+);
+";
+
+/// Serialises the making of the ledger between processes that start together (an advisory lock's key).
+const ENSURE_LOCK: i64 = 0x6879_7065_7268;
+
+/// Makes the ledger where it does not exist, in a transaction of its own.
+///
+/// # Errors
+///
+/// If the role may not create schemas in the database, or the ledger there is of another format.
+pub async fn ensure(session: &Session) -> Result<(), Error> {
+    if !exists(session).await? {
+        session.transaction(async || make(session).await).await?;
+    }
+    let row = session
+        .query_one("SELECT max(format) FROM hyperhaul.ledger_format", &[])
+        .await?;
+    match row.get::<_, Option<i32>>(0) {
+        Some(FORMAT) => Ok(()),
+        found => Err(Error::content(
+            "format",
+            format!("it is {found:?}, this hyperhaul writes {FORMAT}"),
+        )),
+    }
+}
+
+async fn make(session: &Session) -> Result<(), Error> {
+    session
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
+        .await?;
+    session.batch(TABLES).await?;
+    let format = "INSERT INTO hyperhaul.ledger_format SELECT $1 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
+    session.execute(format, &[&FORMAT]).await?;
+    Ok(())
+}
+
+/// Whether the database has a ledger.
+///
+/// # Errors
+///
+/// If the server can't be asked.
+pub async fn exists(session: &Session) -> Result<bool, Error> {
+    let row = session
+        .query_one("SELECT to_regclass('hyperhaul.verdict') IS NOT NULL", &[])
+        .await?;
+    Ok(row.get(0))
+}

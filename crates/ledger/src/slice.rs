@@ -1,0 +1,247 @@
+//! Slices: claimed, and marked done in the transaction that copies their rows.
+
+use crate::{Error, RunId};
+use chrono::{DateTime, Utc};
+use hyperhaul_pg::{Row, Session};
+use hyperhaul_pgcopy::Digest;
+use hyperhaul_plan::{ChunkDigest, ChunkRange, Slice, SliceId};
+use std::collections::BTreeMap;
+
+/// What copying a slice came to.
+#[derive(Clone, Debug)]
+pub struct SliceResult {
+    /// Rows copied.
+    pub rows: u64,
+    /// Bytes of their binary tuples.
+    pub bytes: u64,
+    /// Digest of the source's rows per chunk interval.
+    pub digests: Vec<(ChunkRange, Digest)>,
+    /// When the copying began.
+    pub started_at: DateTime<Utc>,
+}
+
+/// A slice as the ledger has it.
+#[derive(Clone, Debug)]
+pub struct SliceRecord {
+    /// What was planned.
+    pub slice: Slice,
+    /// Whether its rows are in.
+    pub done: bool,
+    /// Rows, once done.
+    pub rows: Option<u64>,
+    /// Bytes, once done.
+    pub bytes: Option<u64>,
+    /// Seconds that it took, once done.
+    pub seconds: Option<f64>,
+}
+
+/// Claims the next pending slice for the current transaction: nobody else gets it until that ends.
+/// `None` when every slice is done or claimed.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn claim(session: &Session, run: RunId) -> Result<Option<Slice>, Error> {
+    let sql = "SELECT slice_id, spec FROM hyperhaul.slice WHERE run_id = $1 AND NOT done \
+               ORDER BY slice_id LIMIT 1 FOR UPDATE SKIP LOCKED";
+    session
+        .query_opt(sql, &[&run.0])
+        .await?
+        .map(|row| decode_spec(row.get(0), row.get(1)))
+        .transpose()
+}
+
+/// Marks a claimed slice as done, in the transaction that copied its rows.
+///
+/// # Errors
+///
+/// If the slice is done already, which means that its rows must not be committed again; or the server refuses or is lost.
+pub async fn finish_slice(
+    session: &Session,
+    run: RunId,
+    slice: SliceId,
+    result: &SliceResult,
+) -> Result<(), Error> {
+    let sql = "UPDATE hyperhaul.slice SET done = true, times_done = times_done + 1, row_count = $3, copied_bytes = $4, \
+               started_at = $5, finished_at = clock_timestamp() WHERE run_id = $1 AND slice_id = $2 AND NOT done";
+    let (rows, bytes) = (signed(result.rows), signed(result.bytes));
+    let changed = session
+        .execute(
+            sql,
+            &[&run.0, &signed_id(slice), &rows, &bytes, &result.started_at],
+        )
+        .await?;
+    if changed != 1 {
+        return Err(Error::content(
+            format!("slice {}", slice.0),
+            "it was done already",
+        ));
+    }
+    let (mut starts, mut ends, mut counts, mut sums) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (range, digest) in &result.digests {
+        starts.push(range.start_us);
+        ends.push(range.end_us);
+        counts.push(signed(digest.rows));
+        sums.push(digest.sum_hex());
+    }
+    let sql = "INSERT INTO hyperhaul.slice_chunk (run_id, slice_id, start_us, end_us, row_count, digest_sum) \
+               SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[])";
+    session
+        .execute(
+            sql,
+            &[&run.0, &signed_id(slice), &starts, &ends, &counts, &sums],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Whether a slice is done: what to ask when the answer to COMMIT was lost.
+///
+/// # Errors
+///
+/// If there is no such slice, or the server refuses or is lost.
+pub async fn is_done(session: &Session, run: RunId, slice: SliceId) -> Result<bool, Error> {
+    let sql = "SELECT done FROM hyperhaul.slice WHERE run_id = $1 AND slice_id = $2";
+    Ok(session
+        .query_one(sql, &[&run.0, &signed_id(slice)])
+        .await?
+        .get(0))
+}
+
+/// Slices that are not done.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn pending_count(session: &Session, run: RunId) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM hyperhaul.slice WHERE run_id = $1 AND NOT done";
+    Ok(unsigned(session.query_one(sql, &[&run.0]).await?.get(0)))
+}
+
+/// Every slice of a run, in order.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn slices(session: &Session, run: RunId) -> Result<Vec<SliceRecord>, Error> {
+    let sql = "SELECT slice_id, spec, done, row_count, copied_bytes, \
+               extract(epoch FROM finished_at - started_at)::float8 \
+               FROM hyperhaul.slice WHERE run_id = $1 ORDER BY slice_id";
+    session
+        .query(sql, &[&run.0])
+        .await?
+        .iter()
+        .map(decode_record)
+        .collect()
+}
+
+/// Digests of the source's rows per chunk interval, over all finished slices of a table.
+///
+/// # Errors
+///
+/// If the server refuses or is lost, or a digest can't be read.
+pub async fn source_digests(
+    session: &Session,
+    run: RunId,
+    table_index: usize,
+) -> Result<Vec<ChunkDigest>, Error> {
+    let sql = "SELECT c.start_us, c.end_us, c.row_count, c.digest_sum FROM hyperhaul.slice_chunk c \
+               JOIN hyperhaul.slice s USING (run_id, slice_id) WHERE run_id = $1 AND s.table_index = $2 AND s.done";
+    let index = i32::try_from(table_index).map_err(|error| Error::content("table index", error))?;
+    let mut sums: BTreeMap<ChunkRange, Digest> = BTreeMap::new();
+    for row in session.query(sql, &[&run.0, &index]).await? {
+        let range = ChunkRange {
+            start_us: row.get(0),
+            end_us: row.get(1),
+        };
+        let digest = Digest::from_hex(unsigned(row.get(2)), row.get(3))
+            .map_err(|error| Error::content("digest", error))?;
+        sums.entry(range).or_default().merge(digest);
+    }
+    let digests = sums.into_iter();
+    Ok(digests
+        .map(|(range, digest)| ChunkDigest {
+            range,
+            rows: digest.rows,
+            sum: digest.sum_hex(),
+        })
+        .collect())
+}
+
+/// Exchanges the slices of a leaf for new ones, all pending. Belongs into the transaction that takes the rows of those
+/// that were done out of the target. New slices get numbers after the run's last.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn replace_leaf(
+    session: &Session,
+    run: RunId,
+    leaf_oid: u32,
+    slices: &[Slice],
+) -> Result<(), Error> {
+    let sql = "DELETE FROM hyperhaul.slice WHERE run_id = $1 AND leaf_oid = $2";
+    session.execute(sql, &[&run.0, &leaf_oid]).await?;
+    let sql = "SELECT coalesce(max(slice_id), -1) + 1 FROM hyperhaul.slice WHERE run_id = $1";
+    let next: i32 = session.query_one(sql, &[&run.0]).await?.get(0);
+    let renumber = |(slice, id): (&Slice, u32)| Slice {
+        id: SliceId(id),
+        ..slice.clone()
+    };
+    let renumbered: Vec<Slice> = slices
+        .iter()
+        .zip(next.unsigned_abs()..)
+        .map(renumber)
+        .collect();
+    insert_slices(session, run, &renumbered).await
+}
+
+pub(crate) async fn insert_slices(
+    session: &Session,
+    run: RunId,
+    slices: &[Slice],
+) -> Result<(), Error> {
+    let (mut ids, mut tables, mut leaves, mut specs) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for slice in slices {
+        ids.push(signed_id(slice.id));
+        tables.push(
+            i32::try_from(slice.table).map_err(|error| Error::content("table index", error))?,
+        );
+        leaves.push(slice.leaf_oid);
+        specs.push(serde_json::to_value(slice).map_err(|error| Error::content("slice", error))?);
+    }
+    let sql = "INSERT INTO hyperhaul.slice (run_id, slice_id, table_index, leaf_oid, spec) \
+               SELECT $1, * FROM unnest($2::integer[], $3::integer[], $4::oid[], $5::jsonb[])";
+    session
+        .execute(sql, &[&run.0, &ids, &tables, &leaves, &specs])
+        .await?;
+    Ok(())
+}
+
+fn decode_spec(id: i32, spec: serde_json::Value) -> Result<Slice, Error> {
+    serde_json::from_value(spec).map_err(|error| Error::content(format!("slice {id}"), error))
+}
+
+fn decode_record(row: &Row) -> Result<SliceRecord, Error> {
+    Ok(SliceRecord {
+        slice: decode_spec(row.get(0), row.get(1))?,
+        done: row.get(2),
+        rows: row.get::<_, Option<i64>>(3).map(unsigned),
+        bytes: row.get::<_, Option<i64>>(4).map(unsigned),
+        seconds: row.get(5),
+    })
+}
+
+fn signed_id(id: SliceId) -> i32 {
+    i32::try_from(id.0).unwrap_or(i32::MAX)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}

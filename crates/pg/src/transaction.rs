@@ -1,0 +1,33 @@
+//! A transaction around some work: committed when the work succeeds, rolled back when it fails.
+
+use crate::{Error, Session};
+
+impl Session {
+    /// Runs `work` between BEGIN and COMMIT. An error of `work` rolls back; if the future is dropped, the session is
+    /// to be dropped too, since its transaction is still open.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `work` fails with, or what BEGIN or COMMIT fail with. A COMMIT that fails with
+    /// [`Disposition::Reconnect`](crate::Disposition::Reconnect) may have happened: find out before doing it again.
+    pub async fn transaction<T, E: From<Error>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.batch("BEGIN").await?;
+        match work().await {
+            Ok(value) => {
+                self.batch("COMMIT").await?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.roll_back().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Rolls back whatever is open. That it fails is no news: then the connection is gone, and the transaction with it.
+    pub async fn roll_back(&self) {
+        if !self.is_closed() && let Err(error) = self.batch("ROLLBACK").await {
+            tracing::debug!(%error, "rollback failed; the server rolls back as the connection ends");
+        }
+    }
+}
