@@ -13,7 +13,7 @@ mod verdict;
 
 pub use error::Error;
 pub use run::{
-    Run, RunId, RunState, find_run, latest_run, load_run, overlapping_run, record_plan, runs,
+    Run, RunId, RunState, find_run, latest_run, load_run, overlapping_run, record_plan, runs, sessions,
     set_state, try_lead,
 };
 pub use schema::{ensure, exists};

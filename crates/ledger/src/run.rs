@@ -252,3 +252,14 @@ fn decode(row: &Row) -> Result<Run, Error> {
         plan,
     })
 }
+
+/// Backends of hyperhaul in the session's database, its own left out.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn sessions(session: &Session) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM pg_catalog.pg_stat_activity \
+               WHERE application_name LIKE 'hyperhaul %' AND datname = current_database() AND pid <> pg_backend_pid()";
+    Ok(session.query_one(sql, &[]).await?.get::<_, i64>(0).unsigned_abs())
+}

@@ -1,1 +1,44 @@
-//! migrate
+//! The lifecycle of a migration: check, plan, migrate, status, verify, rollback, cleanup.
+//!
+//! Facts come from `catalog`, what to do comes from `plan`, what was done goes to `ledger`, rows go through `engine`.
+//! This crate decides nothing about SQL text and prints nothing: it carries steps out, each in one transaction with
+//! the ledger's mark, and tells an [`Observer`] what happens.
+//!
+//! ```text
+//! survey --Facts--> plan --Plan--> ledger
+//!                                    |
+//! lead (one process a run) <---------+
+//!   |- steps     SQL in a transaction with its mark; lock timeouts and lost sessions are tried again
+//!   |- chunks    the target's chunks, before rows come
+//!   |- workers   slices, in parallel, exactly once
+//!   '- verify    digests, structure, generated columns, sequences
+//! ```
+
+mod chunks;
+mod cleanup;
+mod connections;
+mod drift;
+mod error;
+mod interrupt;
+mod lead;
+mod observe;
+mod rollback;
+mod sequences;
+mod status;
+mod steps;
+mod survey;
+mod verify;
+mod worker;
+
+pub use cleanup::{CleanupPlan, cleanup, cleanup_plan};
+pub use connections::Connections;
+pub use error::{Error, Kind};
+pub use interrupt::Interrupt;
+pub use lead::{Outcome, migrate};
+pub use observe::{Event, Meter, Observer};
+pub use rollback::{RollbackOptions, rollback};
+pub use status::{RunStatus, StepStatus, TableStatus, status};
+pub use survey::{check, plan};
+pub use verify::{TableVerification, Verification, verify};
+
+pub use hyperhaul_ledger::{Run, RunId, RunState};

@@ -1,0 +1,121 @@
+//! Why a command stopped, in PostgreSQL's manner: message, detail, hint; and what that means for the caller.
+
+use std::fmt;
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+/// What a stop means; the command line makes its exit codes of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed that should not have.
+    Unexpected,
+    /// The request makes no sense: a wrong URL, a missing table, no such run.
+    Usage,
+    /// Something stands in the way that a person has to resolve; nothing was lost, the run resumes.
+    Blocked,
+    /// Source and target differ.
+    Differs,
+    /// Interrupted; the run resumes.
+    Interrupted,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into(), detail: None, hint: None }
+    }
+
+    pub(crate) fn unexpected(message: impl Into<String>) -> Error {
+        Error::new(Kind::Unexpected, message)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn blocked(message: impl Into<String>) -> Error {
+        Error::new(Kind::Blocked, message)
+    }
+
+    pub(crate) fn interrupted() -> Error {
+        Error::new(Kind::Interrupted, "interrupted; what is done stays done")
+            .hint("Run hyperhaul migrate again to go on, or hyperhaul rollback to go back.")
+    }
+
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Error {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What the stop means.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The message: lower case, no period.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// More about it.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// What to do next, as a sentence.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<hyperhaul_pg::Error> for Error {
+    fn from(error: hyperhaul_pg::Error) -> Error {
+        let kind = if error.is_configuration() || error.is_authentication() {
+            Kind::Usage
+        } else if error.is_privilege() || error.is_lock_timeout() || error.is_disk_full() {
+            Kind::Blocked
+        } else {
+            Kind::Unexpected
+        };
+        Error {
+            kind,
+            message: error.to_string(),
+            detail: error.detail().map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
+        }
+    }
+}
+
+impl From<hyperhaul_ledger::Error> for Error {
+    fn from(error: hyperhaul_ledger::Error) -> Error {
+        match error {
+            hyperhaul_ledger::Error::Pg(error) => error.into(),
+            error @ hyperhaul_ledger::Error::Content { .. } => Error::unexpected(error.to_string()),
+        }
+    }
+}
+
+impl From<hyperhaul_plan::Error> for Error {
+    fn from(error: hyperhaul_plan::Error) -> Error {
+        Error::usage(error.to_string()).hint(error.hint())
+    }
+}

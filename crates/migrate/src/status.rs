@@ -1,0 +1,111 @@
+//! Where a run stands, read from the ledger alone.
+
+use crate::{Connections, Error, RunId, RunState};
+use chrono::{DateTime, Utc};
+use hyperhaul_ledger as ledger;
+use hyperhaul_plan::Phase;
+use serde::Serialize;
+
+/// Where a run stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunStatus {
+    /// Its number.
+    pub run: RunId,
+    /// Its state.
+    pub state: RunState,
+    /// The source, without password.
+    pub source: String,
+    /// When it was planned.
+    pub created_at: DateTime<Utc>,
+    /// When its state changed last.
+    pub changed_at: DateTime<Utc>,
+    /// Backends of hyperhaul that are connected to the target right now, this one left out.
+    pub sessions: u64,
+    /// Its tables.
+    pub tables: Vec<TableStatus>,
+    /// Its steps in order.
+    pub steps: Vec<StepStatus>,
+}
+
+/// Where a table of a run stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableStatus {
+    /// The table.
+    pub table: String,
+    /// Slices that are done.
+    pub slices_done: u64,
+    /// Slices in all.
+    pub slices_total: u64,
+    /// Rows of those that are done.
+    pub rows_done: u64,
+    /// Rows in all, estimated for slices that are not done.
+    pub rows_total: u64,
+    /// Bytes of binary tuples of the slices that are done.
+    pub bytes_done: u64,
+    /// Whether it was verified, with what result; `None`: not yet.
+    pub verified: Option<bool>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepStatus {
+    /// Its id.
+    pub id: String,
+    /// Its phase.
+    pub phase: Phase,
+    /// What it does.
+    pub title: String,
+    /// Whether it is done.
+    pub done: bool,
+    /// Seconds that it took, once done.
+    pub seconds: Option<f64>,
+}
+
+/// Reads where a run stands; the newest one, if none is named. `None`: the target has no run.
+///
+/// # Errors
+///
+/// If the target can't be reached, there is no such run, or the role may not read the ledger.
+pub async fn status(connections: &Connections, run: Option<RunId>) -> Result<Option<RunStatus>, Error> {
+    let target = connections.target("status").await?;
+    if !ledger::exists(&target).await? {
+        return Ok(None);
+    }
+    let run = match run {
+        Some(id) => Some(ledger::load_run(&target, id).await?),
+        None => ledger::latest_run(&target).await?,
+    };
+    let Some(run) = run else { return Ok(None) };
+    let slices = ledger::slices(&target, run.id).await?;
+    let verdicts = ledger::verdicts(&target, run.id).await?;
+    let steps = ledger::steps_done(&target, run.id).await?;
+    let table_status = |(index, table): (usize, &hyperhaul_plan::TablePlan)| {
+        let own = || slices.iter().filter(|record| record.slice.table == index);
+        TableStatus {
+            table: table.relation.plain(),
+            slices_done: own().filter(|record| record.done).count() as u64,
+            slices_total: own().count() as u64,
+            rows_done: own().filter_map(|record| record.rows).sum(),
+            rows_total: own().map(|record| record.rows.unwrap_or(record.slice.rows_estimate)).sum(),
+            bytes_done: own().filter_map(|record| record.bytes).sum(),
+            verified: verdicts.iter().find(|verdict| verdict.table_index == index).map(|verdict| verdict.equal),
+        }
+    };
+    let step_status = |step: &hyperhaul_plan::Step| StepStatus {
+        id: step.id.to_string(),
+        phase: step.phase,
+        title: step.title.clone(),
+        done: steps.contains_key(&step.id),
+        seconds: steps.get(&step.id).copied(),
+    };
+    Ok(Some(RunStatus {
+        run: run.id,
+        state: run.state,
+        source: run.source.clone(),
+        created_at: run.created_at,
+        changed_at: run.changed_at,
+        sessions: ledger::sessions(&target).await?,
+        tables: run.plan.tables.iter().enumerate().map(table_status).collect(),
+        steps: run.plan.steps.iter().map(step_status).collect(),
+    }))
+}
