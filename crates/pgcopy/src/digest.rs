@@ -10,9 +10,10 @@ use crate::tuple::Tuple;
 
 /// How many rows, and the sum modulo 2^128 of the XXH3-128 of each one's binary tuple.
 ///
-/// It does not depend on the order of the rows, digests of disjoint sets add up to the digest of their union, and a row that is
-/// there twice counts twice. The hash covers the tuple from its field count to the end of its last field, so only tuples
-/// of the same column list, from servers that send the same binary forms, compare.
+/// It does not depend on the order of the rows, digests of disjoint sets add up to the digest of
+/// their union, and a row that is there twice counts twice. The hash covers the tuple from its
+/// field count to the end of its last field, so only tuples of the same column list, from servers
+/// that send the same binary forms, compare.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Digest {
     /// Number of rows.

@@ -1,4 +1,5 @@
-//! Rows straight into binary COPY bytes. No batching policy, no IO: who owns an [`Encoder`] decides when to [`take`](Encoder::take).
+//! Rows straight into binary COPY bytes. No batching policy, no IO: who owns an [`Encoder`] decides
+//! when to [`take`](Encoder::take).
 //!
 //! ```text
 //!   Encoder.buffer (BytesMut)
@@ -18,7 +19,8 @@ use crate::header::{HEADER, TRAILER};
 /// The length word of a NULL.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// A length that no reader accepts: stands for a value that was too long, in a row that nobody finished.
+/// A length that no reader accepts: stands for a value that was too long, in a row that nobody
+/// finished.
 const REFUSED: [u8; 4] = (-2_i32).to_be_bytes();
 
 /// `jsonb_send` puts a version number before the text; there is only this one.
@@ -88,10 +90,10 @@ impl Encoder {
 
 /// A row being written: one call per field, in the order of the column list.
 ///
-/// [`finish`](Row::finish) checks the row, and takes a bad one back out of the stream. A row that ends
-/// without `finish` and has another number of fields than announced is a defect of the caller: debug builds
-/// panic, release builds write the true count, so that the server refuses it with *row field count is ..., expected ...*
-/// instead of reading the following rows askew.
+/// [`finish`](Row::finish) checks the row, and takes a bad one back out of the stream. A row that
+/// ends without `finish` and has another number of fields than announced is a defect of the caller:
+/// debug builds panic, release builds write the true count, so that the server refuses it with *row
+/// field count is ..., expected ...* instead of reading the following rows askew.
 #[derive(Debug)]
 pub struct Row<'a> {
     buffer: &'a mut BytesMut,
@@ -140,8 +142,8 @@ impl Row<'_> {
         self.fixed(value.to_be_bytes())
     }
 
-    /// `text`, `varchar`, `char(n)`, `json` and the labels of an enum: all are sent as their characters. The client
-    /// encoding must be UTF-8, and PostgreSQL refuses the character U+0000.
+    /// `text`, `varchar`, `char(n)`, `json` and the labels of an enum: all are sent as their
+    /// characters. The client encoding must be UTF-8, and PostgreSQL refuses the character U+0000.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.raw(value.as_bytes())
     }
@@ -157,7 +159,8 @@ impl Row<'_> {
     }
 
     /// `timestamptz` or `timestamp`, in microseconds since 2000-01-01 (UTC); see
-    /// [`POSTGRES_EPOCH_OFFSET_US`](crate::POSTGRES_EPOCH_OFFSET_US). `i64::MAX` and `i64::MIN` are `infinity` and `-infinity`.
+    /// [`POSTGRES_EPOCH_OFFSET_US`](crate::POSTGRES_EPOCH_OFFSET_US). `i64::MAX` and `i64::MIN` are
+    /// `infinity` and `-infinity`.
     pub fn timestamptz_us(&mut self, value: i64) -> &mut Self {
         self.fixed(value.to_be_bytes())
     }
@@ -178,10 +181,11 @@ impl Row<'_> {
         self
     }
 
-    /// `text[]` with one dimension, the lower bound 1 and no NULLs; no elements give the empty array `{}`.
+    /// `text[]` with one dimension, the lower bound 1 and no NULLs; no elements give the empty
+    /// array `{}`.
     pub fn text_array<'t>(&mut self, values: impl ExactSizeIterator<Item = &'t str>) -> &mut Self {
-        // i32 dimensions, i32 whether NULLs occur, u32 element type; per dimension i32 length, i32 lower bound;
-        // per element i32 length and bytes (array_send in arrayfuncs.c).
+        // i32 dimensions, i32 whether NULLs occur, u32 element type; per dimension i32 length, i32
+        // lower bound; per element i32 length and bytes (array_send in arrayfuncs.c).
         let length_at = self.buffer.len();
         self.begin(NULL);
         let count = values.len();
@@ -230,8 +234,9 @@ impl Row<'_> {
     ///
     /// # Errors
     ///
-    /// If the row has another number of fields than announced, or it or a value in it is longer than
-    /// [`TUPLE_BYTES_MAX`]. The row is then gone from the stream, and the rows before it stand.
+    /// If the row has another number of fields than announced, or it or a value in it is longer
+    /// than [`TUPLE_BYTES_MAX`]. The row is then gone from the stream, and the rows before it
+    /// stand.
     pub fn finish(&mut self) -> Result<(), Error> {
         self.finished = true;
         let error = if self.written != i32::from(self.declared) {

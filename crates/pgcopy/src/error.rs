@@ -112,8 +112,8 @@ impl Error {
         )
     }
 
-    /// The caller asked for what cannot be: a field that the row does not have, ranges or an OID map that
-    /// contradict themselves.
+    /// The caller asked for what cannot be: a field that the row does not have, ranges or an OID
+    /// map that contradict themselves.
     pub fn is_misuse(&self) -> bool {
         matches!(
             self.kind,

@@ -18,11 +18,12 @@
 //! Any error is final: the place in the stream is lost, and each later call returns it again.
 
 use crate::error::{Error, Kind, Place};
-use crate::extent::{Extent, Walk};
+use crate::extent::{self, Extent, Walk};
 use crate::header;
 use crate::tuple::Tuple;
 
-/// Room that `tail` may keep for the next tuple. One wide row must not hold its memory for the rest of a stream.
+/// Room that `tail` may keep for the next tuple. One wide row must not hold its memory for the rest
+/// of a stream.
 const TAIL_KEPT_BYTES: usize = 64 * 1024;
 
 /// Cuts a stream into whole tuples.
@@ -83,7 +84,8 @@ impl Framer {
         }
     }
 
-    /// Feeds the next bytes of the stream, and calls `each` for every tuple that they complete, in order.
+    /// Feeds the next bytes of the stream, and calls `each` for every tuple that they complete, in
+    /// order.
     ///
     /// # Errors
     ///
@@ -158,11 +160,13 @@ impl Partial {
     ) -> Result<Stage, Error> {
         let mut rest = *input;
         while !rest.is_empty() {
-            let mut walk = Walk::default();
-            match walk.advance(rest)? {
-                Extent::Whole(tuple_bytes) => {
-                    same_field_count(field_count, walk)?;
-                    let (tuple, after) = rest.split_at_checked(tuple_bytes).unwrap_or((rest, &[]));
+            match extent::begin(rest)? {
+                Extent::Whole {
+                    bytes,
+                    field_count: found,
+                } => {
+                    same_field_count(field_count, found)?;
+                    let (tuple, after) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
                     each(Tuple::walked(tuple));
                     rest = after;
                 }
@@ -170,7 +174,7 @@ impl Partial {
                     *input = rest.get(header::TRAILER.len()..).unwrap_or_default();
                     return Ok(Stage::Trailer);
                 }
-                Extent::Needs(_) => {
+                Extent::Needs { walk, .. } => {
                     self.tail.extend_from_slice(rest);
                     self.walk = walk;
                     break;
@@ -190,8 +194,10 @@ impl Partial {
     ) -> Result<Stage, Error> {
         loop {
             match self.walk.advance(&self.tail)? {
-                Extent::Whole(_) => {
-                    same_field_count(field_count, self.walk)?;
+                Extent::Whole {
+                    field_count: found, ..
+                } => {
+                    same_field_count(field_count, found)?;
                     each(Tuple::walked(&self.tail));
                     self.tail.clear();
                     self.tail.shrink_to(TAIL_KEPT_BYTES);
@@ -199,8 +205,9 @@ impl Partial {
                     return Ok(Stage::Tuple);
                 }
                 Extent::Trailer => return Ok(Stage::Trailer),
-                Extent::Needs(tuple_bytes) => {
-                    let lacking = tuple_bytes.saturating_sub(self.tail.len()).min(input.len());
+                Extent::Needs { bytes, walk } => {
+                    self.walk = walk;
+                    let lacking = bytes.saturating_sub(self.tail.len()).min(input.len());
                     if lacking == 0 {
                         return Ok(Stage::Tuple);
                     }
@@ -213,7 +220,8 @@ impl Partial {
     }
 }
 
-/// The state once a header, or a part of its extension, was read and `left` bytes of the extension are to come.
+/// The state once a header, or a part of its extension, was read and `left` bytes of the extension
+/// are to come.
 fn after_extension(left: u32) -> State {
     if left == 0 {
         State::Tuples(Partial::default())
@@ -234,17 +242,14 @@ fn copy_prefix(room: &mut [u8], input: &mut &[u8]) -> usize {
 
 /// Holds every tuple to the field count of the first.
 #[inline]
-fn same_field_count(expected: &mut Option<i16>, walk: Walk) -> Result<(), Error> {
-    match (*expected, walk.field_count) {
-        (Some(expected), Some(found)) if expected != found => Err(Kind::FieldCount {
-            found: i32::from(found),
-            expected,
-        }
-        .into()),
-        (Some(_), _) => Ok(()),
-        (None, found) => {
-            *expected = found;
-            Ok(())
-        }
+fn same_field_count(first: &mut Option<i16>, found: i16) -> Result<(), Error> {
+    let expected = *first.get_or_insert(found);
+    if found == expected {
+        return Ok(());
     }
+    Err(Kind::FieldCount {
+        found: i32::from(found),
+        expected,
+    }
+    .into())
 }

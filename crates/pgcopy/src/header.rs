@@ -16,7 +16,8 @@ const SIGNATURE: [u8; 11] = *b"PGCOPY\n\xff\r\n\0";
 /// Bits that a reader must know, or refuse the stream; the other 16 it may ignore.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 
-/// What [`Encoder::header`](crate::Encoder::header) writes, and PostgreSQL too: the signature, no flags, no extension.
+/// What [`Encoder::header`](crate::Encoder::header) writes, and PostgreSQL too: the signature, no
+/// flags, no extension.
 pub const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// Stands where the next tuple's field count would: -1.

@@ -1,7 +1,8 @@
 //! PostgreSQL's binary COPY format: framing, field access, encoding and a digest of rows.
 //!
-//! This crate does no input or output, knows no socket, no clock and no server, and decodes no value
-//! but the time attribute that routes a row. What it hands out borrows from what it was given.
+//! This crate does no input or output, knows no socket, no clock and no server, and decodes no
+//! value but the time attribute that routes a row. What it hands out borrows from what it was
+//! given.
 //!
 //! The stream, as PostgreSQL writes and reads it (documentation of `COPY`, section "Binary Format";
 //! all integers big-endian):
@@ -22,13 +23,30 @@
 //!
 //! Where each part lives:
 //!
-//! - [`Framer`] cuts a stream that arrives in arbitrary pieces into whole tuples, [`Tuples`] does it for bytes
-//!   that begin and end at a tuple;
+//! - [`Framer`] cuts a stream that arrives in arbitrary pieces into whole tuples, [`Tuples`] does
+//!   it for bytes that begin and end at a tuple;
 //! - [`Tuple`] reads the fields of one tuple, [`TupleMut`] lends them to be changed in place;
 //! - [`Digest`] sums up a set of tuples, whatever their order;
 //! - [`Encoder`] writes rows;
 //! - [`TimeType`] reads a time attribute, and [`Router`] finds the range that it lies in;
 //! - [`OidMap`] renumbers the type OIDs that arrays and composites carry.
+//!
+//! ```
+//! use hyperhaul_pgcopy::{Digest, Encoder, Framer, Row};
+//!
+//! let mut encoder = Encoder::new();
+//! encoder.header();
+//! encoder.row(2).text("EDDB").optional(None, Row::int4).finish()?;
+//! encoder.trailer();
+//!
+//! let (mut framer, mut digest) = (Framer::new(), Digest::default());
+//! for piece in encoder.take().chunks(10) {
+//!     framer.push(piece, |tuple| digest.add(tuple))?;
+//! }
+//! framer.finish()?;
+//! assert_eq!(digest.rows, 1);
+//! # Ok::<(), hyperhaul_pgcopy::Error>(())
+//! ```
 //!
 //! Hostile bytes end in an [`Error`], never in a panic, and never make this crate reserve more
 //! memory than the bytes that it was given would fill.

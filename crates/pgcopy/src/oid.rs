@@ -1,6 +1,7 @@
-//! Type OIDs inside of binary values: arrays and composites carry those of their elements and fields, and
-//! a user-defined type has another OID in every database. Renumbers them in place; no other type's binary form
-//! carries OIDs (ranges and multiranges hold their bounds bare), and no catalog is known here.
+//! Type OIDs inside of binary values: arrays and composites carry those of their elements and
+//! fields, and a user-defined type has another OID in every database. Renumbers them in place; no
+//! other type's binary form carries OIDs (ranges and multiranges hold their bounds bare), and no
+//! catalog is known here.
 //!
 //! ```text
 //! array (array_send in arrayfuncs.c)          composite (record_send in rowtypes.c)
@@ -20,11 +21,13 @@ use std::mem;
 
 use crate::error::{Error, Kind};
 
-/// How deep arrays and composites may contain each other. PostgreSQL has no such limit; a chain of this many types in one
-/// schema is not known, and the limit keeps hostile bytes from exhausting the stack.
+/// How deep arrays and composites may contain each other. PostgreSQL has no such limit; a chain of
+/// this many types in one schema is not known, and the limit keeps hostile bytes from exhausting
+/// the stack.
 pub const NESTING_MAX: usize = 32;
 
-/// What the binary form of a type looks like, as far as OIDs are concerned. A domain has the shape of its base type.
+/// What the binary form of a type looks like, as far as OIDs are concerned. A domain has the shape
+/// of its base type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TypeShape {
     /// Carries no OIDs.
@@ -48,8 +51,9 @@ pub struct OidMapping {
 
 /// The types whose OIDs differ between two databases, or that contain such types.
 ///
-/// An OID that is not in the map stays as it is, and the value under it is not looked into: built-in types need no
-/// mapping. A type of the user's own that was forgotten is refused by the server, which checks these OIDs.
+/// An OID that is not in the map stays as it is, and the value under it is not looked into:
+/// built-in types need no mapping. A type of the user's own that was forgotten is refused by the
+/// server, which checks these OIDs.
 #[derive(Clone, Debug, Default)]
 pub struct OidMap {
     /// Sorted by source OID.
@@ -92,16 +96,19 @@ impl OidMap {
 ///
 /// # Errors
 ///
-/// If the value is not an array's, or nested deeper than [`NESTING_MAX`]; it may then be renumbered in part.
+/// If the value is not an array's, or nested deeper than [`NESTING_MAX`]; it may then be renumbered
+/// in part.
 pub fn rewrite_array(field: &mut [u8], map: &OidMap) -> Result<(), Error> {
     rewrite(field, TypeShape::Array, map, NESTING_MAX)
 }
 
-/// Renumbers the OIDs in the binary value of a composite, and in its fields where they contain some.
+/// Renumbers the OIDs in the binary value of a composite, and in its fields where they contain
+/// some.
 ///
 /// # Errors
 ///
-/// If the value is not a composite's, or nested deeper than [`NESTING_MAX`]; it may then be renumbered in part.
+/// If the value is not a composite's, or nested deeper than [`NESTING_MAX`]; it may then be
+/// renumbered in part.
 pub fn rewrite_composite(field: &mut [u8], map: &OidMap) -> Result<(), Error> {
     rewrite(field, TypeShape::Composite, map, NESTING_MAX)
 }

@@ -13,7 +13,8 @@ const DAY_US: i64 = 86_400_000_000;
 pub enum TimeType {
     /// `timestamp with time zone`: i64 microseconds since 2000-01-01 UTC.
     Timestamptz,
-    /// `timestamp without time zone`: i64 microseconds since 2000-01-01 00:00, taken as if it were UTC, as TimescaleDB does.
+    /// `timestamp without time zone`: i64 microseconds since 2000-01-01 00:00, taken as if it were
+    /// UTC, as TimescaleDB does.
     Timestamp,
     /// `date`: i32 days since 2000-01-01, taken as midnight UTC.
     Date,
@@ -45,9 +46,9 @@ impl TimeType {
     ///
     /// # Errors
     ///
-    /// If the field does not have the size of the type, or the time is finite and lies outside of what 64 bits of
-    /// microseconds since 1970 can tell (PostgreSQL's own range ends about 700 seconds beyond it for timestamps, and millions of
-    /// years for dates).
+    /// If the field does not have the size of the type, or the time is finite and lies outside of
+    /// what 64 bits of microseconds since 1970 can tell (PostgreSQL's own range ends about 700
+    /// seconds beyond it for timestamps, and millions of years for dates).
     #[inline]
     pub fn unix_us(self, field: &[u8]) -> Result<TimePoint, Error> {
         match self {

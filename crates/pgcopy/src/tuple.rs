@@ -5,7 +5,7 @@ use std::iter::FusedIterator;
 use std::ops::Range;
 
 use crate::error::{Error, Kind, Place};
-use crate::extent::{Extent, Walk};
+use crate::extent::{self, Extent};
 
 /// The bytes of one whole tuple, from its field count to the end of its last field.
 ///
@@ -20,15 +20,15 @@ impl<'a> Tuple<'a> {
     ///
     /// If they are not: malformed, too short, or with something after the tuple.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        match Walk::default().advance(bytes)? {
-            Extent::Whole(length) if length == bytes.len() => Ok(Tuple(bytes)),
-            Extent::Whole(_) => Err(Kind::Structure("tuple").into()),
+        match extent::begin(bytes)? {
+            Extent::Whole { bytes: length, .. } if length == bytes.len() => Ok(Tuple(bytes)),
+            Extent::Whole { .. } => Err(Kind::Structure("tuple").into()),
             Extent::Trailer => Err(Kind::FieldCountRange(-1).into()),
-            Extent::Needs(_) => Err(Kind::Truncated(Place::Tuple).into()),
+            Extent::Needs { .. } => Err(Kind::Truncated(Place::Tuple).into()),
         }
     }
 
-    /// Wraps bytes whose extent a [`Walk`] has found.
+    /// Wraps bytes whose extent a walk has found.
     #[inline]
     pub(crate) fn walked(bytes: &'a [u8]) -> Self {
         Tuple(bytes)
@@ -140,7 +140,8 @@ impl<'a> TupleMut<'a> {
     }
 }
 
-/// Where the value of a field lies in the tuple's bytes; the inner `None` for NULL, the outer for no such field.
+/// Where the value of a field lies in the tuple's bytes; the inner `None` for NULL, the outer for
+/// no such field.
 fn field_range(tuple: Tuple<'_>, index: usize) -> Option<Option<Range<usize>>> {
     let mut fields = tuple.fields();
     let value = fields.nth(index)?;
@@ -158,8 +159,9 @@ fn no_such_field(index: usize, count: usize) -> Error {
 
 /// Whole tuples one after another, without a header; a trailer may stand at the end.
 ///
-/// For bytes that were framed before, such as a batch of CopyData messages, each of which holds one tuple. Ends after the
-/// first error: a tuple that is malformed or not whole, or bytes after the trailer.
+/// For bytes that were framed before, such as a batch of CopyData messages, each of which holds one
+/// tuple. Ends after the first error: a tuple that is malformed or not whole, or bytes after the
+/// trailer.
 #[derive(Clone, Debug)]
 pub struct Tuples<'a> {
     rest: &'a [u8],
@@ -173,8 +175,8 @@ impl<'a> Tuples<'a> {
 
     #[inline]
     fn step(&mut self) -> Result<Option<Tuple<'a>>, Error> {
-        match Walk::default().advance(self.rest)? {
-            Extent::Whole(length) => {
+        match extent::begin(self.rest)? {
+            Extent::Whole { bytes: length, .. } => {
                 let Some((tuple, rest)) = self.rest.split_at_checked(length) else {
                     return Err(Kind::Truncated(Place::Tuple).into());
                 };
@@ -186,7 +188,7 @@ impl<'a> Tuples<'a> {
                 Ok(None)
             }
             Extent::Trailer => Err(Kind::AfterTrailer.into()),
-            Extent::Needs(_) => Err(Kind::Truncated(Place::Tuple).into()),
+            Extent::Needs { .. } => Err(Kind::Truncated(Place::Tuple).into()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The digest as an algebra, and its value pinned: the ledger of a run outlives the version that began it.
+//! The digest as an algebra, and its value pinned: the ledger of a run outlives the version that
+//! began it.
 
 use hyperhaul_pgcopy::{Digest, Tuple};
 use proptest::prelude::*;

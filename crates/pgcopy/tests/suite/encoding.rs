@@ -1,5 +1,5 @@
-//! The encoder's own rules: what it refuses, and what is left of the stream then. That it writes what a server writes
-//! is `golden`'s.
+//! The encoder's own rules: what it refuses, and what is left of the stream then. That it writes
+//! what a server writes is `golden`'s.
 
 use hyperhaul_pgcopy::{Encoder, TUPLE_BYTES_MAX};
 

@@ -1,7 +1,7 @@
-//! Streams that a real server wrote (`tests/golden/make.sql`): we cut and read them as it meant them, and our
-//! encoder writes the same bytes.
+//! Streams that a real server wrote (`tests/golden/make.sql`): we cut and read them as it meant
+//! them, and our encoder writes the same bytes.
 
-use hyperhaul_pgcopy::{Encoder, FIELD_COUNT_MAX, Row};
+use hyperhaul_pgcopy::{Encoder, Row};
 
 use crate::streams::{frame, rows};
 
@@ -176,7 +176,6 @@ fn the_encoder_writes_a_wide_row_as_the_server_does() {
     drop(row);
     encoder.trailer();
     assert_eq!(encoder.take(), WIDE);
-    assert!(FIELD_COUNT_MAX >= 1600);
 }
 
 #[test]

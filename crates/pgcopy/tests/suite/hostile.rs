@@ -1,5 +1,5 @@
-//! Bytes that nobody meant: random ones, and a real server's with a few changed. They may end in an error,
-//! never in a panic, nor in more memory than they themselves take.
+//! Bytes that nobody meant: random ones, and a real server's with a few changed. They may end in an
+//! error, never in a panic, nor in more memory than they themselves take.
 
 use hyperhaul_pgcopy::{
     Framer, HEADER, TimeType, Tuple, TupleMut, Tuples, rewrite_array, rewrite_composite,
@@ -18,7 +18,7 @@ fn exercise(bytes: &[u8], piece_bytes: usize) {
     let used = allocation::measure(|| {
         let mut framer = Framer::new();
         for piece in bytes.chunks(piece_bytes) {
-            let _ = framer.push(piece, |tuple| read(tuple));
+            let _ = framer.push(piece, read);
         }
         let _ = framer.finish();
         Tuples::new(bytes).flatten().for_each(read);

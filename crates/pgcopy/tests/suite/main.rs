@@ -1,5 +1,5 @@
-//! Tests of the crate through its public interface, in one binary. The oracle for the format is `golden`: files that a
-//! real server wrote.
+//! Tests of the crate through its public interface, in one binary. The oracle for the format is
+//! `golden`: files that a real server wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod allocation;

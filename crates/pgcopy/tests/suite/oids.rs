@@ -8,7 +8,8 @@ use hyperhaul_pgcopy::{
 use crate::golden::{TYPED_SOURCE, TYPED_TARGET};
 use crate::streams::frame;
 
-/// The map between the databases of the golden files; the shape of a domain is that of its base type.
+/// The map between the databases of the golden files; the shape of a domain is that of its base
+/// type.
 pub(crate) fn golden_map() -> OidMap {
     let source = include_str!("../golden/oids-source.txt").lines();
     let target = include_str!("../golden/oids-target.txt").lines();

@@ -57,7 +57,8 @@ proptest! {
         bounds in proptest::collection::btree_set(0_i64..200, 0..40),
         times in proptest::collection::vec(-5_i64..205, 0..60),
     ) {
-        // Every other pair of bounds is a range, some of them adjoining, some with a gap between them.
+        // Every other pair of bounds is a range, some of them adjoining, some with a gap between
+        // them.
         let bounds: Vec<i64> = bounds.into_iter().collect();
         let ranges: Vec<(i64, i64)> = bounds
             .windows(2)
