@@ -10,7 +10,10 @@ impl Session {
     ///
     /// Whatever `work` fails with, or what BEGIN or COMMIT fail with. A COMMIT that fails with
     /// [`Disposition::Reconnect`](crate::Disposition::Reconnect) may have happened: find out before doing it again.
-    pub async fn transaction<T, E: From<Error>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub async fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         self.batch("BEGIN").await?;
         match work().await {
             Ok(value) => {
@@ -26,7 +29,9 @@ impl Session {
 
     /// Rolls back whatever is open. That it fails is no news: then the connection is gone, and the transaction with it.
     pub async fn roll_back(&self) {
-        if !self.is_closed() && let Err(error) = self.batch("ROLLBACK").await {
+        if !self.is_closed()
+            && let Err(error) = self.batch("ROLLBACK").await
+        {
             tracing::debug!(%error, "rollback failed; the server rolls back as the connection ends");
         }
     }
