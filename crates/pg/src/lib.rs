@@ -11,6 +11,7 @@ mod disposition;
 mod environment;
 mod error;
 mod notice;
+mod parameters;
 mod password_file;
 pub mod pooler;
 pub mod retry;
