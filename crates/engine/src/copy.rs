@@ -26,9 +26,10 @@ pub(crate) trait Stage: Send + 'static {
 /// Copies one slice inside the transaction that the caller opened on `target`, and which the caller commits.
 ///
 /// On success, the source's stream had ended without an error and with its trailer, and the server took in exactly the rows that
-/// were framed. On an error, or when the future is dropped, the open COPY is aborted, and with it the transaction; the reader
-/// ends. One case is special: dropped while a COPY is being finished, that COPY may be whole in the open
-/// transaction. Roll it back.
+/// were framed. On an error the transaction is aborted on the server, and the reader ends.
+///
+/// The future may be dropped at any moment: the open COPY is aborted, and the reader ends. A COPY that was finished before (one
+/// of several chunks, or one whose answer was awaited) is then still in the open transaction: roll it back.
 ///
 /// The future belongs on a runtime of the worker's own; the target session's connection task runs there, too.
 ///

@@ -63,7 +63,41 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Result<Copied, Error> {
+    /// On an error the transaction is aborted on the server, too: were it committed by mistake, nothing would be in it.
+    pub(crate) async fn run(mut self, orders: mpsc::Receiver<Order>) -> Result<Copied, Error> {
+        let outcome = self.carry_out(orders).await;
+        match outcome {
+            Ok(digests) => {
+                let (rows, bytes) = (self.share.rows(), self.share.bytes());
+                self.share.keep();
+                Ok(Copied {
+                    rows,
+                    bytes,
+                    digests,
+                })
+            }
+            Err(error) => {
+                self.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops the open COPY. Where none is open, COPYs before may be finished: opens one to drop it, which aborts the transaction
+    /// like any other failed statement. Fails where the transaction is aborted already, or the session gone.
+    async fn abort(&mut self) {
+        if self.open.take().is_some() {
+            return;
+        }
+        if let Some(sql) = self.statements.first() {
+            drop(self.target.copy_in(sql).await);
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        mut orders: mpsc::Receiver<Order>,
+    ) -> Result<Vec<(ChunkKey, Digest)>, Error> {
         let broken_off = || Error::stream(Kind::WorkEnded);
         while let Some(order) = orders.recv().await {
             match order {
@@ -76,15 +110,7 @@ impl<'a> Writer<'a> {
                     let copy = self.open.take().ok_or_else(broken_off)?;
                     close(copy, rows).await?;
                 }
-                Order::Done(digests) if self.open.is_none() => {
-                    let (rows, bytes) = (self.share.rows(), self.share.bytes());
-                    self.share.keep();
-                    return Ok(Copied {
-                        rows,
-                        bytes,
-                        digests,
-                    });
-                }
+                Order::Done(digests) if self.open.is_none() => return Ok(digests),
                 Order::Done(_) => return Err(broken_off()),
                 Order::Failed(error) => return Err(error),
             }
