@@ -47,6 +47,8 @@ fn count(bytes: isize) {
 pub(crate) struct Used {
     /// Most bytes held at once, beyond those held before.
     pub(crate) peak_bytes: usize,
+    /// Bytes still held at the end, beyond those held before.
+    pub(crate) held_bytes: isize,
     pub(crate) allocations: usize,
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn measure(work: impl FnOnce()) -> Used {
     work();
     Used {
         peak_bytes: usize::try_from(PEAK_BYTES.get() - live_before).unwrap(),
+        held_bytes: LIVE_BYTES.get() - live_before,
         allocations: ALLOCATIONS.get() - allocations_before,
     }
 }
@@ -64,5 +67,8 @@ pub(crate) fn measure(work: impl FnOnce()) -> Used {
 #[test]
 fn the_counter_sees_what_is_allocated() {
     let used = measure(|| drop(std::hint::black_box(vec![1_u8; 10_000])));
-    assert_eq!((used.peak_bytes, used.allocations), (10_000, 1));
+    assert_eq!(
+        (used.peak_bytes, used.held_bytes, used.allocations),
+        (10_000, 0, 1)
+    );
 }

@@ -212,7 +212,8 @@ fn a_wide_tuple_gives_its_memory_back() {
     let mut framer = Framer::new();
     let mut tuples = 0;
     let used = allocation::measure(|| {
-        for piece in stream.chunks(128 * 1024) {
+        // Without the trailer: after it, nothing is kept anyway.
+        for piece in stream[..stream.len() - TRAILER.len()].chunks(128 * 1024) {
             framer.push(piece, |_| tuples += 1).unwrap();
         }
     });
@@ -221,8 +222,7 @@ fn a_wide_tuple_gives_its_memory_back() {
         used.peak_bytes >= wide_bytes && used.peak_bytes <= 4 * wide_bytes,
         "{used:?}"
     );
-    let used = allocation::measure(|| drop(framer));
-    assert_eq!(used.peak_bytes, 0);
+    assert!(used.held_bytes <= 64 * 1024, "{used:?}");
 }
 
 #[test]
