@@ -15,7 +15,7 @@ docker_image() {
     if [[ $1 == target ]]; then
         echo "${HYPERHAUL_DOCKER_IMAGE:-timescale/timescaledb-ha:pg17}"
     else
-        echo "${HYPERHAUL_DOCKER_SOURCE_IMAGE:-timescale/timescaledb-ha:pg15}"
+        echo "${HYPERHAUL_DOCKER_SOURCE_IMAGE:-postgis/postgis:15-3.5}"
     fi
 }
 
@@ -59,8 +59,8 @@ docker_create() {
 
 # Under the lock `ports`: remembers the port before anybody else looks for one.
 docker_run() {
-    local role=$1 image=$2 settings=(-c listen_addresses='*')
-    local setting storage=()
+    local role=$1 image=$2 name storage setting settings=(-c 'listen_addresses=*')
+    name=$(docker_name "$role")
     S[port]=$(free_port)
     state_save "$role"
     for setting in max_connections=200 max_worker_processes=32 max_locks_per_transaction=256 \
@@ -70,24 +70,19 @@ docker_run() {
     [[ ${S[durable]} == 1 ]] || settings+=(-c fsync=off)
     if [[ $role == target ]]; then
         settings+=(-c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off)
-    else
-        # A plain server: the extension is in the image, and stays unloaded.
-        settings+=(-c shared_preload_libraries=)
     fi
-    if [[ ${S[ram]} == 1 ]]; then
-        # A tmpfs of the container's own would lose the data at every crash and start.
-        storage=(-v "/dev/shm/$(docker_name "$role"):/data")
-        docker run --rm -u root --entrypoint chown -v "/dev/shm/$(docker_name "$role"):/data" "$image" postgres /data
-    else
-        storage=(-v "$(docker_name "$role"):/home/postgres/pgdata")
-    fi
+    # A volume in either case: a tmpfs of the container's own would lose the data at every crash and start.
+    storage=$name
+    [[ ${S[ram]} == 0 ]] || storage=/dev/shm/$name
+    docker run --rm --user root --entrypoint chown --volume "$storage:/data" "$image" postgres /data ||
+        die 1 "the container's data folder could not be made"
     # Through a file, so that the password is in no process list.
-    (umask 077 && printf 'POSTGRES_PASSWORD=%s\n' "${S[password]}" >"$INSTANCE_DIR/$role.env")
-    [[ ${S[ram]} == 0 ]] || echo PGDATA=/data/pg >>"$INSTANCE_DIR/$role.env"
-    docker run --detach --name "$(docker_name "$role")" --label "hyperhaul.instance=$INSTANCE" \
+    (umask 077 && printf 'POSTGRES_PASSWORD=%s\nPGDATA=/data/pg\n' "${S[password]}" >"$INSTANCE_DIR/$role.env")
+    docker run --detach --name "$name" --label "hyperhaul.instance=$INSTANCE" \
         --shm-size 1g --publish "127.0.0.1:${S[port]}:5432" --env-file "$INSTANCE_DIR/$role.env" \
         --env POSTGRES_INITDB_ARGS='--encoding=UTF8 --locale=C.UTF-8 --auth=scram-sha-256' \
-        "${storage[@]}" "$image" postgres "${settings[@]}" >/dev/null || die 1 "the container did not start"
+        --volume "$storage:/data" "$image" postgres "${settings[@]}" >/dev/null ||
+        die 1 "the container did not start"
     rm -f "$INSTANCE_DIR/$role.env"
 }
 
@@ -108,16 +103,15 @@ docker_wait() {
     done
 }
 
-# The image has PostGIS but no pg_partman.
+# The images have PostGIS but no pg_partman; their apt knows PostgreSQL's own archive.
 docker_partman_ensure() {
     local role=$1 name major
     name=$(docker_name "$role")
-    # shellcheck disable=SC2016
-    docker exec "$name" sh -c 'test -f "$(pg_config --sharedir)/extension/pg_partman.control"' && return
+    major=$(docker exec "$name" postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+    ! docker exec "$name" test -f "/usr/share/postgresql/$major/extension/pg_partman.control" || return 0
     say "adding pg_partman to the container"
-    # shellcheck disable=SC2016
-    major=$(docker exec "$name" sh -c 'pg_config --version' | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-    docker exec -u root "$name" sh -c "apt-get -qq update && apt-get -qq install -y --no-install-recommends postgresql-$major-partman" \
+    docker exec --user root "$name" sh -c \
+        "apt-get -qq update && apt-get -qq install -y --no-install-recommends postgresql-$major-partman" \
         >"$INSTANCE_DIR/$role.partman.log" 2>&1 || {
         tail -n 10 "$INSTANCE_DIR/$role.partman.log" >&2
         die 1 "pg_partman could not be added to the container; HYPERHAUL_DOCKER_IMAGE names another image, HYPERHAUL_SERVER_FROM=root goes without Docker"

@@ -20,8 +20,10 @@ apt_lists_ensure() {
 }
 
 apt_update() {
+    # Somebody else may have done it while this one waited for the lock.
+    ! apt_offers postgresql || return 0
     say "apt-get update"
-    as_root apt-get -qq update >&2 || say "apt-get update failed, going on with the lists that are there"
+    as_root apt-get -qq update >&2 || say "apt-get update failed, going on without it"
 }
 
 target_packages_available() {

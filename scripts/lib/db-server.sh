@@ -39,6 +39,12 @@ exec chroot "$root" setpriv --reuid=postgres --regid=postgres --init-groups \
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"
 '
 
+# Runs a command that looks after the server's files or processes. A server from packages is the
+# caller's own where the caller is not root; any other belongs to a postgres user.
+as_keeper() {
+    if [[ -n ${S[root]:-} ]]; then as_root "$@"; else "$@"; fi
+}
+
 # Numeric user and group of the server's files.
 server_owner() {
     if [[ -n ${S[root]:-} ]]; then
@@ -76,7 +82,7 @@ server_up() {
         with_lock "$LOCK_DIR/apt" packages_ensure "$role"
     fi
     server_paths "$role"
-    if [[ ! -d ${S[home]} ]] || ! as_root test -f "${S[home]}/data/hyperhaul.conf"; then
+    if [[ ! -d ${S[home]} ]] || ! as_keeper test -f "${S[home]}/data/hyperhaul.conf"; then
         server_create "$role"
     fi
     for _ in 1 2 3 4 5; do
@@ -120,7 +126,7 @@ server_create() {
     owner=$(server_owner)
     [[ -n $owner ]] || die 1 "there is no user 'postgres' to run the server as"
     say "making a new cluster in ${S[home]}"
-    as_root rm -rf --one-file-system "${S[home]}"
+    as_keeper rm -rf --one-file-system "${S[home]}"
     mkdir -p "${S[home]%/*}"
     mkdir "${S[home]}" "${S[home]}/s"
     S[password]=$(new_password)
@@ -132,9 +138,9 @@ server_create() {
         cat "$INSTANCE_DIR/$role.initdb.log" >&2
         die 1 "initdb failed"
     }
-    as_root rm -f "$password_file"
-    as_root tee -a "${S[home]}/data/postgresql.conf" <<<"include 'hyperhaul.conf'" >/dev/null
-    server_settings "$role" | as_root tee "${S[home]}/data/hyperhaul.conf" >/dev/null
+    as_keeper rm -f "$password_file"
+    as_keeper tee -a "${S[home]}/data/postgresql.conf" <<<"include 'hyperhaul.conf'" >/dev/null
+    server_settings "$role" | as_keeper tee "${S[home]}/data/hyperhaul.conf" >/dev/null
     say "cluster made in $((SECONDS - began)) s"
 }
 
@@ -186,13 +192,13 @@ server_stop() {
         server_unmount_disks
         return 0
     fi
-    as_root kill -s "$signal" "$pid"
+    as_keeper kill -s "$signal" "$pid"
     while server_pid >/dev/null; do
         sleep 0.05
         waited=$((waited + 1))
         if ((waited == 1200)); then
             say "still stopping after 60 s, now at once"
-            as_root kill -s QUIT "$pid"
+            as_keeper kill -s QUIT "$pid"
         fi
         ((waited < 1800)) || die 1 "process $pid does not stop; its log is ${S[log]}"
     done
@@ -202,7 +208,7 @@ server_stop() {
 
 server_remove() {
     [[ -n ${S[home]:-} ]] || return 0
-    as_root rm -rf --one-file-system "${S[home]}"
+    as_keeper rm -rf --one-file-system "${S[home]}"
     rmdir -p --ignore-fail-on-non-empty "${S[home]%/*}" 2>/dev/null || true
     rm -f "$INSTANCE_DIR/$1".*.log
     say "data removed"
@@ -236,7 +242,7 @@ server_undisk() {
     elif pid=$(server_pid); then
         as_root nsenter --mount --target "$pid" umount "${S[root]}$mount_point"
     fi
-    as_root rmdir "$mount_point"
+    as_keeper rmdir "$mount_point"
 }
 
 # Disks in a namespace are gone with the server; those on the machine itself are not.
@@ -245,6 +251,6 @@ server_unmount_disks() {
     for mount_point in "${S[home]:-/nonexistent}"/disk-*; do
         [[ -d $mount_point ]] || continue
         ! mountpoint -q "$mount_point" || as_root umount "$mount_point"
-        as_root rmdir "$mount_point"
+        as_keeper rmdir "$mount_point"
     done
 }
