@@ -2,7 +2,11 @@
 
 use std::sync::OnceLock;
 
+use crate::database::random_word;
 use crate::{Error, script};
+
+/// `scripts/db` takes 40 characters; a process id and a random suffix need 17 of them.
+const PRIVATE_NAME_CHARS_MAX: usize = 20;
 
 /// Which of the two servers of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +117,8 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts new servers in these roles. `name` is for people; a random suffix keeps runs apart.
+    /// Starts new servers in these roles. `name` is for people (letters, digits, `_`, 20 at
+    /// most); a suffix keeps runs apart.
     ///
     /// # Errors
     ///
@@ -130,8 +135,11 @@ impl Instance {
                 role.word()
             )));
         }
+        // By the process's id `scripts/db sweep` knows what a killed test left behind.
+        let name: String = name.chars().take(PRIVATE_NAME_CHARS_MAX).collect();
+        let process = std::process::id();
         let mut instance = Self {
-            name: format!("{name}_{}", crate::database::random_word()),
+            name: format!("{name}_{process}_{}", &random_word()[..8]),
             servers: Vec::new(),
         };
         for role in roles {

@@ -356,3 +356,25 @@ fn what_scripts_db_does_not_know_is_a_usage_error() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }
+
+#[test]
+fn an_instance_of_a_process_that_is_gone_is_swept() {
+    let instance = match Instance::private("stays", &[Role::Source]) {
+        Err(error) if error.is_unavailable() => {
+            return skip("an_instance_of_a_process_that_is_gone_is_swept", &error);
+        }
+        other => other.unwrap(),
+    };
+    // No process has this id: Linux gives out at most 2^22.
+    let left_behind = "swept_9999999_0123abcd";
+    let named = |arguments: &[&str]| db(&[&["--instance", left_behind], arguments].concat(), &[]);
+    assert!(named(&["--ram", "up", "source"]).status.success());
+
+    assert!(db(&["sweep"], &[]).status.success());
+
+    let status = named(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("source: never started"), "{status}");
+    instance.crash(Role::Source).unwrap();
+    instance.start(Role::Source).unwrap();
+}
