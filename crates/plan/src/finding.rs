@@ -109,6 +109,8 @@ codes! {
     ReferencedBy = "referenced_by",
     /// A foreign key's referenced table is missing on the target.
     ReferencedTableMissing = "referenced_table_missing",
+    /// A foreign key is validated against the rows that the target has already.
+    ReferencedRows = "referenced_rows",
     /// A view reads the table and is re-pointed.
     View = "view",
     /// A materialized view reads the table and cannot be re-pointed.
@@ -131,6 +133,8 @@ codes! {
     Sequence = "sequence",
     /// A type's binary form does not travel between the databases.
     BinaryTravel = "binary_travel",
+    /// An extension of the source is not installed on the target.
+    SourceExtension = "source_extension",
     /// A type is missing on the target.
     TypeMissing = "type_missing",
     /// A role is missing on the target.
