@@ -18,7 +18,7 @@ pub use run::{
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    SliceRecord, SliceResult, claim, finish_slice, is_done, pending_count, replace_leaf, slices,
+    SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice, is_done, pending_count, replace_leaf, slices,
     source_digests,
 };
 pub use step::{mark_done, mark_undone, steps_done};

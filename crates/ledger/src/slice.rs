@@ -245,3 +245,30 @@ fn signed(count: u64) -> i64 {
 fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
+
+/// A chunk interval that a leaf's finished slices wrote into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenChunk {
+    /// Start of the interval, microseconds since 1970 UTC.
+    pub start_us: i64,
+    /// End of the interval.
+    pub end_us: i64,
+    /// Whether finished slices of other leaves wrote into it too.
+    pub shared: bool,
+}
+
+/// The chunk intervals that the finished slices of a leaf wrote rows into.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn chunks_of_leaf(session: &Session, run: RunId, leaf_oid: u32) -> Result<Vec<WrittenChunk>, Error> {
+    let sql = "SELECT c.start_us, c.end_us, bool_or(o.leaf_oid <> s.leaf_oid) \
+               FROM hyperhaul.slice s JOIN hyperhaul.slice_chunk c USING (run_id, slice_id) \
+               JOIN hyperhaul.slice_chunk oc ON oc.run_id = c.run_id AND oc.start_us = c.start_us AND oc.row_count > 0 \
+               JOIN hyperhaul.slice o ON o.run_id = oc.run_id AND o.slice_id = oc.slice_id AND o.table_index = s.table_index \
+               WHERE s.run_id = $1 AND s.leaf_oid = $2 AND s.done AND c.row_count > 0 GROUP BY 1, 2 ORDER BY 1";
+    let rows = session.query(sql, &[&run.0, &leaf_oid]).await?;
+    let written = |row: &Row| WrittenChunk { start_us: row.get(0), end_us: row.get(1), shared: row.get(2) };
+    Ok(rows.iter().map(written).collect())
+}

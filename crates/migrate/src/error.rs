@@ -1,5 +1,6 @@
 //! Why a command stopped, in PostgreSQL's manner: message, detail, hint; and what that means for the caller.
 
+use hyperhaul_pg::Disposition;
 use std::fmt;
 
 /// Why a command stopped.
@@ -9,6 +10,7 @@ pub struct Error {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    transient: bool,
 }
 
 /// What a stop means; the command line makes its exit codes of these.
@@ -28,7 +30,13 @@ pub enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), detail: None, hint: None }
+        Error {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            transient: false,
+        }
     }
 
     pub(crate) fn unexpected(message: impl Into<String>) -> Error {
@@ -48,6 +56,12 @@ impl Error {
             .hint("Run hyperhaul migrate again to go on, or hyperhaul rollback to go back.")
     }
 
+    /// Says what it is about, before the message.
+    pub(crate) fn about(mut self, what: &str) -> Error {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Error {
         self.detail = Some(detail.into());
         self
@@ -56,6 +70,20 @@ impl Error {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Whether trying the same again may mend it: a lost connection, a restarting server, a lock that was held.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.transient
+    }
+
+    /// With this hint, unless there is one already.
+    pub(crate) fn or_hint(self, hint: &str) -> Error {
+        if self.hint.is_some() {
+            self
+        } else {
+            self.hint(hint)
+        }
     }
 
     /// What the stop means.
@@ -101,7 +129,15 @@ impl From<hyperhaul_pg::Error> for Error {
             message: error.to_string(),
             detail: error.detail().map(str::to_owned),
             hint: error.hint().map(str::to_owned),
+            transient: is_transient(error.disposition()),
         }
+    }
+}
+
+fn is_transient(disposition: Disposition) -> bool {
+    match disposition {
+        Disposition::Retry | Disposition::Reconnect => true,
+        Disposition::FreeResources | Disposition::Fix | Disposition::Cancelled => false,
     }
 }
 
@@ -117,5 +153,29 @@ impl From<hyperhaul_ledger::Error> for Error {
 impl From<hyperhaul_plan::Error> for Error {
     fn from(error: hyperhaul_plan::Error) -> Error {
         Error::usage(error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<hyperhaul_catalog::Error> for Error {
+    fn from(error: hyperhaul_catalog::Error) -> Error {
+        match error {
+            hyperhaul_catalog::Error::Pg(error) => error.into(),
+            other => Error::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<hyperhaul_engine::Error> for Error {
+    fn from(error: hyperhaul_engine::Error) -> Error {
+        let kind = error
+            .server_error()
+            .map_or(Kind::Unexpected, |error| Error::from(error.clone()).kind);
+        Error {
+            kind,
+            message: error.to_string(),
+            detail: error.detail().map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
+            transient: is_transient(error.disposition()),
+        }
     }
 }

@@ -26,7 +26,11 @@ impl Interrupt {
     /// One more request to stop: the first drains, the second aborts. Returns whether it aborts.
     pub fn request(&self) -> bool {
         self.0.send_modify(|urgency| {
-            *urgency = if *urgency == Urgency::None { Urgency::Drain } else { Urgency::Abort };
+            *urgency = if *urgency == Urgency::None {
+                Urgency::Drain
+            } else {
+                Urgency::Abort
+            };
         });
         self.aborting()
     }

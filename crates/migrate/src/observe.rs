@@ -87,7 +87,10 @@ pub struct Meter {
 
 impl Meter {
     pub(crate) fn items(total: usize) -> Meter {
-        Meter { items_total: AtomicU64::new(total as u64), ..Meter::default() }
+        Meter {
+            items_total: AtomicU64::new(total as u64),
+            ..Meter::default()
+        }
     }
 
     pub(crate) fn item_done(&self) {

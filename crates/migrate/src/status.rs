@@ -66,7 +66,10 @@ pub struct StepStatus {
 /// # Errors
 ///
 /// If the target can't be reached, there is no such run, or the role may not read the ledger.
-pub async fn status(connections: &Connections, run: Option<RunId>) -> Result<Option<RunStatus>, Error> {
+pub async fn status(
+    connections: &Connections,
+    run: Option<RunId>,
+) -> Result<Option<RunStatus>, Error> {
     let target = connections.target("status").await?;
     if !ledger::exists(&target).await? {
         return Ok(None);
@@ -86,9 +89,14 @@ pub async fn status(connections: &Connections, run: Option<RunId>) -> Result<Opt
             slices_done: own().filter(|record| record.done).count() as u64,
             slices_total: own().count() as u64,
             rows_done: own().filter_map(|record| record.rows).sum(),
-            rows_total: own().map(|record| record.rows.unwrap_or(record.slice.rows_estimate)).sum(),
+            rows_total: own()
+                .map(|record| record.rows.unwrap_or(record.slice.rows_estimate))
+                .sum(),
             bytes_done: own().filter_map(|record| record.bytes).sum(),
-            verified: verdicts.iter().find(|verdict| verdict.table_index == index).map(|verdict| verdict.equal),
+            verified: verdicts
+                .iter()
+                .find(|verdict| verdict.table_index == index)
+                .map(|verdict| verdict.equal),
         }
     };
     let step_status = |step: &hyperhaul_plan::Step| StepStatus {
@@ -105,7 +113,13 @@ pub async fn status(connections: &Connections, run: Option<RunId>) -> Result<Opt
         created_at: run.created_at,
         changed_at: run.changed_at,
         sessions: ledger::sessions(&target).await?,
-        tables: run.plan.tables.iter().enumerate().map(table_status).collect(),
+        tables: run
+            .plan
+            .tables
+            .iter()
+            .enumerate()
+            .map(table_status)
+            .collect(),
         steps: run.plan.steps.iter().map(step_status).collect(),
     }))
 }

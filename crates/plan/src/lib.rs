@@ -4,33 +4,37 @@
 //! Nothing here does IO, reads a clock or holds a connection: `catalog` gathers the [`facts`],
 //! `ledger` stores the plan, `migrate` carries it out.
 
-//mod drift;
+mod drift;
 mod error;
 mod estimate;
 pub mod facts;
 mod finding;
-//mod findings;
+mod findings;
 mod ident;
 mod options;
 mod plan;
-//mod planner;
+mod planner;
 mod slices;
 pub mod sql;
+mod structure;
+#[cfg(test)]
+mod testing;
 mod time;
 mod verdict;
 
-//pub use drift::{Change, changes};
+pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
 pub use estimate::{Estimate, PhaseEstimate};
 pub use finding::{Code, Finding, Severity};
-//pub use findings::findings;
+pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use plan::{
     Action, ArrayElement, CarriedSequence, Concurrency, Phase, Plan, Routing, Side, Slice, SliceId,
     Step, StepId, TablePlan, Topology,
 };
-//pub use planner::plan;
+pub use planner::plan;
 pub use slices::leaf_slices;
+pub use structure::{Structure, structure_differences, wanted_structure};
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};
 pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, compare};

@@ -324,7 +324,7 @@ fn create_schemas(tables: &[TablePlan], facts: &Facts) -> Step {
     let names: BTreeSet<&String> = tables.iter().map(|table| &table.staging.schema).collect();
     let inverse = names
         .into_iter()
-        .map(|name| format!("DROP SCHEMA IF EXISTS {}", crate::quote_ident(name)))
+        .map(|name| sql::drop_schema_if_empty(name))
         .collect();
     let action = Action::Sql {
         statements: sql::create_schemas(facts, tables),

@@ -31,12 +31,18 @@ pub fn chunk_copy_sql(table: &TablePlan, chunk: &Relation, freeze: bool) -> Stri
     )
 }
 
-/// One row of a leaf, for making a chunk: any row, or the row at `ctid`.
-pub fn sample_row_sql(table: &TablePlan, leaf: &Relation, ctid: Option<&str>) -> String {
-    let condition = ctid.map_or(String::new(), |ctid| format!(" WHERE ctid = '{ctid}'::tid"));
+/// One row for each of `samples`, for making chunks: any row of the leaf, or the row at a ctid. A leaf without rows
+/// gives none.
+pub fn sample_rows_sql(table: &TablePlan, samples: &[(&Relation, Option<&str>)]) -> String {
+    let columns = column_list(&table.copy_columns);
+    let sample = |(leaf, ctid): &(&Relation, Option<&str>)| {
+        let condition = ctid.map_or(String::new(), |ctid| format!(" WHERE ctid = '{ctid}'::tid"));
+        format!("(SELECT {columns} FROM ONLY {leaf}{condition} LIMIT 1)")
+    };
+    let rows: Vec<String> = samples.iter().map(sample).collect();
     format!(
-        "COPY (SELECT {} FROM ONLY {leaf}{condition} LIMIT 1) TO STDOUT (FORMAT binary)",
-        column_list(&table.copy_columns)
+        "COPY ({}) TO STDOUT (FORMAT binary)",
+        rows.join(" UNION ALL ")
     )
 }
 

@@ -4,7 +4,7 @@
 
 use super::fence::FENCE_TRIGGER;
 use super::keys::not_valid;
-use super::{LEDGER_SCHEMA, archive_schema, comment_on, staging_schema};
+use super::{LEDGER_SCHEMA, archive_schema, comment_on, create_schemas, drop_schema_if_empty};
 use crate::facts::{Facts, Policy, PublicationMember, ReferencedBy, TableFacts, Trigger, View};
 use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     if topology == Topology::SameDatabase {
         statements.extend(
             schemas(tables, |table| &table.archive.schema)
-                .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")),
+                .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
         statements.extend(pairs().flat_map(|(_, found)| drop_referencing(found, tables)));
     }
@@ -56,6 +56,7 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     if topology == Topology::SameDatabase {
         statements.extend(replace_views(facts));
     }
+    statements.extend(schemas(tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     statements
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn cutover_inverse(
     facts: &Facts,
     topology: Topology,
 ) -> Vec<String> {
-    let mut statements = Vec::new();
+    let mut statements = create_schemas(facts, tables);
     let pairs = || tables.iter().zip(&facts.tables);
     if topology == Topology::SameDatabase {
         statements.extend(pairs().flat_map(|(_, found)| drop_referencing(found, tables)));
@@ -110,10 +111,7 @@ pub(crate) fn cutover_inverse(
             );
         }
         statements.extend(replace_views(facts));
-        statements.extend(
-            schemas(tables, |table| &table.archive.schema)
-                .map(|schema| format!("DROP SCHEMA IF EXISTS {schema}")),
-        );
+        statements.extend(schemas(tables, |table| &table.archive.schema).map(drop_schema_if_empty));
     }
     statements
 }
@@ -151,13 +149,10 @@ pub fn cleanup_statements(plan: &Plan, drop_source: bool) -> Vec<String> {
     let tables: Vec<String> = plan.tables.iter().map(old).collect();
     let mut statements = vec![format!("DROP TABLE {}", tables.join(", "))];
     if plan.topology == Topology::SameDatabase {
-        statements.extend(
-            schemas(&plan.tables, |table| &table.archive.schema)
-                .map(|schema| format!("DROP SCHEMA IF EXISTS {schema}")),
-        );
-        statements.extend(
-            staging_schemas(&plan.tables).map(|schema| format!("DROP SCHEMA IF EXISTS {schema}")),
-        );
+        statements
+            .extend(schemas(&plan.tables, |table| &table.archive.schema).map(drop_schema_if_empty));
+        statements
+            .extend(schemas(&plan.tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     }
     statements.push(drop_fence_function());
     statements
@@ -385,18 +380,11 @@ fn alter_publication(member: &PublicationMember, out: &Relation, into: &Relation
     ]
 }
 
+/// The different schemas among those that `schema` names for each table.
 fn schemas<'a>(
     tables: &'a [TablePlan],
     schema: impl Fn(&'a TablePlan) -> &'a String,
-) -> impl Iterator<Item = String> {
+) -> impl Iterator<Item = &'a str> {
     let names: BTreeSet<&String> = tables.iter().map(schema).collect();
-    names.into_iter().map(|name| quote_ident(name))
-}
-
-fn staging_schemas(tables: &[TablePlan]) -> impl Iterator<Item = String> {
-    let names: BTreeSet<String> = tables
-        .iter()
-        .map(|table| staging_schema(&table.relation.schema))
-        .collect();
-    names.into_iter().map(|name| quote_ident(&name))
+    names.into_iter().map(String::as_str)
 }

@@ -9,11 +9,7 @@ use crate::{Relation, TablePlan, quote_ident};
 pub(crate) fn key_step_sql(table: &TablePlan, key: &UniqueKey) -> Vec<String> {
     let staging = &table.staging;
     let name = quote_ident(&key.name);
-    let definition = if lacks_time(&key.columns, &table.time_column) {
-        widened_key(key, &table.time_column)
-    } else {
-        key.definition.clone()
-    };
+    let definition = key_definition(table, key);
     let mut statements = vec![format!(
         "ALTER TABLE {staging} ADD CONSTRAINT {name} {definition}"
     )];
@@ -22,6 +18,15 @@ pub(crate) fn key_step_sql(table: &TablePlan, key: &UniqueKey) -> Vec<String> {
         key.comment.as_ref(),
     ));
     statements
+}
+
+/// A key's definition on the hypertable: the source's, widened by the time column where that is missing from it.
+pub(crate) fn key_definition(table: &TablePlan, key: &UniqueKey) -> String {
+    if lacks_time(&key.columns, &table.time_column) {
+        widened_key(key, &table.time_column)
+    } else {
+        key.definition.clone()
+    }
 }
 
 /// Creates an index. A unique one is widened by the time column where that is missing from it.

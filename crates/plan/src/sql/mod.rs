@@ -10,13 +10,15 @@ mod fence;
 mod keys;
 mod partman;
 
-pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_row_sql, slice_copy_sql, verify_rows_sql};
+pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
 pub(crate) use create::{create_schemas, create_sequences, create_table};
 pub use cutover::cleanup_statements;
 pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
+pub use fence::FENCE_TRIGGER;
 pub(crate) use fence::{fence, unfence};
 pub(crate) use keys::{
-    add_foreign_keys, finish, index_step_sql, key_step_sql, late_checks, validate_foreign_key,
+    add_foreign_keys, finish, index_step_sql, key_definition, key_step_sql, lacks_time,
+    late_checks, not_valid, validate_foreign_key,
 };
 pub(crate) use partman::{release, restore};
 
@@ -34,6 +36,15 @@ pub fn staging_schema(schema: &str) -> String {
 /// Schema to which the old tables of `schema` go at cutover.
 pub fn archive_schema(schema: &str) -> String {
     derived_name("hyperhaul_old_", schema)
+}
+
+/// Drops a schema unless something is in it: another run's tables, or what a user has put there.
+pub(crate) fn drop_schema_if_empty(schema: &str) -> String {
+    format!(
+        "DO $do$ BEGIN DROP SCHEMA IF EXISTS {}; \
+         EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $do$",
+        quote_ident(schema)
+    )
 }
 
 /// `"a", "b"`.

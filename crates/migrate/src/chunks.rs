@@ -1,0 +1,151 @@
+//! Making the target's chunks before rows come.
+//!
+//! Whoever makes a chunk holds a lock on the hypertable until its transaction ends, so loaders that make chunks as they
+//! go run one after another. The Apache edition has no way to make a chunk but to insert a row: one real row of the
+//! source goes through the hypertable for each, and the chunk is truncated, in the same transaction.
+
+use crate::context::Context;
+use crate::failpoint::failpoint;
+use crate::steps::{Direction, Lane};
+use crate::{Error, Meter};
+use hyperhaul_catalog as catalog;
+use hyperhaul_engine::{
+    self as engine, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
+};
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{ChunkRange, Relation, Routing, Step, TablePlan, sql};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Chunks that one transaction makes: bounds its locks.
+const CHUNKS_PER_TRANSACTION: usize = 64;
+
+/// A row that lies in a chunk: of this leaf, at this ctid (any row, where the leaf lies in one chunk).
+type Sample = (Relation, Option<String>);
+
+/// Makes every chunk that has rows, then marks the step. Chunks that an earlier process made are left alone: no slice is
+/// copied before the mark is set, so whatever is truncated here is empty but for the row just put in.
+pub(crate) async fn create(
+    context: &Context,
+    step: &Step,
+    index: usize,
+    meter: &Arc<Meter>,
+) -> Result<(), Error> {
+    let table = context
+        .plan
+        .tables
+        .get(index)
+        .ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
+    let source = context.source("chunks").await?;
+    let target = context.target("chunks").await?;
+    let wanted = wanted_chunks(context, &source, &target, index, table).await?;
+    source.close().await;
+    let existing: BTreeSet<ChunkRange> = catalog::chunks(&target, &table.staging)
+        .await?
+        .into_iter()
+        .map(|chunk| chunk.range)
+        .collect();
+    let missing: Vec<&Sample> = wanted
+        .iter()
+        .filter(|(range, _)| !existing.contains(range))
+        .map(|(_, sample)| sample)
+        .collect();
+    meter
+        .items_total
+        .store(missing.len() as u64, Ordering::Relaxed);
+    meter.items_done.store(0, Ordering::Relaxed);
+    let reader = SourceReader::start(&context.connections.source, None)?;
+    let pool = Pool::new(1)?;
+    for samples in missing.chunks(CHUNKS_PER_TRANSACTION) {
+        if context.interrupt.draining() {
+            return Err(Error::interrupted());
+        }
+        create_some(context, &reader, &target, &pool, table, samples).await?;
+        failpoint("chunks.some");
+        meter
+            .items_done
+            .fetch_add(samples.len() as u64, Ordering::Relaxed);
+    }
+    let mut lane = Lane::open(context).await?;
+    lane.run(step, &[], Direction::Forward).await
+}
+
+async fn create_some(
+    context: &Context,
+    reader: &SourceReader,
+    target: &Session,
+    pool: &Pool,
+    table: &TablePlan,
+    samples: &[&Sample],
+) -> Result<(), Error> {
+    let rewrites = context.rewrites(target, table).await?;
+    let samples: Vec<(&Relation, Option<&str>)> = samples
+        .iter()
+        .map(|(leaf, ctid)| (leaf, ctid.as_deref()))
+        .collect();
+    // The digest's key has no meaning here.
+    let nowhere = ChunkKey {
+        start_us: 0,
+        end_us: 0,
+    };
+    let copy_sql = sql::chunk_copy_sql(table, &table.staging, false);
+    let request = CopyRequest {
+        source_sql: sql::sample_rows_sql(table, &samples),
+        destination: Destination::OneChunk {
+            copy_sql,
+            chunk: nowhere,
+        },
+        rewrites,
+    };
+    let before: BTreeSet<ChunkRange> = catalog::chunks(target, &table.staging)
+        .await?
+        .into_iter()
+        .map(|chunk| chunk.range)
+        .collect();
+    target
+        .transaction(async || {
+            engine::copy(reader, target, pool, request, &Progress::new()).await?;
+            for chunk in catalog::chunks(target, &table.staging).await? {
+                if !before.contains(&chunk.range) {
+                    target
+                        .batch(&format!("TRUNCATE ONLY {}", chunk.relation))
+                        .await?;
+                }
+            }
+            failpoint("chunks.before_commit");
+            Ok::<(), Error>(())
+        })
+        .await
+}
+
+/// The chunks that hold rows, each with a row that lies in it. A leaf that lies in one chunk needs no look at its rows.
+async fn wanted_chunks(
+    context: &Context,
+    source: &Session,
+    target: &Session,
+    index: usize,
+    table: &TablePlan,
+) -> Result<BTreeMap<ChunkRange, Sample>, Error> {
+    let slices = ledger::slices(target, context.run).await?;
+    let mut leaves: BTreeMap<&Relation, Routing> = BTreeMap::new();
+    for record in slices.iter().filter(|record| record.slice.table == index) {
+        leaves.insert(&record.slice.leaf, record.slice.routing);
+    }
+    let mut wanted = BTreeMap::new();
+    for (leaf, routing) in leaves {
+        match routing {
+            Routing::OneChunk(range) => {
+                wanted.entry(range).or_insert_with(|| (leaf.clone(), None));
+            }
+            Routing::ByTime => {
+                for row in source.query(&sql::chunk_rows_sql(table, leaf), &[]).await? {
+                    let range = ChunkRange::containing(row.get(0), table.chunk_interval_us);
+                    wanted.insert(range, (leaf.clone(), Some(row.get::<_, String>(1))));
+                }
+            }
+        }
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,146 @@
+//! What every part of a run needs to know: the two ends, the plan, whom to tell, whether to stop.
+
+use crate::{Connections, Error, Event, Interrupt, Observer, RunId};
+use hyperhaul_catalog as catalog;
+use hyperhaul_engine::ArrayRewrite;
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_pg::{Server, Session};
+use hyperhaul_plan::{Plan, Relation, Side, StepId, TablePlan, Topology};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A run at work. Cheap to clone, shared by all its workers.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) connections: Connections,
+    pub(crate) run: RunId,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Context {
+    pub(crate) fn tell(&self, event: Event) {
+        self.observer.event(&event);
+    }
+
+    pub(crate) fn retrying(&self, what: impl Into<String>, reason: impl ToString, pause: Duration) {
+        self.tell(Event::Retrying {
+            what: what.into(),
+            reason: reason.to_string(),
+            pause,
+        });
+    }
+
+    /// A session with the source. That it could be reached is known: one that is away is waited for, within bounds.
+    pub(crate) async fn source(&self, purpose: &str) -> Result<Session, Error> {
+        Ok(self
+            .connections
+            .source
+            .connect_patiently(purpose, Limits::RECONNECT)
+            .await?)
+    }
+
+    /// A session with the target, likewise.
+    pub(crate) async fn target(&self, purpose: &str) -> Result<Session, Error> {
+        Ok(self
+            .connections
+            .target
+            .connect_patiently(purpose, Limits::RECONNECT)
+            .await?)
+    }
+
+    /// Waits before another try of what failed with `error`; gives the error back if there is to be none.
+    pub(crate) async fn wait_to_retry(
+        &self,
+        what: &str,
+        error: Error,
+        backoff: &mut Backoff,
+    ) -> Result<(), Error> {
+        if self.interrupt.aborting() {
+            return Err(Error::interrupted());
+        }
+        if !error.is_transient() {
+            return Err(error);
+        }
+        let Some(pause) = backoff.next_pause() else {
+            return Err(error);
+        };
+        self.retrying(what, &error, pause);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.interrupt.drained() => Err(Error::interrupted()),
+        }
+    }
+
+    /// The server that a step's statements run on. Within one database everything runs through the target's
+    /// session, so that the ledger's mark is in the same transaction.
+    pub(crate) fn server(&self, side: Side) -> &Server {
+        match (side, self.plan.topology) {
+            (Side::Source, Topology::OtherDatabase) => &self.connections.source,
+            (Side::Source, Topology::SameDatabase) | (Side::Target, _) => &self.connections.target,
+        }
+    }
+
+    /// Whether a step on `side` commits together with the ledger's mark.
+    pub(crate) fn is_atomic(&self, side: Side) -> bool {
+        side == Side::Target || self.plan.topology == Topology::SameDatabase
+    }
+
+    /// Where a table's old rows and new rows are, as far as the run has come.
+    pub(crate) fn places<'a>(
+        &self,
+        table: &'a TablePlan,
+        steps_done: &BTreeSet<StepId>,
+    ) -> Places<'a> {
+        let cut_over = self.plan.steps.iter().any(|step| {
+            step.phase == hyperhaul_plan::Phase::Cutover && steps_done.contains(&step.id)
+        });
+        Places {
+            source: match (cut_over, self.plan.topology) {
+                (true, Topology::SameDatabase) => &table.archive,
+                (true, Topology::OtherDatabase) | (false, _) => &table.relation,
+            },
+            target: if cut_over {
+                &table.relation
+            } else {
+                &table.staging
+            },
+        }
+    }
+
+    /// Which array columns have to be rewritten on the way, with the target's oids.
+    pub(crate) async fn rewrites(
+        &self,
+        target: &Session,
+        table: &TablePlan,
+    ) -> Result<Vec<ArrayRewrite>, Error> {
+        let mut rewrites = Vec::new();
+        for element in &table.array_elements {
+            let found = catalog::type_oid(target, &element.schema, &element.name).await?;
+            let to_oid = found.ok_or_else(|| {
+                Error::blocked(format!(
+                    "type {}.{} does not exist on the target",
+                    element.schema, element.name
+                ))
+                .hint("Create it there as it is on the source, then run hyperhaul plan again.")
+            })?;
+            rewrites.push(ArrayRewrite {
+                position: element.position,
+                from_oid: element.source_oid,
+                to_oid,
+            });
+        }
+        Ok(rewrites)
+    }
+}
+
+/// Where a table's old rows and new rows are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    /// The partitioned table.
+    pub(crate) source: &'a Relation,
+    /// The hypertable.
+    pub(crate) target: &'a Relation,
+}

@@ -1,0 +1,60 @@
+//! What changed since the plan was made. Leaves that were merely rewritten are the copy phase's business.
+
+use crate::context::Context;
+use crate::{Error, survey};
+use hyperhaul_plan::{Change, Phase, Since, StepId, changes};
+use std::collections::BTreeSet;
+
+/// At which moment one looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before this process changes anything.
+    BeforeStart,
+    /// Writers are off: what is seen now stays.
+    Fenced,
+}
+
+/// Compares the servers with the plan. Nothing is compared after the cutover, when the tables have changed places.
+///
+/// # Errors
+///
+/// If something changed that makes the plan wrong: says what, and changes nothing.
+pub(crate) async fn check(
+    context: &Context,
+    done: &BTreeSet<StepId>,
+    when: When,
+) -> Result<(), Error> {
+    let reached = |phase: Phase| {
+        context
+            .plan
+            .steps
+            .iter()
+            .any(|step| step.phase == phase && done.contains(&step.id))
+    };
+    if reached(Phase::Cutover) {
+        return Ok(());
+    }
+    let fenced = when == When::Fenced || reached(Phase::Fence);
+    let since = if fenced { Since::Fence } else { Since::Plan };
+    let found = survey::facts(
+        &context.connections,
+        &context.plan.options,
+        survey::Look::Structure,
+    )
+    .await?;
+    let changed: Vec<Change> = changes(&context.plan.facts, &found, since)
+        .into_iter()
+        .filter(|change| !matches!(change, Change::LeafRewritten { .. }))
+        .collect();
+    if !changed.is_empty() {
+        let list: Vec<String> = changed.iter().map(|change| format!("- {change}")).collect();
+        return Err(Error::blocked("source or target changed since the plan was made")
+            .detail(list.join("\n"))
+            .hint(if fenced {
+                "Undo the change and run hyperhaul migrate again, or go back with hyperhaul rollback."
+            } else {
+                "Make a new plan with hyperhaul plan."
+            }));
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Holding the leaves still while they are copied.
+//!
+//! A slice is a block range, and block numbers mean nothing in another file. So one session holds ACCESS SHARE on
+//! every leaf: VACUUM FULL, CLUSTER, DROP and DETACH wait, readers and plain VACUUM do not. What was rewritten before
+//! is seen by its file number, and cut anew.
+
+use crate::context::Context;
+use crate::{Error, survey};
+use hyperhaul_catalog as catalog;
+use hyperhaul_ledger::{self as ledger, SliceRecord};
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{ChunkRange, Relation, Slice, leaf_slices, quote_ident};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Leaves per LOCK statement: bounds the statement's length.
+const LEAVES_PER_STATEMENT: usize = 500;
+
+/// The session that holds the leaves.
+pub(crate) struct Guard {
+    session: Session,
+}
+
+impl Guard {
+    /// Locks the leaves of all slices, then cuts those anew that were rewritten since they were cut.
+    ///
+    /// # Errors
+    ///
+    /// If a leaf is gone, or half-copied and its rows cannot be taken out of the target.
+    pub(crate) async fn take(context: &Context) -> Result<Guard, Error> {
+        let session = context.source("guard").await?;
+        let target = context.target("guard").await?;
+        let slices = ledger::slices(&target, context.run).await?;
+        let leaves: BTreeMap<u32, &Relation> = slices
+            .iter()
+            .map(|record| (record.slice.leaf_oid, &record.slice.leaf))
+            .collect();
+        let names: Vec<String> = leaves.values().map(|leaf| format!("ONLY {leaf}")).collect();
+        session
+            .batch(&format!(
+                "BEGIN; SET LOCAL lock_timeout = {}",
+                context.plan.options.lock_timeout_ms
+            ))
+            .await?;
+        for names in names.chunks(LEAVES_PER_STATEMENT) {
+            session
+                .batch(&format!(
+                    "LOCK TABLE {} IN ACCESS SHARE MODE",
+                    names.join(", ")
+                ))
+                .await?;
+        }
+        let oids: Vec<u32> = leaves.keys().copied().collect();
+        let files = catalog::file_numbers(&session, &oids).await?;
+        let rewritten: BTreeSet<u32> = slices
+            .iter()
+            .filter(|record| file_of(record, &oids, &files) != Some(record.slice.relfilenode))
+            .map(|record| record.slice.leaf_oid)
+            .collect();
+        recut(context, &target, &slices, &rewritten).await?;
+        Ok(Guard { session })
+    }
+
+    /// Whether the leaves were held all the time until now.
+    pub(crate) async fn held(&self) -> Result<bool, Error> {
+        Ok(!self.session.is_closed() && self.session.batch("SELECT 1").await.is_ok())
+    }
+}
+
+fn file_of(record: &SliceRecord, oids: &[u32], files: &[Option<u32>]) -> Option<u32> {
+    oids.iter()
+        .zip(files)
+        .find(|(oid, _)| **oid == record.slice.leaf_oid)
+        .and_then(|(_, file)| *file)
+}
+
+/// Cuts rewritten leaves anew. One that is wholly copied stays as it is.
+async fn recut(
+    context: &Context,
+    target: &Session,
+    slices: &[SliceRecord],
+    rewritten: &BTreeSet<u32>,
+) -> Result<(), Error> {
+    let of_leaf = |oid: u32| {
+        slices
+            .iter()
+            .filter(move |record| record.slice.leaf_oid == oid)
+    };
+    let unfinished: Vec<u32> = rewritten
+        .iter()
+        .copied()
+        .filter(|oid| !of_leaf(*oid).all(|record| record.done))
+        .collect();
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    let facts = survey::facts(
+        &context.connections,
+        &context.plan.options,
+        survey::Look::Structure,
+    )
+    .await?;
+    for oid in unfinished {
+        let Some(first) = of_leaf(oid).next() else {
+            continue;
+        };
+        let index = first.slice.table;
+        let cut = facts
+            .tables
+            .get(index)
+            .zip(context.plan.tables.get(index))
+            .and_then(|(found, table)| {
+                let leaf = found.leaves.iter().find(|leaf| leaf.oid == oid)?;
+                Some(leaf_slices(
+                    index,
+                    table,
+                    leaf,
+                    &found.leaves,
+                    context.plan.options.slice_bytes,
+                ))
+            });
+        let cut = cut.ok_or_else(|| {
+            Error::blocked(format!("leaf {} is gone", first.slice.leaf.plain()))
+                .hint("Go back with hyperhaul rollback, then make a new plan.")
+        })?;
+        replace(context, target, oid, &first.slice, &cut).await?;
+    }
+    Ok(())
+}
+
+/// Exchanges the slices of a leaf; takes the rows of those that are done out of the target, in the same transaction.
+async fn replace(
+    context: &Context,
+    target: &Session,
+    oid: u32,
+    old: &Slice,
+    cut: &[Slice],
+) -> Result<(), Error> {
+    let half_copied = || {
+        Error::blocked(format!("leaf {} was rewritten when it was half copied", old.leaf.plain()))
+            .detail("Its rows share chunks with rows of other leaves, so they cannot be taken out of the target.")
+            .hint("Go back with hyperhaul rollback, then make a new plan.")
+    };
+    let table = context
+        .plan
+        .tables
+        .get(old.table)
+        .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+    let written = ledger::chunks_of_leaf(target, context.run, oid).await?;
+    if written.iter().any(|chunk| chunk.shared) {
+        return Err(half_copied());
+    }
+    let chunks = catalog::chunks(target, &table.staging).await?;
+    target
+        .transaction(async || {
+            for range in written.iter().map(|chunk| ChunkRange {
+                start_us: chunk.start_us,
+                end_us: chunk.end_us,
+            }) {
+                let chunk = chunks
+                    .iter()
+                    .find(|chunk| chunk.range == range)
+                    .ok_or_else(half_copied)?;
+                let name = format!(
+                    "{}.{}",
+                    quote_ident(&chunk.relation.schema),
+                    quote_ident(&chunk.relation.name)
+                );
+                target.batch(&format!("TRUNCATE ONLY {name}")).await?;
+            }
+            ledger::replace_leaf(target, context.run, oid, cut).await?;
+            Ok::<(), Error>(())
+        })
+        .await
+}

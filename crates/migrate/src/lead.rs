@@ -1,0 +1,280 @@
+//! Leading a run: one process at a time carries out the plan's steps, in order, from where the ledger says.
+
+use crate::context::Context;
+use crate::drift::{self, When};
+use crate::steps::{Lane, told};
+use crate::verify::{TableVerification, verify_table};
+use crate::{
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
+    sequences, survey, worker,
+};
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::Session;
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::{Action, Options, Phase, Step, StepId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Pauses of a step that lost a session.
+const STEP_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(200),
+    pause_max: Duration::from_secs(5),
+    total_max: Duration::from_secs(120),
+    pause_count_max: 5,
+};
+
+/// What a finished run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The run.
+    pub run: RunId,
+    /// Rows copied, by all processes.
+    pub rows: u64,
+    /// Bytes of their binary tuples.
+    pub bytes: u64,
+    /// How long this process took.
+    pub elapsed: Duration,
+    /// Verification of the tables, where this process did it.
+    pub verification: Vec<TableVerification>,
+}
+
+/// Runs a plan, or goes on with it: run `run`, else the run that is under way or planned for the tables of `options`,
+/// else a new plan from `options`, else the newest run of the target.
+///
+/// # Errors
+///
+/// Findings that block, changes since the plan, a difference between source and target, and whatever the servers refuse.
+/// What is done stays done, and the next call goes on from there.
+pub async fn migrate(
+    connections: &Connections,
+    run: Option<RunId>,
+    options: Option<&Options>,
+    interrupt: &Interrupt,
+    observer: Arc<dyn Observer>,
+) -> Result<Outcome, Error> {
+    let begun = Instant::now();
+    let run = survey::find_or_plan(connections, run, options).await?;
+    may_run(&run)?;
+    let context = Context {
+        connections: connections.clone(),
+        run: run.id,
+        plan: Arc::new(run.plan),
+        interrupt: interrupt.clone(),
+        observer,
+    };
+    let mut leader = Leader::take(&context).await?;
+    let verification = run_phases(&context, &mut leader).await?;
+    let session = leader.session(&context).await?;
+    ledger::set_state(session, context.run, RunState::Done).await?;
+    let slices = ledger::slices(session, context.run).await?;
+    Ok(Outcome {
+        run: context.run,
+        rows: slices.iter().filter_map(|record| record.rows).sum(),
+        bytes: slices.iter().filter_map(|record| record.bytes).sum(),
+        elapsed: begun.elapsed(),
+        verification,
+    })
+}
+
+fn may_run(run: &ledger::Run) -> Result<(), Error> {
+    let id = run.id;
+    match run.state {
+        RunState::Planned | RunState::Running => Ok(()),
+        RunState::Done => {
+            Err(Error::usage(format!("run {id} is done")).hint("Prove it with hyperhaul verify."))
+        }
+        RunState::RollingBack => Err(Error::blocked(format!("run {id} is being rolled back"))
+            .hint("Finish that with hyperhaul rollback, then make a new plan.")),
+        RunState::Superseded | RunState::RolledBack | RunState::CleanedUp => {
+            Err(Error::usage(format!("run {id} is {}", run.state.name()))
+                .hint("Make a new plan with hyperhaul plan."))
+        }
+    }
+}
+
+/// The lead of a run: a lock of the target that lives as long as a session.
+pub(crate) struct Leader(Session);
+
+impl Leader {
+    /// Takes the lead.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it.
+    pub(crate) async fn take(context: &Context) -> Result<Leader, Error> {
+        let session = context.target("lead").await?;
+        if ledger::try_lead(&session, context.run).await? {
+            return Ok(Leader(session));
+        }
+        Err(Error::blocked(format!(
+            "another hyperhaul process is at work on run {}",
+            context.run
+        ))
+        .hint("Wait for it or stop it; hyperhaul status shows how far it is."))
+    }
+
+    /// The session that holds the lock. One that was lost is replaced, and the lead taken anew.
+    pub(crate) async fn session(&mut self, context: &Context) -> Result<&Session, Error> {
+        if self.0.is_closed() || self.0.batch("SELECT 1").await.is_err() {
+            *self = Leader::take(context).await?;
+        }
+        Ok(&self.0)
+    }
+}
+
+async fn run_phases(
+    context: &Context,
+    leader: &mut Leader,
+) -> Result<Vec<TableVerification>, Error> {
+    let session = leader.session(context).await?;
+    let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
+        .await?
+        .into_keys()
+        .collect();
+    drift::check(context, &done, When::BeforeStart).await?;
+    ledger::set_state(session, context.run, RunState::Running).await?;
+    context.tell(Event::Started {
+        run: context.run,
+        steps_done: done.len(),
+        steps_total: context.plan.steps.len(),
+        workers: context.plan.workers(),
+    });
+    let mut verification = Vec::new();
+    for phase in Phase::ALL {
+        let steps: Vec<&Step> = context
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.phase == phase && !done.contains(&step.id))
+            .collect();
+        if steps.is_empty() {
+            continue;
+        }
+        if context.interrupt.draining() {
+            return Err(Error::interrupted());
+        }
+        leader.session(context).await?;
+        let meter = Arc::new(Meter::items(steps.len()));
+        prepare_meter(context, phase, &meter);
+        context.tell(Event::PhaseStarted {
+            phase,
+            meter: meter.clone(),
+        });
+        let begun = Instant::now();
+        verification.extend(run_phase(context, phase, &steps, &meter).await?);
+        context.tell(Event::PhaseFinished {
+            phase,
+            elapsed: begun.elapsed(),
+            meter,
+        });
+    }
+    Ok(verification)
+}
+
+fn prepare_meter(context: &Context, phase: Phase, meter: &Meter) {
+    if matches!(phase, Phase::Copy | Phase::Verify) {
+        let rows = context
+            .plan
+            .tables
+            .iter()
+            .map(|table| table.rows_estimate)
+            .sum();
+        let bytes = context
+            .plan
+            .tables
+            .iter()
+            .map(|table| table.data_bytes)
+            .sum();
+        meter.rows_total.store(rows, Ordering::Relaxed);
+        meter.bytes_total.store(bytes, Ordering::Relaxed);
+    }
+}
+
+async fn run_phase(
+    context: &Context,
+    phase: Phase,
+    steps: &[&Step],
+    meter: &Arc<Meter>,
+) -> Result<Vec<TableVerification>, Error> {
+    let mut verification = Vec::new();
+    let (sql, other): (Vec<&Step>, Vec<&Step>) = steps
+        .iter()
+        .partition(|step| matches!(step.action, Action::Sql { .. }));
+    for step in other {
+        if context.interrupt.draining() {
+            return Err(Error::interrupted());
+        }
+        verification.extend(told(context, &step.title, run_patiently(context, step, meter)).await?);
+    }
+    lanes::run_steps(context, &sql, meter).await?;
+    if phase == Phase::Fence {
+        let done = steps.iter().map(|step| step.id.clone()).collect();
+        drift::check(context, &done, When::Fenced).await?;
+    }
+    Ok(verification)
+}
+
+/// Tries a step again when a session was lost: each of them goes on where it stopped.
+async fn run_patiently(
+    context: &Context,
+    step: &Step,
+    meter: &Arc<Meter>,
+) -> Result<Option<TableVerification>, Error> {
+    let mut backoff = Backoff::new(STEP_BACKOFF);
+    loop {
+        match run_other(context, step, meter).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => {
+                context
+                    .wait_to_retry(&step.title, error, &mut backoff)
+                    .await?
+            }
+        }
+    }
+}
+
+/// Steps that are more than statements.
+async fn run_other(
+    context: &Context,
+    step: &Step,
+    meter: &Arc<Meter>,
+) -> Result<Option<TableVerification>, Error> {
+    match (&step.action, step.table) {
+        (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
+            .await
+            .map(|()| None),
+        (Action::CopySlices, None) => worker::copy_slices(context, step, meter)
+            .await
+            .map(|()| None),
+        (Action::CarrySequences { sequences }, Some(table)) => {
+            sequences::carry(context, step, table, sequences).await?;
+            meter.item_done();
+            Ok(None)
+        }
+        (Action::Verify, Some(table)) => verify_step(context, step, table, meter).await.map(Some),
+        _ => Err(Error::unexpected(format!(
+            "step {} does not fit its action",
+            step.id
+        ))),
+    }
+}
+
+async fn verify_step(
+    context: &Context,
+    step: &Step,
+    table: usize,
+    meter: &Arc<Meter>,
+) -> Result<TableVerification, Error> {
+    let verification = verify_table(context, table, meter).await?;
+    if !verification.equal() {
+        return Err(verification.error(context.run));
+    }
+    // Its mark is no transaction of its own: verifying again would be harmless.
+    let mut lane = Lane::open(context).await?;
+    lane.run(step, &[], crate::steps::Direction::Forward)
+        .await?;
+    meter.item_done();
+    Ok(verification)
+}

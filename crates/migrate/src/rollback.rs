@@ -1,0 +1,141 @@
+//! Going back: the inverses of the steps that are done, last first.
+
+use crate::context::Context;
+use crate::lead::Leader;
+use crate::steps::{Direction, Lane, told};
+use crate::verify::target_digests;
+use crate::{Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, survey};
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{Phase, Plan, StepId, compare};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How to go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RollbackOptions {
+    /// Go back even if rows were written to the hypertable since the cutover, which are then lost.
+    pub discard_new_rows: bool,
+}
+
+/// Undoes a run, from wherever it stands; a rollback that was itself interrupted goes on.
+///
+/// # Errors
+///
+/// If the run never changed anything or is cleaned up, or the hypertable has rows that the old table lacks.
+pub async fn rollback(
+    connections: &Connections,
+    run: Option<RunId>,
+    options: &RollbackOptions,
+    interrupt: &Interrupt,
+    observer: Arc<dyn Observer>,
+) -> Result<RunId, Error> {
+    let target = connections.target("rollback").await?;
+    let run = survey::existing(&target, run).await?;
+    may_go_back(run.id, run.state)?;
+    let context = Context {
+        connections: connections.clone(),
+        run: run.id,
+        plan: Arc::new(run.plan),
+        interrupt: interrupt.clone(),
+        observer,
+    };
+    let mut leader = Leader::take(&context).await?;
+    let session = leader.session(&context).await?;
+    let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
+        .await?
+        .into_keys()
+        .collect();
+    if !options.discard_new_rows && is_cut_over(&context.plan, &done) {
+        refuse_new_rows(&context, session).await?;
+    }
+    ledger::set_state(session, context.run, RunState::RollingBack).await?;
+    undo(&context, &done).await?;
+    ledger::set_state(
+        leader.session(&context).await?,
+        context.run,
+        RunState::RolledBack,
+    )
+    .await?;
+    Ok(context.run)
+}
+
+fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {
+    match state {
+        RunState::Running | RunState::Done | RunState::RollingBack => Ok(()),
+        RunState::Planned | RunState::Superseded => {
+            Err(Error::usage(format!("run {id} has changed nothing yet"))
+                .hint("There is nothing to go back from."))
+        }
+        RunState::RolledBack => Err(Error::usage(format!("run {id} is rolled back already"))
+            .hint("Make a new plan with hyperhaul plan.")),
+        RunState::CleanedUp => Err(Error::usage(format!(
+            "run {id} is cleaned up: its old tables are gone"
+        ))
+        .hint("Restore them from a backup if you need them.")),
+    }
+}
+
+async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
+    let steps: Vec<_> = context
+        .plan
+        .steps
+        .iter()
+        .rev()
+        .filter(|step| done.contains(&step.id))
+        .collect();
+    let meter = Arc::new(Meter::items(steps.len()));
+    let mut lane = Lane::open(context).await?;
+    for step in steps {
+        if context.interrupt.draining() {
+            return Err(Error::new(
+                crate::Kind::Interrupted,
+                "interrupted; part of the run is undone",
+            )
+            .hint("Run hyperhaul rollback again to finish."));
+        }
+        if step.inverse.is_empty() {
+            lane.run(step, &[], Direction::Back).await?;
+        } else {
+            let title = format!("undo: {}", step.title);
+            told(
+                context,
+                &title,
+                lane.run(step, &step.inverse, Direction::Back),
+            )
+            .await?;
+        }
+        meter.item_done();
+    }
+    Ok(())
+}
+
+/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
+async fn refuse_new_rows(context: &Context, leader: &Session) -> Result<(), Error> {
+    context.tell(Event::Notice(
+        "looking for rows written since the cutover".to_owned(),
+    ));
+    for (index, table) in context.plan.tables.iter().enumerate() {
+        let copied = ledger::source_digests(leader, context.run, index).await?;
+        let present =
+            target_digests(context, index, &table.relation, &Arc::new(Meter::default())).await?;
+        let verdict = compare(&copied, &present);
+        if !verdict.equal() {
+            let changed = verdict.chunks.iter().filter(|chunk| !chunk.equal).count();
+            return Err(Error::blocked(format!("{} was written to since the cutover", table.relation.plain()))
+                .detail(format!(
+                    "It has {} rows, {} were copied; {changed} chunks differ.",
+                    verdict.target_rows(),
+                    verdict.source_rows()
+                ))
+                .hint("Save those rows first, or give them up with hyperhaul rollback --discard-new-rows."));
+        }
+    }
+    Ok(())
+}
+
+fn is_cut_over(plan: &Plan, done: &BTreeSet<StepId>) -> bool {
+    plan.steps
+        .iter()
+        .any(|step| step.phase == Phase::Cutover && done.contains(&step.id))
+}

@@ -1,0 +1,229 @@
+//! One slice: claimed, copied and marked in one transaction of the target.
+
+use crate::Error;
+use crate::context::Context;
+use crate::failpoint::failpoint;
+use chrono::Utc;
+use hyperhaul_catalog::{self as catalog, Chunk};
+use hyperhaul_engine::{
+    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
+    SourceReader,
+};
+use hyperhaul_ledger::{self as ledger, SliceResult};
+use hyperhaul_pg::{Disposition, Session};
+use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, TablePlan, TimeType, sql};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The sessions of a worker, and what it knows of the tables that it has met.
+pub(crate) struct SliceWorker {
+    context: Context,
+    target: Session,
+    reader: SourceReader,
+    pool: Arc<Pool>,
+    progress: Progress,
+    tables: HashMap<usize, KnownTable>,
+}
+
+/// A table's chunks and rewrites: they do not change while slices are copied.
+struct KnownTable {
+    chunks: Vec<Chunk>,
+    rewrites: Vec<ArrayRewrite>,
+}
+
+impl SliceWorker {
+    pub(crate) async fn open(
+        context: &Context,
+        pool: Arc<Pool>,
+        progress: Progress,
+    ) -> Result<SliceWorker, Error> {
+        let target = context.target("worker").await?;
+        let reader = SourceReader::start(&context.connections.source, None)?;
+        Ok(SliceWorker {
+            context: context.clone(),
+            target,
+            reader,
+            pool,
+            progress,
+            tables: HashMap::new(),
+        })
+    }
+
+    /// Claims and copies a slice. `false`: none is pending.
+    ///
+    /// # Errors
+    ///
+    /// After one, the sessions are to be given up: the transaction may still be open.
+    pub(crate) async fn next_slice(&mut self) -> Result<bool, Error> {
+        self.target.batch("BEGIN").await?;
+        let lock_timeout_ms = self.context.plan.options.lock_timeout_ms;
+        self.target
+            .batch(&format!("SET LOCAL lock_timeout = {lock_timeout_ms}"))
+            .await?;
+        let Some(slice) = ledger::claim(&self.target, self.context.run).await? else {
+            self.target.batch("ROLLBACK").await?;
+            return Ok(false);
+        };
+        failpoint("slice.claimed");
+        let copied = self
+            .copy(&slice)
+            .await
+            .map_err(|error| about(&slice, error));
+        if let Err(error) = copied {
+            self.target.roll_back().await;
+            return Err(error);
+        }
+        failpoint("slice.before_commit");
+        match self.target.batch("COMMIT").await {
+            Ok(()) => {}
+            Err(error) if error.disposition() == Disposition::Reconnect => {
+                self.settle(slice.id, error).await?
+            }
+            Err(error) => return Err(error.into()),
+        }
+        failpoint("slice.after_commit");
+        Ok(true)
+    }
+
+    /// The answer to COMMIT was lost: the ledger knows whether it happened. It is asked in a new session, after the
+    /// old backend has ended: until then the outcome may still change.
+    async fn settle(&mut self, slice: SliceId, lost: hyperhaul_pg::Error) -> Result<(), Error> {
+        let old_backend = self.target.backend_pid();
+        self.target = self.context.target("worker").await?;
+        catalog::wait_until_gone(&self.target, old_backend).await?;
+        if ledger::is_done(&self.target, self.context.run, slice).await? {
+            Ok(())
+        } else {
+            Err(lost.into())
+        }
+    }
+
+    async fn copy(&mut self, slice: &Slice) -> Result<(), Error> {
+        let started_at = Utc::now();
+        let context = self.context.clone();
+        let table = context
+            .plan
+            .tables
+            .get(slice.table)
+            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+        let known = self.known_table(slice.table, table).await?;
+        let (destination, truncate) = destination(slice, table, &known.chunks);
+        let rewrites = known.rewrites.clone();
+        if let Some(chunk) = truncate {
+            self.target.batch(&format!("TRUNCATE ONLY {chunk}")).await?;
+        }
+        let request = CopyRequest {
+            source_sql: sql::slice_copy_sql(table, slice),
+            destination,
+            rewrites,
+        };
+        let copy = engine::copy(
+            &self.reader,
+            &self.target,
+            &self.pool,
+            request,
+            &self.progress,
+        );
+        let copied = tokio::select! {
+            copied = copy => copied?,
+            () = context.interrupt.aborted() => return Err(Error::interrupted()),
+        };
+        failpoint("slice.copied");
+        let range = |key: ChunkKey| ChunkRange {
+            start_us: key.start_us,
+            end_us: key.end_us,
+        };
+        let result = SliceResult {
+            rows: copied.rows,
+            bytes: copied.bytes,
+            digests: copied
+                .digests
+                .into_iter()
+                .map(|(key, digest)| (range(key), digest))
+                .collect(),
+            started_at,
+        };
+        Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
+    }
+
+    async fn known_table(&mut self, index: usize, table: &TablePlan) -> Result<&KnownTable, Error> {
+        match self.tables.entry(index) {
+            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let chunks = catalog::chunks(&self.target, &table.staging).await?;
+                let rewrites = self.context.rewrites(&self.target, table).await?;
+                Ok(new.insert(KnownTable { chunks, rewrites }))
+            }
+        }
+    }
+}
+
+/// Where a slice's rows go, and the chunk that is to be truncated first.
+///
+/// A chunk that does not exist (rows came after the chunks were made) is no error: its rows go through the
+/// hypertable, which makes it.
+fn destination(
+    slice: &Slice,
+    table: &TablePlan,
+    chunks: &[Chunk],
+) -> (Destination, Option<String>) {
+    match slice.routing {
+        Routing::OneChunk(range) => {
+            let chunk = chunks.iter().find(|chunk| chunk.range == range);
+            let frozen = chunk.filter(|_| slice.sole_writer);
+            let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
+            let copy_sql = sql::chunk_copy_sql(table, into, frozen.is_some());
+            let truncate = frozen.map(|chunk| chunk.relation.to_string());
+            (
+                Destination::OneChunk {
+                    copy_sql,
+                    chunk: key(range),
+                },
+                truncate,
+            )
+        }
+        Routing::ByTime => {
+            let target = |chunk: &Chunk| ChunkTarget {
+                chunk: key(chunk.range),
+                copy_sql: sql::chunk_copy_sql(table, &chunk.relation, false),
+            };
+            let by_time = Destination::ByTime {
+                time_position: table.time_position,
+                time_type: time_type(table.time_type),
+                chunks: chunks.iter().map(target).collect(),
+                interval_us: table.chunk_interval_us,
+                fallback_copy_sql: sql::chunk_copy_sql(table, &table.staging, false),
+            };
+            (by_time, None)
+        }
+    }
+}
+
+fn key(range: ChunkRange) -> ChunkKey {
+    ChunkKey {
+        start_us: range.start_us,
+        end_us: range.end_us,
+    }
+}
+
+fn time_type(time_type: TimeType) -> hyperhaul_pgcopy::TimeType {
+    match time_type {
+        TimeType::Timestamptz => hyperhaul_pgcopy::TimeType::Timestamptz,
+        TimeType::Timestamp => hyperhaul_pgcopy::TimeType::Timestamp,
+        TimeType::Date => hyperhaul_pgcopy::TimeType::Date,
+    }
+}
+
+/// Says which slice failed, and that nothing of it is left.
+fn about(slice: &Slice, error: Error) -> Error {
+    let end = slice
+        .end_block
+        .map_or("end".to_owned(), |block| block.to_string());
+    let what = format!(
+        "slice {} ({} blocks {}..{end})",
+        slice.id.0,
+        slice.leaf.plain(),
+        slice.first_block
+    );
+    error.about(&what).or_hint("Nothing of this slice is in. Resolve it, then run hyperhaul migrate again: it goes on where it stopped.")
+}

@@ -1,0 +1,281 @@
+//! Steps that are SQL: one transaction with the ledger's mark, tried again where that makes sense.
+
+use crate::context::Context;
+use crate::failpoint::failpoint;
+use crate::{Error, Event};
+use chrono::Utc;
+use hyperhaul_catalog as catalog;
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_pg::{Disposition, Session};
+use hyperhaul_plan::{Side, Step, StepId};
+use std::time::{Duration, Instant};
+
+/// How often a step whose session was lost is tried again before the run stops.
+const LOST_SESSIONS_MAX: u32 = 5;
+/// How often a waiting step looks for who is in its way.
+const BLOCKERS_LOOK: Duration = Duration::from_millis(400);
+/// Pauses after a lock timeout: the application gets a chance in between.
+const LOCK_PAUSE_FIRST: Duration = Duration::from_millis(250);
+const LOCK_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Upper bound of all pauses after lock timeouts of one step.
+const LOCK_PAUSES_TOTAL_MAX: Duration = Duration::from_secs(600);
+
+/// Whether a step's mark is set or taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// The step is carried out.
+    Forward,
+    /// Its inverse is.
+    Back,
+}
+
+/// A session that carries out steps, one at a time; replaced when it is lost.
+pub(crate) struct Lane {
+    context: Context,
+    target: Session,
+    source: Option<Session>,
+}
+
+impl Lane {
+    pub(crate) async fn open(context: &Context) -> Result<Lane, Error> {
+        let target = context.target("step").await?;
+        Ok(Lane {
+            context: context.clone(),
+            target,
+            source: None,
+        })
+    }
+
+    /// Carries out `statements` for `step` and sets or takes away its mark. After it returns Ok, that is committed.
+    ///
+    /// # Errors
+    ///
+    /// A lock that could not be had in all attempts names who holds it; anything that a person must fix stops at once.
+    pub(crate) async fn run(
+        &mut self,
+        step: &Step,
+        statements: &[String],
+        direction: Direction,
+    ) -> Result<(), Error> {
+        let options = &self.context.plan.options;
+        let mut locks = Backoff::new(Limits {
+            pause_first: LOCK_PAUSE_FIRST,
+            pause_max: LOCK_PAUSE_MAX,
+            total_max: LOCK_PAUSES_TOTAL_MAX,
+            pause_count_max: options.lock_attempts_max.saturating_sub(1),
+        });
+        let mut lost_sessions = 0;
+        loop {
+            let mut in_the_way = None;
+            let Err(error) = self
+                .attempt(step, statements, direction, &mut in_the_way)
+                .await
+            else {
+                return Ok(());
+            };
+            if self.context.interrupt.aborting() {
+                return Err(Error::interrupted());
+            }
+            match error.disposition() {
+                Disposition::Retry => match locks.next_pause() {
+                    Some(pause) => {
+                        let reason = in_the_way.unwrap_or_else(|| error.message().to_owned());
+                        self.context.retrying(&step.title, reason, pause);
+                        tokio::time::sleep(pause).await;
+                    }
+                    None => return Err(gave_way(step, &error, in_the_way)),
+                },
+                Disposition::Reconnect if lost_sessions < LOST_SESSIONS_MAX => {
+                    lost_sessions += 1;
+                    self.context.retrying(&step.title, &error, Duration::ZERO);
+                    self.reconnect().await?;
+                    if self.is_settled(&step.id, direction).await? {
+                        return Ok(());
+                    }
+                }
+                Disposition::Reconnect
+                | Disposition::FreeResources
+                | Disposition::Fix
+                | Disposition::Cancelled => {
+                    return Err(failed(step, error));
+                }
+            }
+            if self.context.interrupt.draining() {
+                return Err(Error::interrupted());
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        step: &Step,
+        statements: &[String],
+        direction: Direction,
+        in_the_way: &mut Option<String>,
+    ) -> Result<(), hyperhaul_pg::Error> {
+        let context = self.context.clone();
+        if !context.is_atomic(step.side) && self.source.is_none() {
+            self.source = Some(
+                context
+                    .connections
+                    .source
+                    .connect_patiently("step", Limits::RECONNECT)
+                    .await?,
+            );
+        }
+        let source = self
+            .source
+            .as_ref()
+            .filter(|_| !context.is_atomic(step.side));
+        let session = source.unwrap_or(&self.target);
+        let work = transact(&context, session, &self.target, step, statements, direction);
+        tokio::select! {
+            result = work => result,
+            // Never ends by itself.
+            () = watch_blockers(&context, step.side, session.backend_pid(), in_the_way) => Ok(()),
+            () = context.interrupt.aborted() => Err(cancelled(session).await),
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Error> {
+        self.source = None;
+        self.target = self.context.target("step").await?;
+        Ok(())
+    }
+
+    /// Whether the ledger says that what was tried is committed: the answer to COMMIT may have been lost.
+    async fn is_settled(&self, step: &StepId, direction: Direction) -> Result<bool, Error> {
+        let done = ledger::steps_done(&self.target, self.context.run)
+            .await?
+            .contains_key(step);
+        Ok(done == (direction == Direction::Forward))
+    }
+}
+
+/// Runs the statements and the mark; in one transaction where both are in one database, otherwise the statements first,
+/// which are idempotent.
+async fn transact(
+    context: &Context,
+    session: &Session,
+    target: &Session,
+    step: &Step,
+    statements: &[String],
+    direction: Direction,
+) -> Result<(), hyperhaul_pg::Error> {
+    let started_at = Utc::now();
+    let mark = async || match direction {
+        Direction::Forward => ledger::mark_done(target, context.run, &step.id, started_at).await,
+        Direction::Back => ledger::mark_undone(target, context.run, &step.id).await,
+    };
+    let atomic = context.is_atomic(step.side);
+    session.batch("BEGIN").await?;
+    let work = async {
+        session
+            .batch(&format!(
+                "SET LOCAL lock_timeout = {}",
+                context.plan.options.lock_timeout_ms
+            ))
+            .await?;
+        for statement in statements {
+            session.batch(statement).await?;
+        }
+        failpoint("step.before_commit");
+        if atomic {
+            mark().await.map_err(into_pg)
+        } else {
+            Ok(())
+        }
+    };
+    if let Err(error) = work.await {
+        session.roll_back().await;
+        return Err(error);
+    }
+    session.batch("COMMIT").await?;
+    failpoint("step.after_commit");
+    if atomic {
+        Ok(())
+    } else {
+        mark().await.map_err(into_pg)
+    }
+}
+
+/// The marks can only fail as the server fails: they decode nothing.
+fn into_pg(error: ledger::Error) -> hyperhaul_pg::Error {
+    match error {
+        ledger::Error::Pg(error) => error,
+        ledger::Error::Content { .. } => {
+            hyperhaul_pg::Error::unexpected_answer("mark a step in the ledger", error.to_string())
+        }
+    }
+}
+
+/// Looks, while a step waits, who it waits for. Finding nothing out is no failure of the step.
+async fn watch_blockers(context: &Context, side: Side, pid: i32, in_the_way: &mut Option<String>) {
+    let mut look = None;
+    loop {
+        tokio::time::sleep(BLOCKERS_LOOK).await;
+        if look.is_none() {
+            look = context.server(side).connect("look").await.ok();
+        }
+        let Some(session) = &look else { continue };
+        match catalog::blockers(session, pid).await {
+            Ok(blockers) if blockers.is_empty() => {}
+            Ok(blockers) => {
+                let names: Vec<String> = blockers.iter().map(ToString::to_string).collect();
+                *in_the_way = Some(format!("waits for {}", names.join("; ")));
+            }
+            Err(_) => look = None,
+        }
+    }
+}
+
+/// Cancels what the session is at, and says so.
+async fn cancelled(session: &Session) -> hyperhaul_pg::Error {
+    let canceller = session.canceller();
+    match canceller.cancel().await {
+        Ok(()) => hyperhaul_pg::Error::unexpected_answer("carry out a step", "interrupted"),
+        Err(error) => error,
+    }
+}
+
+fn gave_way(step: &Step, error: &hyperhaul_pg::Error, in_the_way: Option<String>) -> Error {
+    Error::blocked(format!("could not {}: {}", step.title, error.message()))
+        .detail(in_the_way.map_or_else(|| "nobody was seen to hold the lock".to_owned(), |who| format!("It {who}.")))
+        .hint(
+            "End that transaction (SELECT pg_terminate_backend(pid)) or let it finish, then run hyperhaul migrate \
+             again; --lock-timeout and --lock-attempts say how long to wait.",
+        )
+}
+
+fn failed(step: &Step, error: hyperhaul_pg::Error) -> Error {
+    let cause = Error::from(error);
+    let message = format!("could not {}: {}", step.title, cause.message());
+    let mut failed = Error::new(cause.kind(), message);
+    if let Some(detail) = cause.detail_text() {
+        failed = failed.detail(detail);
+    }
+    failed.hint(
+        cause.hint_text().unwrap_or(
+            "Resolve it, then run hyperhaul migrate again: it goes on where it stopped.",
+        ),
+    )
+}
+
+/// Tells about a step around its work.
+pub(crate) async fn told<T>(
+    context: &Context,
+    title: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    context.tell(Event::StepStarted {
+        title: title.to_owned(),
+    });
+    let begun = Instant::now();
+    let value = work.await?;
+    context.tell(Event::StepFinished {
+        title: title.to_owned(),
+        elapsed: begun.elapsed(),
+    });
+    Ok(value)
+}

@@ -1,0 +1,28 @@
+//! Comparing what the hypertable is with what the plan wanted: columns, keys, indexes, foreign keys.
+
+use crate::Error;
+use crate::context::Context;
+use hyperhaul_catalog as catalog;
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{Relation, Structure, structure_differences, wanted_structure};
+
+/// What differs, a line each.
+pub(crate) async fn differences(
+    context: &Context,
+    target: &Session,
+    index: usize,
+    hypertable: &Relation,
+) -> Result<Vec<String>, Error> {
+    let table = context
+        .plan
+        .tables
+        .get(index)
+        .zip(context.plan.facts.tables.get(index));
+    let (table, found) =
+        table.ok_or_else(|| Error::unexpected("there is no such table in the plan"))?;
+    let wanted = wanted_structure(table, found, &context.plan.tables, &context.plan.facts);
+    let present = catalog::table_facts(target, hypertable, Some(&table.time_column), None).await?;
+    let present =
+        present.ok_or_else(|| Error::blocked(format!("{} does not exist", hypertable.plain())))?;
+    Ok(structure_differences(&wanted, &Structure::of(&present)))
+}

@@ -1,0 +1,169 @@
+//! Copying slices: workers in parallel, each slice exactly once.
+//!
+//! ```text
+//! leader   guard session: holds ACCESS SHARE on the leaves, so that none is rewritten or dropped meanwhile
+//! worker   target session:  BEGIN; claim; TRUNCATE ONLY chunk (sole writer); COPY; mark done; COMMIT
+//!          SourceReader:    COPY (SELECT ... FROM ONLY leaf WHERE ctid ...) TO STDOUT
+//! ```
+//!
+//! Killing anything at any moment leaves a slice wholly in or wholly out: its rows and its mark are one transaction.
+
+use crate::context::Context;
+use crate::failpoint::failpoint;
+use crate::slice::SliceWorker;
+use crate::{Error, Meter, guard};
+use hyperhaul_engine::Pool;
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::Step;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Pauses of a worker whose slice failed in a way that trying again may mend: the server restarts, a lock is held.
+const WORKER_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(200),
+    pause_max: Duration::from_secs(5),
+    total_max: Duration::from_secs(120),
+    pause_count_max: 40,
+};
+
+/// Copies every slice that the ledger has as pending, then marks the step.
+pub(crate) async fn copy_slices(
+    context: &Context,
+    step: &Step,
+    meter: &Arc<Meter>,
+) -> Result<(), Error> {
+    let mut guard = guard::Guard::take(context).await?;
+    let session = context.target("copy").await?;
+    let slices = ledger::slices(&session, context.run).await?;
+    session.close().await;
+    meter
+        .items_total
+        .store(slices.len() as u64, Ordering::Relaxed);
+    meter.items_done.store(
+        slices.iter().filter(|record| record.done).count() as u64,
+        Ordering::Relaxed,
+    );
+    meter.rows_before.store(
+        slices.iter().filter_map(|record| record.rows).sum(),
+        Ordering::Relaxed,
+    );
+    run_workers(context, meter).await?;
+    // What was copied while nobody held the leaves counts only if none was rewritten in that time.
+    while !guard.held().await? {
+        guard = guard::Guard::take(context).await?;
+        run_workers(context, meter).await?;
+    }
+    failpoint("copy.before_mark");
+    let mut lane = crate::steps::Lane::open(context).await?;
+    lane.run(step, &[], crate::steps::Direction::Forward).await
+}
+
+/// Runs the workers until no slice is pending.
+async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<(), Error> {
+    let session = context.target("copy").await?;
+    let pending = ledger::pending_count(&session, context.run).await?;
+    let workers = u64::from(context.plan.workers()).min(pending);
+    let threads = usize::try_from(workers).unwrap_or(usize::MAX).max(1);
+    let pool = Arc::new(Pool::new(threads)?);
+    let failed = Arc::new(AtomicBool::new(false));
+    let mut running = Vec::new();
+    for number in 0..workers {
+        let worker = Worker {
+            context: context.clone(),
+            pool: pool.clone(),
+            meter: meter.clone(),
+            failed: failed.clone(),
+        };
+        running.push(worker.spawn(number)?);
+    }
+    let mut first_error = None;
+    for worker in running {
+        let ended = tokio::task::spawn_blocking(move || worker.join()).await;
+        let result = ended
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| Err(Error::unexpected("a worker panicked")));
+        first_error = first_error.or(result.err());
+    }
+    if let Some(error) = first_error {
+        return Err(error);
+    }
+    match ledger::pending_count(&context.target("copy").await?, context.run).await? {
+        0 => Ok(()),
+        _ if context.interrupt.draining() => Err(Error::interrupted()),
+        pending => Err(
+            Error::blocked(format!("{pending} slices are claimed by another process"))
+                .hint("Wait for it, then run hyperhaul migrate again."),
+        ),
+    }
+}
+
+/// A worker: a thread with its own runtime, so that a full queue blocks this worker's sessions and nobody else's.
+struct Worker {
+    context: Context,
+    pool: Arc<Pool>,
+    meter: Arc<Meter>,
+    /// Set by the first worker that fails for good: the others finish their slice and stop.
+    failed: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn spawn(self, number: u64) -> Result<std::thread::JoinHandle<Result<(), Error>>, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime
+            .map_err(|error| Error::unexpected(format!("could not start a runtime: {error}")))?;
+        std::thread::Builder::new()
+            .name(format!("worker {number}"))
+            .spawn(move || {
+                let result = runtime.block_on(self.work());
+                if result.is_err() {
+                    self.failed.store(true, Ordering::Relaxed);
+                }
+                // Connections that the slice left behind must not hold the process up.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+                result
+            })
+            .map_err(|error| Error::unexpected(format!("could not start a worker: {error}")))
+    }
+
+    async fn work(&self) -> Result<(), Error> {
+        let mut backoff = Backoff::new(WORKER_BACKOFF);
+        let mut sessions: Option<SliceWorker> = None;
+        while !self.context.interrupt.draining() && !self.failed.load(Ordering::Relaxed) {
+            match self.one_slice(&mut sessions).await {
+                Ok(false) => return Ok(()),
+                Ok(true) => {
+                    self.meter.item_done();
+                    backoff = Backoff::new(WORKER_BACKOFF);
+                }
+                Err(error) => {
+                    sessions = None;
+                    self.context
+                        .wait_to_retry("copying a slice", error, &mut backoff)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies one slice, with sessions that are opened when they are needed. `false`: none is left.
+    async fn one_slice(&self, sessions: &mut Option<SliceWorker>) -> Result<bool, Error> {
+        let worker = match sessions {
+            Some(worker) => worker,
+            None => sessions.insert(
+                SliceWorker::open(
+                    &self.context,
+                    self.pool.clone(),
+                    self.meter.progress.clone(),
+                )
+                .await?,
+            ),
+        };
+        worker.next_slice().await
+    }
+}
