@@ -40,7 +40,7 @@ pub(super) fn count_of<T>(items: &[T], noun: &str) -> String {
     count(u64::try_from(items.len()).unwrap_or(u64::MAX), noun)
 }
 
-/// `412 kB`, `38.5 MiB`, `1.3 GiB`.
+/// `412 KiB`, `38.5 MiB`, `1.3 GiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     #[expect(
         clippy::cast_precision_loss,
