@@ -1,1 +1,38 @@
-//! catalog
+//! Introspection: what PostgreSQL 14 to 18, TimescaleDB 2.16 to 2.31 and pg_partman 4.7 to 5.x say
+//! about a server and its tables, as the facts of `plan`.
+//!
+//! Every difference between those versions is known here and nowhere else. Nothing is judged
+//! (that is `plan`'s business) and nothing is changed: all queries run in read-only transactions.
+//!
+//! The SQL is in `sql/`, one file for each subject; every query returns one JSON text, shaped
+//! like the fact types, so that a table with 1,500 partitions costs a dozen round trips.
+
+mod blockers;
+mod bound;
+mod chunks;
+mod columns;
+mod dependents;
+mod error;
+mod fetch;
+mod generated;
+mod keys;
+mod leaves;
+mod machine;
+mod observe;
+mod partman;
+mod sequences;
+mod server;
+mod sessions;
+mod survey;
+mod table;
+mod travel;
+
+pub use blockers::{Blocker, blockers, wait_until_gone};
+pub use chunks::{Chunk, chunks, file_numbers, type_oid};
+pub use error::Error;
+pub use generated::generated_mismatches;
+pub use sequences::{SequencePosition, column_sequence, sequence_position};
+pub use server::server_facts;
+pub use sessions::blocking_sessions;
+pub use survey::survey;
+pub use table::{Depth, table_facts};

@@ -51,6 +51,23 @@ pub enum Evidence {
     },
 }
 
+impl std::fmt::Display for Evidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Evidence::BackendChanged {
+                first_pid,
+                later_pid,
+            } => write!(
+                f,
+                "one session was served by process {first_pid}, then by process {later_pid}"
+            ),
+            Evidence::BackendShared { pid } => {
+                write!(f, "two open sessions were served by the same process {pid}")
+            }
+        }
+    }
+}
+
 /// Looks for a pooler in transaction mode. `None` means that none showed itself.
 pub async fn detect(server: &Server) -> Result<Option<Evidence>, Error> {
     let a = server.connect("pooler check").await?;

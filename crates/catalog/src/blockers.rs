@@ -1,0 +1,86 @@
+//! Who stands in a session's way.
+
+use crate::Error;
+use hyperhaul_pg::Session;
+use std::fmt;
+
+/// A session or prepared transaction that another one waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// Its pid; `None` for a prepared transaction.
+    pub pid: Option<i32>,
+    /// Its role.
+    pub role: Option<String>,
+    /// Its `application_name`.
+    pub application: Option<String>,
+    /// What it is doing.
+    pub state: String,
+    /// Age of its transaction in seconds.
+    pub age_s: i64,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "pid {pid}")?,
+            None => f.write_str("a prepared transaction")?,
+        }
+        if let Some(role) = &self.role {
+            write!(f, ", role {role}")?;
+        }
+        if let Some(application) = self.application.as_ref().filter(|name| !name.is_empty()) {
+            write!(f, ", application \"{application}\"")?;
+        }
+        write!(f, ", {} for {} s", self.state, self.age_s)
+    }
+}
+
+// A prepared transaction shows as pid 0.
+const BLOCKERS: &str = "
+    SELECT nullif(blocker.pid, 0), activity.usename::text, activity.application_name,
+           coalesce(activity.state, CASE blocker.pid WHEN 0 THEN 'prepared' ELSE 'unknown' END),
+           coalesce(extract(epoch FROM clock_timestamp() - activity.xact_start), 0)::bigint
+    FROM (SELECT DISTINCT unnest(pg_blocking_pids($1)) AS pid) blocker
+    LEFT JOIN pg_catalog.pg_stat_activity activity USING (pid)
+    ORDER BY 5 DESC";
+
+/// Who the session with this pid waits for right now; nobody if it does not wait.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Blocker>, Error> {
+    let rows = session.query(BLOCKERS, &[&pid]).await?;
+    let blocker = |row: &hyperhaul_pg::Row| Blocker {
+        pid: row.get(0),
+        role: row.get(1),
+        application: row.get(2),
+        state: row.get(3),
+        age_s: row.get(4),
+    };
+    Ok(rows.iter().map(blocker).collect())
+}
+
+/// How often, and how many times, [`wait_until_gone`] looks.
+const GONE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const GONE_LOOKS_MAX: u32 = 300;
+
+/// Waits until no backend has this pid: then what it was committing is committed or rolled back.
+///
+/// # Errors
+///
+/// If the server refuses or is lost, or the backend is still there after 30 s.
+pub async fn wait_until_gone(session: &Session, pid: i32) -> Result<(), Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1)";
+    for _ in 0..GONE_LOOKS_MAX {
+        if !session.query_one(sql, &[&pid]).await?.get::<_, bool>(0) {
+            return Ok(());
+        }
+        tokio::time::sleep(GONE_LOOK).await;
+    }
+    Err(hyperhaul_pg::Error::unexpected_answer(
+        "wait for a lost session to end",
+        format!("backend {pid} is still there; end it with pg_terminate_backend({pid})"),
+    )
+    .into())
+}

@@ -1,0 +1,58 @@
+//! A hypertable's chunks, and the files of leaves.
+
+use crate::Error;
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{ChunkRange, Relation};
+
+/// A chunk of a hypertable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its name.
+    pub relation: Relation,
+    /// Its interval of the time dimension.
+    pub range: ChunkRange,
+}
+
+// The view knows ranges as timestamptz whatever the column's type; extract() is exact to the microsecond.
+const CHUNKS: &str = "
+    SELECT chunk_schema::text, chunk_name::text,
+           (extract(epoch FROM range_start) * 1000000)::bigint,
+           (extract(epoch FROM range_end) * 1000000)::bigint
+    FROM timescaledb_information.chunks
+    WHERE hypertable_schema = $1 AND hypertable_name = $2
+    ORDER BY 3";
+
+/// The chunks of `hypertable`, ascending by time; none if it is no hypertable.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn chunks(session: &Session, hypertable: &Relation) -> Result<Vec<Chunk>, Error> {
+    let rows = session.query(CHUNKS, &[&hypertable.schema, &hypertable.name]).await?;
+    let chunk = |row: &hyperhaul_pg::Row| Chunk {
+        relation: Relation { schema: row.get(0), name: row.get(1) },
+        range: ChunkRange { start_us: row.get(2), end_us: row.get(3) },
+    };
+    Ok(rows.iter().map(chunk).collect())
+}
+
+/// The file number (`pg_relation_filenode`) of each relation by oid; `None` for one that is gone.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn file_numbers(session: &Session, oids: &[u32]) -> Result<Vec<Option<u32>>, Error> {
+    let sql = "SELECT pg_relation_filenode(wanted.oid::regclass) FROM unnest($1::oid[]) WITH ORDINALITY AS wanted(oid, n) ORDER BY n";
+    Ok(session.query(sql, &[&oids]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The oid of a type by name; `None` if the database has no such type.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn type_oid(session: &Session, schema: &str, name: &str) -> Result<Option<u32>, Error> {
+    let sql = "SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+               WHERE n.nspname = $1 AND t.typname = $2";
+    Ok(session.query_opt(sql, &[&schema, &name]).await?.map(|row| row.get(0)))
+}

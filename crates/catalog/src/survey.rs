@@ -1,0 +1,184 @@
+//! Everything that a plan is made from: both servers, the tables, and what stands in the target.
+
+use std::collections::BTreeSet;
+
+use hyperhaul_pg::{Server, Session};
+use hyperhaul_plan::facts::{Facts, TableFacts};
+use hyperhaul_plan::sql::{archive_schema, staging_schema};
+use hyperhaul_plan::{Options, Relation};
+use serde::Deserialize;
+
+use crate::fetch::fetch;
+use crate::{Depth, Error, server_facts, table_facts};
+
+/// A physical copy has its origin's system identifier and oids, but was started by itself.
+const IDENTITY: &str = "\
+SELECT json_build_object(
+    'started', pg_postmaster_start_time(),
+    'database_oid', (SELECT d.oid::bigint FROM pg_database AS d WHERE d.datname = current_database()),
+    'system_identifier', CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+        THEN (SELECT system_identifier FROM pg_control_system()) END)::text";
+
+/// $1 schemas all of whose relations count, $2 and $3 schemas and names of single relations.
+const OCCUPIED: &str = "\
+SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname)
+    ORDER BY n.nspname, c.relname), '[]')::text
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY ($1)
+    OR (n.nspname, c.relname) IN (SELECT s, r FROM unnest($2::text[], $3::text[]) AS u (s, r))";
+
+const ROLES: &str = "SELECT json_agg(rolname ORDER BY rolname)::text FROM pg_roles";
+
+const MISSING_TYPES: &str = "\
+SELECT coalesce(json_agg(t ORDER BY t), '[]')::text FROM unnest($1::text[]) AS t WHERE to_regtype(t) IS NULL";
+
+/// $1 and $2 are schemas and names of relations.
+const MISSING_RELATIONS: &str = "\
+SELECT coalesce(json_agg(json_build_object('schema', s, 'name', r) ORDER BY s, r), '[]')::text
+FROM unnest($1::text[], $2::text[]) AS u (s, r) WHERE to_regclass(format('%I.%I', s, r)) IS NULL";
+
+#[derive(Deserialize, PartialEq, Eq)]
+struct Identity {
+    started: String,
+    database_oid: u32,
+    system_identifier: Option<i64>,
+}
+
+/// Gathers all facts for the options. Source and target may be the same server and database;
+/// the sessions must not be in a transaction.
+///
+/// # Errors
+/// The first failure of a query; [`Error::is_missing`] for a table that is not there.
+pub async fn survey(
+    source: (&Server, &Session),
+    target: (&Server, &Session),
+    options: &Options,
+    depth: Depth,
+) -> Result<Facts, Error> {
+    let ((source_server, source), (target_server, target)) = (source, target);
+    let same_database = identity(source).await? == identity(target).await?;
+    let source_facts = server_facts(source, source_server).await?;
+    let target_facts = if same_database && source_server.user() == target_server.user() {
+        source_facts.clone()
+    } else {
+        server_facts(target, target_server).await?
+    };
+    let mut tables = Vec::with_capacity(options.tables.len());
+    for wanted in &options.tables {
+        tables.push(table_facts(source, wanted, depth).await?);
+    }
+    let (missing_types, missing_relations) = if same_database {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            missing_types(target, &tables).await?,
+            missing_relations(target, &tables).await?,
+        )
+    };
+    Ok(Facts {
+        source: source_facts,
+        target: target_facts,
+        same_database,
+        occupied: occupied(target, &tables, same_database).await?,
+        target_roles: fetch(target, "roles", ROLES, &[]).await?,
+        missing_types,
+        missing_relations,
+        tables,
+    })
+}
+
+async fn identity(session: &Session) -> Result<Identity, Error> {
+    fetch(session, "the server's identity", IDENTITY, &[]).await
+}
+
+/// Relations in the staging and archive schemas; on another server also those that have the name
+/// of a table, of one of its indexes or sequences.
+async fn occupied(
+    target: &Session,
+    tables: &[TableFacts],
+    same_database: bool,
+) -> Result<Vec<Relation>, Error> {
+    let own: BTreeSet<&str> = tables
+        .iter()
+        .map(|table| table.relation.schema.as_str())
+        .collect();
+    let schemas: Vec<String> = own
+        .iter()
+        .flat_map(|schema| [staging_schema(schema), archive_schema(schema)])
+        .collect();
+    let names: BTreeSet<Relation> = if same_database {
+        BTreeSet::new()
+    } else {
+        tables.iter().flat_map(final_names).collect()
+    };
+    let (names_schemas, names_names) = unzip(&names);
+    fetch(
+        target,
+        "occupied names",
+        OCCUPIED,
+        &[&schemas, &names_schemas, &names_names],
+    )
+    .await
+}
+
+/// The names that a table brings along into its schema.
+fn final_names(table: &TableFacts) -> Vec<Relation> {
+    let schema = &table.relation.schema;
+    let keys = table
+        .unique_keys
+        .iter()
+        .map(|key| Relation::new(schema, &key.name));
+    let indexes = table
+        .indexes
+        .iter()
+        .map(|index| Relation::new(schema, &index.name));
+    let identities = table
+        .columns
+        .iter()
+        .filter_map(|column| column.identity.as_ref());
+    let identities = identities.map(|identity| identity.sequence.relation.clone());
+    let sequences = table
+        .sequences
+        .iter()
+        .map(|sequence| sequence.relation.clone());
+    std::iter::once(table.relation.clone())
+        .chain(keys)
+        .chain(indexes)
+        .chain(identities)
+        .chain(sequences)
+        .collect()
+}
+
+async fn missing_types(target: &Session, tables: &[TableFacts]) -> Result<Vec<String>, Error> {
+    let columns = tables.iter().flat_map(|table| &table.columns);
+    let types: BTreeSet<&str> = columns.map(|column| column.type_sql.as_str()).collect();
+    let types: Vec<&str> = types.into_iter().collect();
+    fetch(target, "types on the target", MISSING_TYPES, &[&types]).await
+}
+
+async fn missing_relations(
+    target: &Session,
+    tables: &[TableFacts],
+) -> Result<Vec<Relation>, Error> {
+    let keys = tables.iter().flat_map(|table| &table.foreign_keys);
+    let moved = |relation: &Relation| tables.iter().any(|table| table.relation == *relation);
+    let wanted: BTreeSet<Relation> = keys
+        .map(|key| key.references.clone())
+        .filter(|relation| !moved(relation))
+        .collect();
+    let (schemas, names) = unzip(&wanted);
+    fetch(
+        target,
+        "referenced tables",
+        MISSING_RELATIONS,
+        &[&schemas, &names],
+    )
+    .await
+}
+
+fn unzip(relations: &BTreeSet<Relation>) -> (Vec<&str>, Vec<&str>) {
+    relations
+        .iter()
+        .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
+        .unzip()
+}
