@@ -28,10 +28,18 @@ const CHUNKS: &str = "
 ///
 /// If the server refuses or is lost.
 pub async fn chunks(session: &Session, hypertable: &Relation) -> Result<Vec<Chunk>, Error> {
-    let rows = session.query(CHUNKS, &[&hypertable.schema, &hypertable.name]).await?;
+    let rows = session
+        .query(CHUNKS, &[&hypertable.schema, &hypertable.name])
+        .await?;
     let chunk = |row: &hyperhaul_pg::Row| Chunk {
-        relation: Relation { schema: row.get(0), name: row.get(1) },
-        range: ChunkRange { start_us: row.get(2), end_us: row.get(3) },
+        relation: Relation {
+            schema: row.get(0),
+            name: row.get(1),
+        },
+        range: ChunkRange {
+            start_us: row.get(2),
+            end_us: row.get(3),
+        },
     };
     Ok(rows.iter().map(chunk).collect())
 }
@@ -43,7 +51,12 @@ pub async fn chunks(session: &Session, hypertable: &Relation) -> Result<Vec<Chun
 /// If the server refuses or is lost.
 pub async fn file_numbers(session: &Session, oids: &[u32]) -> Result<Vec<Option<u32>>, Error> {
     let sql = "SELECT pg_relation_filenode(wanted.oid::regclass) FROM unnest($1::oid[]) WITH ORDINALITY AS wanted(oid, n) ORDER BY n";
-    Ok(session.query(sql, &[&oids]).await?.iter().map(|row| row.get(0)).collect())
+    Ok(session
+        .query(sql, &[&oids])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect())
 }
 
 /// The oid of a type by name; `None` if the database has no such type.
@@ -54,5 +67,8 @@ pub async fn file_numbers(session: &Session, oids: &[u32]) -> Result<Vec<Option<
 pub async fn type_oid(session: &Session, schema: &str, name: &str) -> Result<Option<u32>, Error> {
     let sql = "SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
                WHERE n.nspname = $1 AND t.typname = $2";
-    Ok(session.query_opt(sql, &[&schema, &name]).await?.map(|row| row.get(0)))
+    Ok(session
+        .query_opt(sql, &[&schema, &name])
+        .await?
+        .map(|row| row.get(0)))
 }

@@ -39,7 +39,7 @@ pub(crate) async fn check(
     let found = survey::facts(
         &context.connections,
         &context.plan.options,
-        survey::Look::Structure,
+        survey::Depth::Catalog,
     )
     .await?;
     let changed: Vec<Change> = changes(&context.plan.facts, &found, since)

@@ -158,9 +158,17 @@ impl From<hyperhaul_plan::Error> for Error {
 
 impl From<hyperhaul_catalog::Error> for Error {
     fn from(error: hyperhaul_catalog::Error) -> Error {
-        match error {
-            hyperhaul_catalog::Error::Pg(error) => error.into(),
-            other => Error::usage(other.to_string()),
+        let kind = match error.server_error() {
+            Some(server) => Error::from(server.clone()).kind,
+            None if error.is_missing() => Kind::Usage,
+            None => Kind::Unexpected,
+        };
+        Error {
+            kind,
+            message: error.to_string(),
+            detail: error.detail(),
+            hint: error.hint(),
+            transient: is_transient(error.disposition()),
         }
     }
 }

@@ -96,7 +96,7 @@ async fn recut(
     let facts = survey::facts(
         &context.connections,
         &context.plan.options,
-        survey::Look::Structure,
+        survey::Depth::Catalog,
     )
     .await?;
     for oid in unfinished {

@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::context::Context;
-use hyperhaul_catalog as catalog;
+use hyperhaul_catalog::{self as catalog, Depth};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{Relation, Structure, structure_differences, wanted_structure};
+use hyperhaul_plan::{Relation, Structure, TableOptions, structure_differences, wanted_structure};
 
 /// What differs, a line each.
 pub(crate) async fn differences(
@@ -21,8 +21,12 @@ pub(crate) async fn differences(
     let (table, found) =
         table.ok_or_else(|| Error::unexpected("there is no such table in the plan"))?;
     let wanted = wanted_structure(table, found, &context.plan.tables, &context.plan.facts);
-    let present = catalog::table_facts(target, hypertable, Some(&table.time_column), None).await?;
-    let present =
-        present.ok_or_else(|| Error::blocked(format!("{} does not exist", hypertable.plain())))?;
+    let wanted_facts = TableOptions {
+        relation: hypertable.clone(),
+        time_column: Some(table.time_column.clone()),
+        chunk_interval_us: table.chunk_interval_us,
+        strategy: None,
+    };
+    let present = catalog::table_facts(target, &wanted_facts, Depth::Catalog).await?;
     Ok(structure_differences(&wanted, &Structure::of(&present)))
 }

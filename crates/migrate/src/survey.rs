@@ -2,7 +2,7 @@
 
 use crate::{Connections, Error, Run, RunId, RunState};
 use hyperhaul_catalog as catalog;
-pub(crate) use hyperhaul_catalog::Look;
+pub(crate) use hyperhaul_catalog::Depth;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::facts::Facts;
@@ -14,7 +14,7 @@ use hyperhaul_plan::{Options, Plan, Relation};
 ///
 /// If a server can't be reached or a table does not exist. What stands in the way is in the plan's findings.
 pub async fn check(connections: &Connections, options: &Options) -> Result<Plan, Error> {
-    let facts = facts(connections, options, Look::Rows).await?;
+    let facts = facts(connections, options, Depth::Rows).await?;
     Ok(hyperhaul_plan::plan(facts, options.clone())?)
 }
 
@@ -112,17 +112,10 @@ fn blocked(plan: &Plan) -> Error {
 pub(crate) async fn facts(
     connections: &Connections,
     options: &Options,
-    look: Look,
+    depth: Depth,
 ) -> Result<Facts, Error> {
     let source = connections.source("check").await?;
     let target = connections.target("check").await?;
-    Ok(catalog::facts(
-        &source,
-        &connections.source,
-        &target,
-        &connections.target,
-        options,
-        look,
-    )
-    .await?)
+    let ends = (&connections.source, &source);
+    Ok(catalog::survey(ends, (&connections.target, &target), options, depth).await?)
 }
