@@ -7,6 +7,7 @@
 mod arrows;
 mod files;
 mod lints;
+mod map;
 mod purity;
 mod repository;
 mod rust_text;
