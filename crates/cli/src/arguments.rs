@@ -1,0 +1,402 @@
+//! What the command line takes: subcommands, flags, their help. Not what they mean together with a configuration
+//! file (that is `request`), and nothing that runs.
+
+use crate::interval::{self, IntervalError};
+use crate::size::{self, SizeError};
+use clap::{Args, Parser, Subcommand};
+use hyperhaul_migrate::RunId;
+use hyperhaul_plan::{Code, Relation, Strategy, StrategyChoice};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES_AND_EXIT_CODES: &str = "\
+Examples:
+  hyperhaul check --source postgresql://app@db/soar --table public.fixes
+  hyperhaul plan --config hyperhaul.toml --sql > plan.sql
+  hyperhaul migrate --config hyperhaul.toml
+  hyperhaul status --config hyperhaul.toml --watch
+  hyperhaul rollback --source postgresql://app@db/soar --run 3
+
+A configuration file (TOML), for several tables:
+  source = \"postgresql://app@db/soar\"
+  accept = [\"hypertable_foreign_key\"]
+  workers = 2
+
+  [[table]]
+  name = \"public.raw_messages\"
+  time_column = \"received_at\"
+  chunk_interval = \"1 day\"
+
+Connections are named as in libpq: URLs or key=value, PG* variables, ~/.pgpass, PGSERVICE.
+
+Exit codes:
+  0  done
+  1  unexpected error
+  2  wrong usage or configuration
+  3  blocked by a finding, or by something that a person has to resolve
+  4  verification found a difference
+  5  stopped at the deadline; run migrate again to go on
+  6  interrupted; run migrate again to go on";
+
+/// Moves very large PostgreSQL time-series tables into TimescaleDB hypertables.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hyperhaul",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(after_long_help = EXAMPLES_AND_EXIT_CODES, after_help = "Examples and exit codes: hyperhaul --help")]
+pub(crate) struct Arguments {
+    /// Log to stderr what happens inside: -v debug, -vv trace; RUST_LOG says it in detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look for what stands in the way, with the SQL that resolves it; changes nothing.
+    Check(Check),
+    /// Show what would happen, in which order, how long, how much disk; stores the plan for migrate.
+    Plan(Plan),
+    /// Carry the plan out, or go on where an earlier run stopped.
+    Migrate(Migrate),
+    /// Show where a run stands.
+    Status(Status),
+    /// Prove that source and target are equal; prints the keys of rows that differ.
+    Verify(Verify),
+    /// Undo a run, from any point up to cleanup.
+    Rollback(Rollback),
+    /// Drop what is no longer needed after a passed verify; then there is no way back.
+    Cleanup(Cleanup),
+    /// Load sample data to try hyperhaul with.
+    #[command(subcommand)]
+    Workload(Workload),
+    /// Print the completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Print every statement that will run, in order, as a script with comments.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sql: bool,
+    /// List every slice, however many; without it the list is shortened beyond 20.
+    #[arg(long)]
+    pub(crate) all_slices: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Look again every so many seconds, until the run is no longer under way.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) watch: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Give up rows that were written to the hypertable after the cutover; without it rollback refuses to lose them.
+    #[arg(long)]
+    pub(crate) discard_new_rows: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Really drop; without it cleanup prints what it would drop and exits with 3.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Also drop the tables on a source that is another database; without it they stay.
+    #[arg(long)]
+    pub(crate) drop_source: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workload {
+    /// SOAR: aircraft positions and the messages that they came in, in daily partitions under pg_partman.
+    Soar(Soar),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soar {
+    /// Database to load into: it must be empty; without it, libpq's defaults and PG* variables hold.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HYPERHAUL_SOURCE",
+        hide_env_values = true
+    )]
+    pub(crate) url: Option<String>,
+    /// Rows of fixes (default: 277949).
+    #[arg(long, value_name = "N")]
+    pub(crate) fixes: Option<u64>,
+    /// Rows of raw_messages (default: in the proportion of 483063 to 277949 fixes).
+    #[arg(long, value_name = "N")]
+    pub(crate) raw_messages: Option<u64>,
+    /// Daily partitions, from December 11, 2025 on.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) days: u32,
+    /// Another seed gives other rows of the same kind; the same seed gives the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// Where rows come from and go to.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Servers")]
+pub(crate) struct Servers {
+    /// Database that holds the tables; without it, libpq's defaults and PG* variables hold.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HYPERHAUL_SOURCE",
+        hide_env_values = true
+    )]
+    pub(crate) source: Option<String>,
+    /// Database that gets the hypertables (default: the source).
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HYPERHAUL_TARGET",
+        hide_env_values = true
+    )]
+    pub(crate) target: Option<String>,
+    /// Configuration file (TOML) with servers, options and tables; flags override it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What to move, and how.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Tables and options")]
+pub(crate) struct Wanted {
+    /// Table to move, with SQL's quoting; repeat it for several (default: those of the file).
+    #[arg(long = "table", value_name = "SCHEMA.TABLE", value_parser = parse_table)]
+    pub(crate) tables: Vec<Relation>,
+    /// Column that decides the chunk (default: the partition key).
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time_column: Option<String>,
+    /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_chunk_interval)]
+    pub(crate) chunk_interval: Option<Interval>,
+    /// How rows get to the target: auto (the best way for each partition) or copy (default: auto).
+    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
+    pub(crate) strategy: Option<StrategyChoice>,
+    /// Parallel workers (default: the target's cores where they can be seen, else 4).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
+    pub(crate) workers: Option<u32>,
+    /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
+    #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
+    pub(crate) slice_size: Option<u64>,
+    /// Findings to carry on with although they block, by their codes, separated by commas.
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(crate) accept: Vec<Code>,
+    /// How long a statement waits for a lock before it gives way (default: 2s).
+    #[arg(long, value_name = "DURATION", value_parser = parse_lock_timeout)]
+    pub(crate) lock_timeout: Option<Duration>,
+    /// How often a step is tried again after it gave way (default: 5).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lock_attempts: Option<u32>,
+}
+
+/// Which run.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Which {
+    /// Number of the run (default: the newest).
+    #[arg(long, value_name = "N", value_parser = parse_run)]
+    pub(crate) run: Option<RunId>,
+}
+
+/// In which form stdout gets it.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Format {
+    /// Print JSON on stdout, for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Each worker holds two sessions: more of them than this is a typing error.
+pub(crate) const WORKERS_MAX: i64 = 256;
+
+/// Length of a chunk in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interval {
+    pub(crate) us: i64,
+}
+
+pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
+    Relation::parse(text).ok_or_else(|| {
+        format!("\"{text}\" is not a table's name: write schema.table, and double quotes around what SQL would quote")
+    })
+}
+
+pub(crate) fn parse_chunk_interval(text: &str) -> Result<Interval, IntervalError> {
+    interval::parse_us(text).map(|us| Interval { us })
+}
+
+pub(crate) fn parse_lock_timeout(text: &str) -> Result<Duration, IntervalError> {
+    interval::parse_timeout(text)
+}
+
+pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {
+    size::parse_slice_bytes(text)
+}
+
+pub(crate) fn parse_strategy(text: &str) -> Result<StrategyChoice, String> {
+    match text {
+        "auto" => Ok(StrategyChoice::Auto),
+        "copy" => Ok(StrategyChoice::Only(Strategy::Copy)),
+        _ => Err(format!(
+            "there is no strategy \"{text}\": it is auto or copy"
+        )),
+    }
+}
+
+fn parse_run(text: &str) -> Result<RunId, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(RunId(number)),
+        _ => Err(format!("\"{text}\" is not the number of a run")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_has_help_that_is_a_sentence() {
+        fn look(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let help = argument
+                    .get_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let name = format!("{} {}", command.get_name(), argument.get_id());
+                assert!(help.len() > 8 && !help.ends_with('.'), "{name}: \"{help}\"");
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Arguments::command());
+    }
+
+    #[test]
+    fn tables_and_codes_may_be_given_several_times() {
+        let line = "hyperhaul check --table fixes --table Soar.\"Raw\" --accept hypertable_foreign_key,partman";
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let Command::Check(check) = arguments.command else {
+            unreachable!("the line says check");
+        };
+        assert_eq!(
+            check.wanted.tables,
+            [
+                Relation::new("public", "fixes"),
+                Relation::new("soar", "Raw")
+            ]
+        );
+        assert_eq!(
+            check.wanted.accept,
+            [Code::HypertableForeignKey, Code::Partman]
+        );
+    }
+
+    #[test]
+    fn watch_takes_seconds_only_behind_an_equals_sign() {
+        for (line, seconds) in [
+            ("status", None),
+            ("status --watch", Some(2)),
+            ("status --watch=5", Some(5)),
+        ] {
+            let words = std::iter::once("hyperhaul").chain(line.split(' '));
+            let Command::Status(status) = Arguments::try_parse_from(words).unwrap().command else {
+                unreachable!("the line says status");
+            };
+            assert_eq!(status.watch, seconds, "{line}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "plan --sql --json",
+            "check --workers 0",
+            "check --slice-size 1",
+            "check --chunk-interval 1month",
+            "check --strategy fastest",
+            "check --accept everything",
+            "status --run 0",
+            "status --watch=0",
+        ] {
+            let words = std::iter::once("hyperhaul").chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What `cleanup` prints: what it would drop, or what it has dropped.
+
+use super::number::bytes;
+use super::{Look, Style};
+use hyperhaul_migrate::{CleanupPlan, RunId};
+use serde::Serialize;
+
+/// What `cleanup --json` prints.
+#[derive(Serialize)]
+pub(crate) struct Report<'a> {
+    run: RunId,
+    statements: &'a [String],
+    freed_bytes: u64,
+    /// Whether it was done.
+    dropped: bool,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn of(plan: &'a CleanupPlan, dropped: bool) -> Report<'a> {
+        Report {
+            run: plan.run,
+            statements: &plan.statements,
+            freed_bytes: plan.freed_bytes,
+            dropped,
+        }
+    }
+}
+
+pub(crate) fn would_drop(plan: &CleanupPlan, look: Look) -> String {
+    let heading = format!("cleanup of run {} would run", plan.run);
+    let statements: String = plan
+        .statements
+        .iter()
+        .map(|statement| format!("  {statement};\n"))
+        .collect();
+    format!(
+        "{}\n{statements}and free {}\n",
+        look.paint(Style::Heading, &heading),
+        bytes(plan.freed_bytes)
+    )
+}
+
+pub(crate) fn dropped(plan: &CleanupPlan, look: Look) -> String {
+    let done = look.paint(Style::Good, "cleaned up");
+    format!(
+        "run {} is {done}: {} freed; there is no way back now.\n",
+        plan.run,
+        bytes(plan.freed_bytes)
+    )
+}

@@ -1,0 +1,95 @@
+//! What the checks saw: by severity, worst first, each with what resolves it, ready to be pasted.
+
+use super::number::count;
+use super::{Look, Style, wrap};
+use hyperhaul_plan::{Finding, Severity};
+
+/// Severities, worst first, with their headings.
+const GROUPS: [(Severity, &str, Style); 3] = [
+    (Severity::Block, "BLOCKS", Style::Bad),
+    (Severity::Warn, "WARNINGS", Style::Warning),
+    (Severity::Info, "NOTES", Style::Heading),
+];
+
+pub(super) fn render(findings: &[Finding], look: Look) -> String {
+    let mut text = String::new();
+    for (severity, heading, style) in GROUPS {
+        let group: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .collect();
+        if group.is_empty() {
+            continue;
+        }
+        text.push_str(&format!(
+            "\n{}\n",
+            look.paint(style, &format!("{heading} ({})", group.len()))
+        ));
+        for finding in group {
+            text.push('\n');
+            text.push_str(&one(finding, look));
+        }
+    }
+    text
+}
+
+fn one(finding: &Finding, look: Look) -> String {
+    let mut text = format!("  {}", look.paint(Style::Heading, finding.code.name()));
+    let place = place(finding);
+    if !place.is_empty() {
+        text.push_str(&format!("  {place}"));
+    }
+    text.push('\n');
+    text.push_str(&wrap(&finding.message, 4, look.width));
+    for line in wrap(&finding.detail, 4, look.width).lines() {
+        text.push_str(&format!("{}\n", look.paint(Style::Quiet, line)));
+    }
+    for resolution in &finding.resolution {
+        // Not wrapped: it is there to be pasted.
+        for line in resolution.lines() {
+            text.push_str(&format!("      {line}\n"));
+        }
+    }
+    text
+}
+
+fn place(finding: &Finding) -> String {
+    match (&finding.table, &finding.object) {
+        (Some(table), Some(object)) => format!("{}: {object}", table.plain()),
+        (Some(table), None) => table.plain(),
+        (None, Some(object)) => object.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+/// `1 block, 3 warnings, 12 notes`.
+pub(super) fn counts(findings: &[Finding]) -> String {
+    let of = |severity| {
+        findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let (blocks, warnings, notes) = (of(Severity::Block), of(Severity::Warn), of(Severity::Info));
+    let blocks = if blocks == 0 {
+        "no block".to_owned()
+    } else {
+        count(blocks, "block")
+    };
+    format!(
+        "{blocks}, {}, {}",
+        count(warnings, "warning"),
+        count(notes, "note")
+    )
+}
+
+/// The blocks that `--accept` would lower to warnings, as its argument; none if there are none.
+pub(super) fn acceptable(findings: &[Finding]) -> Option<String> {
+    let blocks = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Block && finding.acceptable);
+    let mut codes: Vec<&str> = blocks.map(|finding| finding.code.name()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    (!codes.is_empty()).then(|| codes.join(","))
+}

@@ -1,0 +1,193 @@
+//! What `plan --sql` prints: every statement of the run in order, as a script with comments that name the steps.
+//!
+//! It is there to be read and reviewed. Rows travel through hyperhaul, so COPY statements stand in comments.
+
+use hyperhaul_migrate::RunId;
+use hyperhaul_plan::{
+    Action, CarriedSequence, Phase, Plan, Relation, Routing, Side, Slice, Step, TablePlan,
+    format_unix_us, quote_literal, sql,
+};
+
+pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
+    let mut text = head(plan, run);
+    let mut phase: Option<Phase> = None;
+    for step in &plan.steps {
+        if phase != Some(step.phase) {
+            phase = Some(step.phase);
+            text.push_str(&format!("\n-- ===== {} =====\n", step.phase.name()));
+        }
+        text.push_str(&one(plan, step));
+    }
+    text
+}
+
+fn head(plan: &Plan, run: Option<RunId>) -> String {
+    let names: Vec<String> = plan
+        .tables
+        .iter()
+        .map(|table| table.relation.plain())
+        .collect();
+    let run = match run {
+        Some(run) => format!("run {run}"),
+        None => "blocked by a finding, not stored".to_owned(),
+    };
+    format!(
+        "-- hyperhaul plan ({run}): {}\n\
+         -- For reading: hyperhaul migrate runs it. Each step is one transaction; on the target, together with its\n\
+         -- mark in the ledger. COPY streams pass through hyperhaul, so they stand in comments.\n",
+        names.join(", ")
+    )
+}
+
+fn one(plan: &Plan, step: &Step) -> String {
+    let side = match step.side {
+        Side::Source => "source",
+        Side::Target => "target",
+    };
+    let title = step.title.replace('\n', " ");
+    let mut text = format!(
+        "\n-- step {} on the {side}: {title}\n",
+        comment(&step.id.to_string())
+    );
+    let table = step
+        .table
+        .and_then(|index| Some((index, plan.tables.get(index)?)));
+    match (&step.action, table) {
+        (Action::Sql { statements }, _) => text.push_str(&transaction(statements)),
+        (Action::CreateChunks, Some((index, table))) => text.push_str(&chunks(plan, index, table)),
+        (Action::CopySlices, _) => text.extend(plan.slices.iter().map(|slice| copy(plan, slice))),
+        (Action::CarrySequences { sequences }, Some((_, table))) => {
+            text.push_str(&carry(table, sequences))
+        }
+        (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
+        (Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify, None) => {}
+    }
+    text
+}
+
+fn transaction(statements: &[String]) -> String {
+    let mut text = "BEGIN;\n".to_owned();
+    for statement in statements {
+        let statement = statement.trim_end();
+        let end = if statement.ends_with(';') { "" } else { ";" };
+        text.push_str(&format!("{statement}{end}\n"));
+    }
+    text.push_str("COMMIT;\n");
+    text
+}
+
+/// One real row each through the hypertable, then TRUNCATE: some at a time, each time in one transaction.
+fn chunks(plan: &Plan, index: usize, table: &TablePlan) -> String {
+    let mut leaves: Vec<&Relation> = Vec::new();
+    for slice in plan.slices.iter().filter(|slice| slice.table == index) {
+        if !leaves.contains(&&slice.leaf) {
+            leaves.push(&slice.leaf);
+        }
+    }
+    let samples: Vec<(&Relation, Option<&str>)> =
+        leaves.into_iter().map(|leaf| (leaf, None)).collect();
+    let mut text = "-- chunks, known so far; a row of each goes through the hypertable, then the chunk is emptied\n".to_owned();
+    for range in &table.chunks {
+        text.push_str(&format!(
+            "--   {}\n",
+            interval(range.start_us, range.end_us)
+        ));
+    }
+    if !samples.is_empty() {
+        text.push_str(&format!(
+            "--   source: {};\n",
+            comment(&sql::sample_rows_sql(table, &samples))
+        ));
+    }
+    text.push_str(&format!(
+        "--   target: {};\n",
+        comment(&sql::chunk_copy_sql(table, &table.staging, false))
+    ));
+    text.push_str(&format!("--   target: TRUNCATE ONLY {};\n", some_chunk()));
+    text
+}
+
+fn copy(plan: &Plan, slice: &Slice) -> String {
+    let Some(table) = plan.tables.get(slice.table) else {
+        return String::new();
+    };
+    let into = match slice.routing {
+        Routing::OneChunk(range) => format!("chunk {}", interval(range.start_us, range.end_us)),
+        Routing::ByTime => "one COPY for each chunk that has rows in it".to_owned(),
+    };
+    let mut text = format!("-- slice {}: {}\n", slice.id.0, comment(&slice.reason));
+    text.push_str(&format!(
+        "--   source: {};\n",
+        comment(&sql::slice_copy_sql(table, slice))
+    ));
+    if slice.sole_writer {
+        text.push_str(&format!("--   target: TRUNCATE ONLY {};\n", some_chunk()));
+    }
+    let target = sql::chunk_copy_sql(table, &some_chunk(), slice.sole_writer);
+    text.push_str(&format!("--   target: {};  ({into})\n", comment(&target)));
+    text
+}
+
+fn carry(table: &TablePlan, sequences: &[CarriedSequence]) -> String {
+    let one = |sequence: &CarriedSequence| {
+        let target = match &sequence.target {
+            Some(target) => quote_literal(&target.to_string()),
+            None => format!(
+                "pg_get_serial_sequence({}, {})",
+                quote_literal(&table.staging.to_string()),
+                quote_literal(&sequence.column)
+            ),
+        };
+        format!(
+            "--   source: SELECT last_value, is_called FROM {};\n--   target: SELECT setval({}, last_value, is_called);\n",
+            comment(&sequence.source.to_string()),
+            comment(target.trim_start())
+        )
+    };
+    sequences.iter().map(one).collect()
+}
+
+fn verify(table: &TablePlan) -> String {
+    let target = sql::verify_rows_sql(table, &some_chunk(), None, false);
+    format!(
+        "-- the source's rows were digested as they were copied; the target's are read again, chunk by chunk\n\
+         --   target: {};\n",
+        comment(&target)
+    )
+}
+
+/// Chunks get their names when they are made.
+fn some_chunk() -> Relation {
+    Relation::new("_timescaledb_internal", "_hyper_N_M_chunk")
+}
+
+fn interval(start_us: i64, end_us: i64) -> String {
+    format!("[{}, {})", format_unix_us(start_us), format_unix_us(end_us))
+}
+
+/// Names may hold line feeds, which would end a comment.
+fn comment(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_ended_once() {
+        let statements = ["SELECT 1".to_owned(), "SELECT 2;\n".to_owned()];
+        assert_eq!(
+            transaction(&statements),
+            "BEGIN;\nSELECT 1;\nSELECT 2;\nCOMMIT;\n"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_break_out_of_a_comment() {
+        assert_eq!(
+            comment("fixes\n; DROP TABLE fixes"),
+            "fixes ; DROP TABLE fixes"
+        );
+    }
+}

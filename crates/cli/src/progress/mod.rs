@@ -1,0 +1,270 @@
+//! How a run is watched: a bar for each phase on a terminal, plain lines elsewhere. All of it goes to stderr.
+//!
+//! ```text
+//!   tasks of the run --events--> Watch --- lock ---> phases under way ----> bars or lines
+//!   its meters <---------------- ticker thread, ten times a second ----'
+//! ```
+
+mod display;
+mod rates;
+mod text;
+
+use crate::output::{Look, Style, number};
+use display::Display;
+use hyperhaul_migrate::{Event, Meter, Observer};
+use hyperhaul_plan::Phase;
+use rates::Rates;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use text::Reading;
+
+/// How often bars move.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a line is written where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Steps shorter than this are not worth a line of their own in a log.
+const STEP_WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// Watches a run, until it is dropped.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    ticker: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+}
+
+struct Shared {
+    display: Display,
+    begun: Instant,
+    look: Look,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    phases: Vec<Running>,
+    /// Titles of the steps that are under way, oldest first.
+    steps: Vec<String>,
+    resumed: bool,
+}
+
+/// A phase under way.
+struct Running {
+    phase: Phase,
+    meter: Arc<Meter>,
+    rates: Rates,
+    bar: display::Bar,
+    line_at: Instant,
+}
+
+impl Watch {
+    /// Begins to watch. `plain`: lines even on a terminal.
+    pub(crate) fn new(plain: bool) -> Watch {
+        let shared = Arc::new(Shared {
+            display: Display::new(plain),
+            begun: Instant::now(),
+            look: Look::of_stderr(),
+            state: Mutex::default(),
+        });
+        let (stop, stopped) = channel();
+        let ticking = Arc::clone(&shared);
+        let ticker = std::thread::spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                ticking.tick();
+            }
+        });
+        Watch {
+            shared,
+            ticker: Mutex::new(Some((stop, ticker))),
+        }
+    }
+
+    /// Writes a message beside what is under way.
+    pub(crate) fn say(&self, message: &str) {
+        self.shared.say(Style::Warning, message);
+    }
+
+    /// Whether earlier processes had done a part of the run.
+    pub(crate) fn resumed(&self) -> bool {
+        self.shared.state().resumed
+    }
+
+    /// Stops: phases that are under way leave a line that says how far they came.
+    pub(crate) fn end(&self) {
+        let ticker = self
+            .ticker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some((stop, ticker)) = ticker {
+            drop(stop);
+            // A panic of the ticker has been printed already.
+            let _ = ticker.join();
+        }
+        self.shared.end();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Observer for Watch {
+    fn event(&self, event: &Event) {
+        self.shared.event(event);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event(&self, event: &Event) {
+        match event {
+            Event::Started {
+                run,
+                steps_done,
+                steps_total,
+                workers,
+            } => {
+                self.state().resumed = *steps_done > 0;
+                let workers = number::count(u64::from(*workers), "worker");
+                let steps = match steps_done {
+                    0 => number::count(*steps_total, "step"),
+                    done => format!("goes on after {done} of {steps_total} steps"),
+                };
+                self.say(Style::Heading, &format!("run {run}: {steps}, {workers}"));
+            }
+            Event::PhaseStarted { phase, meter } => self.phase_started(*phase, meter),
+            Event::PhaseFinished {
+                phase,
+                elapsed,
+                meter,
+            } => self.phase_finished(*phase, *elapsed, meter),
+            Event::StepStarted { title } => self.state().steps.push(title.clone()),
+            Event::StepFinished { title, elapsed } => self.step_finished(title, *elapsed),
+            Event::Retrying {
+                what,
+                reason,
+                pause,
+            } => {
+                let pause = number::elapsed(*pause);
+                self.say(
+                    Style::Warning,
+                    &format!("trying again in {pause}: {what}: {reason}"),
+                );
+            }
+            Event::Notice(text) => self.say(Style::Warning, &format!("note: {text}")),
+        }
+    }
+
+    fn phase_started(&self, phase: Phase, meter: &Arc<Meter>) {
+        let bar = self.display.begin(phase);
+        if self.display.is_plain() {
+            self.say(Style::Heading, &text::starting(phase, &Reading::of(meter)));
+        }
+        self.state().phases.push(Running {
+            phase,
+            meter: Arc::clone(meter),
+            rates: Rates::default(),
+            bar,
+            line_at: Instant::now(),
+        });
+    }
+
+    fn phase_finished(&self, phase: Phase, elapsed: Duration, meter: &Meter) {
+        let mut state = self.state();
+        if let Some(index) = state
+            .phases
+            .iter()
+            .position(|running| running.phase == phase)
+        {
+            state.phases.remove(index).bar.clear();
+        }
+        drop(state);
+        self.say(
+            Style::Good,
+            &text::finished(phase, &Reading::of(meter), elapsed),
+        );
+    }
+
+    fn step_finished(&self, title: &str, elapsed: Duration) {
+        let mut state = self.state();
+        if let Some(index) = state.steps.iter().position(|step| step == title) {
+            state.steps.remove(index);
+        }
+        let alone = state.phases.is_empty();
+        drop(state);
+        // Outside of phases, steps are all that there is to see.
+        if alone || self.display.is_plain() && elapsed >= STEP_WORTH_A_LINE {
+            self.say(
+                Style::Quiet,
+                &format!("{title}  {}", number::elapsed(elapsed)),
+            );
+        }
+    }
+
+    fn tick(&self) {
+        let width = self.display.width();
+        let mut lines = Vec::new();
+        let mut state = self.state();
+        let State { phases, steps, .. } = &mut *state;
+        for running in phases {
+            let reading = Reading::of(&running.meter);
+            running
+                .rates
+                .sample(Instant::now(), reading.rows_here, reading.bytes);
+            let rate = running.rates.now();
+            if self.display.is_plain() {
+                if running.line_at.elapsed() >= LINE_EVERY {
+                    running.line_at = Instant::now();
+                    lines.push(format!(
+                        "{}: {}",
+                        running.phase.name(),
+                        text::running(running.phase, &reading, rate, steps, usize::MAX)
+                    ));
+                }
+            } else {
+                running.bar.show(
+                    reading.fraction(),
+                    &text::running(running.phase, &reading, rate, steps, width),
+                );
+            }
+        }
+        drop(state);
+        for line in lines {
+            self.say(Style::Heading, &line);
+        }
+    }
+
+    fn end(&self) {
+        let unfinished: Vec<Running> = self.state().phases.drain(..).collect();
+        for running in unfinished {
+            running.bar.clear();
+            self.say(
+                Style::Warning,
+                &text::stopped(running.phase, &Reading::of(&running.meter)),
+            );
+        }
+    }
+
+    /// A line: with the time since the beginning where it goes to a log.
+    fn say(&self, style: Style, message: &str) {
+        let message = message.replace('\n', " ");
+        if self.display.is_plain() {
+            self.display.line(&format!(
+                "[{:>4} s] {message}",
+                self.begun.elapsed().as_secs()
+            ));
+        } else {
+            let painted = match style {
+                Style::Good | Style::Heading => message,
+                Style::Quiet | Style::Warning | Style::Bad => self.look.paint(style, &message),
+            };
+            self.display.line(&painted);
+        }
+    }
+}

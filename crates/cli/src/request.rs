@@ -1,0 +1,276 @@
+//! What is asked for, all told: flags over the configuration file over defaults.
+
+use crate::arguments::{Interval, Servers, Wanted};
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use hyperhaul_migrate::Connections;
+use hyperhaul_pg::Server;
+use hyperhaul_plan::{Options, Relation, TableOptions};
+
+/// Flags together with the configuration file that they name.
+pub(crate) struct Request {
+    config: Config,
+    source: Option<String>,
+    target: Option<String>,
+}
+
+impl Request {
+    /// Reads the configuration file, if one is named.
+    pub(crate) fn read(servers: &Servers) -> Result<Request, Failure> {
+        let config = match &servers.config {
+            Some(path) => config::read(path)?,
+            None => Config::default(),
+        };
+        Ok(Request::new(config, servers))
+    }
+
+    fn new(config: Config, servers: &Servers) -> Request {
+        let source = servers.source.clone().or_else(|| config.source.clone());
+        let target = servers.target.clone().or_else(|| config.target.clone());
+        Request {
+            config,
+            source,
+            target,
+        }
+    }
+
+    /// Where rows come from and go to: the target is the source unless it is named.
+    pub(crate) fn connections(&self) -> Result<Connections, Failure> {
+        let parse = |url: &str, side: &str| {
+            Server::parse(url).map_err(|error| {
+                let failure = Failure::from(error);
+                Failure {
+                    message: format!("{} ({side})", failure.message),
+                    ..failure
+                }
+            })
+        };
+        let source = parse(self.source.as_deref().unwrap_or_default(), "source")?;
+        let target = match &self.target {
+            Some(url) => parse(url, "target")?,
+            None => source.clone(),
+        };
+        Ok(Connections { source, target })
+    }
+
+    /// The options, if tables are named anywhere.
+    pub(crate) fn options(&self, wanted: &Wanted) -> Result<Option<Options>, Failure> {
+        let names: Vec<Relation> = match wanted.tables.as_slice() {
+            [] => self
+                .config
+                .tables
+                .iter()
+                .map(|table| table.name.clone())
+                .collect(),
+            tables => tables.to_vec(),
+        };
+        if names.is_empty() {
+            return match wanted.given() {
+                Some(flag) => Err(Failure::usage(format!("{flag} needs a table"))
+                    .detail("A run that was planned keeps the options of its plan.")
+                    .hint(NAME_A_TABLE)),
+                None => Ok(None),
+            };
+        }
+        if let Some(twice) = names
+            .iter()
+            .enumerate()
+            .find(|(index, name)| names[..*index].contains(name))
+        {
+            return Err(Failure::usage(format!(
+                "table {} is named twice",
+                twice.1.plain()
+            )));
+        }
+        let tables = names
+            .into_iter()
+            .map(|name| self.table(name, wanted))
+            .collect();
+        Ok(Some(self.with_tables(tables, wanted)))
+    }
+
+    /// The options; refuses if no table is named.
+    pub(crate) fn required_options(&self, wanted: &Wanted) -> Result<Options, Failure> {
+        let options = self.options(wanted)?;
+        options.ok_or_else(|| Failure::usage("no table is named").hint(NAME_A_TABLE))
+    }
+
+    fn table(&self, relation: Relation, wanted: &Wanted) -> TableOptions {
+        let written = self
+            .config
+            .tables
+            .iter()
+            .find(|table| table.name == relation);
+        let interval = wanted.chunk_interval.or_else(|| written?.chunk_interval);
+        TableOptions {
+            time_column: wanted
+                .time_column
+                .clone()
+                .or_else(|| written?.time_column.clone()),
+            chunk_interval_us: interval.map_or(
+                TableOptions::CHUNK_INTERVAL_US_DEFAULT,
+                |Interval { us }| us,
+            ),
+            strategy: match wanted.strategy {
+                Some(_) => None,
+                None => written.and_then(|table| table.strategy),
+            },
+            relation,
+        }
+    }
+
+    fn with_tables(&self, tables: Vec<TableOptions>, wanted: &Wanted) -> Options {
+        let config = &self.config;
+        let mut options = Options::new(tables);
+        // Accepting is a decision about one finding: the file's and the line's add up.
+        options.accept = config
+            .accept
+            .iter()
+            .chain(&wanted.accept)
+            .copied()
+            .collect();
+        options.workers = wanted.workers.or(config.workers);
+        if let Some(strategy) = wanted.strategy.or(config.strategy) {
+            options.strategy = strategy;
+        }
+        if let Some(bytes) = wanted.slice_size.or(config.slice_size) {
+            options.slice_bytes = bytes;
+        }
+        if let Some(timeout) = wanted.lock_timeout.or(config.lock_timeout) {
+            options.lock_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        }
+        if let Some(attempts) = wanted.lock_attempts.or(config.lock_attempts) {
+            options.lock_attempts_max = attempts;
+        }
+        options
+    }
+}
+
+const NAME_A_TABLE: &str =
+    "Name one with --table SCHEMA.TABLE, or several in a file with --config FILE.";
+
+impl Wanted {
+    /// The first option that was given, whatever it says.
+    fn given(&self) -> Option<&'static str> {
+        [
+            (self.time_column.is_some(), "--time-column"),
+            (self.chunk_interval.is_some(), "--chunk-interval"),
+            (self.strategy.is_some(), "--strategy"),
+            (self.workers.is_some(), "--workers"),
+            (self.slice_size.is_some(), "--slice-size"),
+            (!self.accept.is_empty(), "--accept"),
+            (self.lock_timeout.is_some(), "--lock-timeout"),
+            (self.lock_attempts.is_some(), "--lock-attempts"),
+        ]
+        .into_iter()
+        .find_map(|(given, flag)| given.then_some(flag))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use hyperhaul_plan::{Code, Strategy, StrategyChoice};
+
+    fn request() -> Request {
+        let config = r#"
+            source = "postgresql://me@one/soar"
+            accept = ["partman"]
+            workers = 2
+            [[table]]
+            name = "public.raw_messages"
+            chunk_interval = "12 hours"
+            strategy = "copy"
+            [[table]]
+            name = "public.fixes"
+        "#;
+        Request::new(toml::from_str(config).unwrap(), &Servers::default())
+    }
+
+    #[test]
+    fn the_file_holds_where_no_flag_says_otherwise() {
+        let options = request().required_options(&Wanted::default()).unwrap();
+        let names: Vec<String> = options
+            .tables
+            .iter()
+            .map(|table| table.relation.plain())
+            .collect();
+        assert_eq!(names, ["public.raw_messages", "public.fixes"]);
+        assert_eq!(options.tables[0].chunk_interval_us, 43_200_000_000);
+        assert_eq!(
+            options.tables[0].strategy,
+            Some(StrategyChoice::Only(Strategy::Copy))
+        );
+        assert_eq!(
+            options.tables[1].chunk_interval_us,
+            TableOptions::CHUNK_INTERVAL_US_DEFAULT
+        );
+        assert_eq!(
+            (options.workers, options.slice_bytes),
+            (Some(2), Options::SLICE_BYTES_DEFAULT)
+        );
+    }
+
+    #[test]
+    fn flags_override_the_file_and_acceptances_add_up() {
+        let wanted = Wanted {
+            tables: vec![Relation::new("public", "raw_messages")],
+            chunk_interval: Some(Interval { us: 1_000_000 }),
+            strategy: Some(StrategyChoice::Auto),
+            workers: Some(7),
+            accept: vec![Code::HypertableForeignKey],
+            ..Wanted::default()
+        };
+        let options = request().required_options(&wanted).unwrap();
+        assert_eq!(options.tables.len(), 1);
+        assert_eq!(
+            (
+                options.tables[0].chunk_interval_us,
+                options.tables[0].strategy
+            ),
+            (1_000_000, None)
+        );
+        assert_eq!(options.workers, Some(7));
+        assert_eq!(
+            options.accept.into_iter().collect::<Vec<_>>(),
+            [Code::HypertableForeignKey, Code::Partman]
+        );
+    }
+
+    #[test]
+    fn options_without_a_table_are_refused_rather_than_ignored() {
+        let empty = Request::new(Config::default(), &Servers::default());
+        assert!(empty.options(&Wanted::default()).unwrap().is_none());
+        assert!(empty.required_options(&Wanted::default()).is_err());
+        let failure = empty
+            .options(&Wanted {
+                workers: Some(2),
+                ..Wanted::default()
+            })
+            .unwrap_err();
+        assert_eq!(failure.message, "--workers needs a table");
+    }
+
+    #[test]
+    fn the_target_is_the_source_unless_it_is_named() {
+        let connections = request().connections().unwrap();
+        assert_eq!(
+            connections.target.to_string(),
+            connections.source.to_string()
+        );
+        let servers = Servers {
+            target: Some("postgresql://me@two/soar".into()),
+            ..Servers::default()
+        };
+        let config = Config {
+            source: Some("postgresql://me@one/soar".into()),
+            ..Config::default()
+        };
+        let connections = Request::new(config, &servers).connections().unwrap();
+        assert!(
+            connections.source.to_string().contains("one")
+                && connections.target.to_string().contains("two")
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! Ctrl-C and SIGTERM: the first asks to finish what is open, the second to give it up, the third leaves at once.
+
+use crate::failure::Exit;
+use hyperhaul_migrate::Interrupt;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Listens until the process ends. `say` tells the user what follows.
+pub(crate) fn listen(interrupt: Interrupt, say: impl Fn(&str) + Send + 'static) {
+    tokio::spawn(async move {
+        let (Ok(mut interrupts), Ok(mut terminations)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            // Without handlers the signals kill, which is safe too: open slices are rolled back by the server.
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
+            }
+            if interrupt.aborting() {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            say(if interrupt.request() {
+                "giving up what is open; press again to leave at once"
+            } else {
+                "finishing the open slices; press again to give them up"
+            });
+        }
+    });
+}
