@@ -1,0 +1,66 @@
+//! What the command line takes. `scripts/bench` adds `--hyperhaul` and the server's URL.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::ways::Way;
+
+/// Compares hyperhaul with other ways to turn SOAR's partitions into a hypertable.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/bench", disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Time every way, alternating, and print medians and ratios.
+    Migrate(Migrate),
+    /// Print hyperhaul's peak memory at several numbers of rows.
+    Memory(Memory),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Rows of fixes, over ten days.
+    #[arg(long, value_name = "N", default_value_t = 3_000_000)]
+    pub(crate) rows: u64,
+    /// How often each way is timed.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Ways to time, separated by commas.
+    #[arg(long, value_name = "WAY", value_delimiter = ',', default_value = "seed,pipes,pgcopydb,floor,hyperhaul")]
+    pub(crate) ways: Vec<Way>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Memory {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Rows of fixes, one migration each.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [300_000, 3_000_000, 10_000_000])]
+    pub(crate) rows: Vec<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Sessions, pipes, jobs or workers that each way uses.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: u32,
+    /// Print one JSON object on stdout instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leave the sample where it is, for the next call with as many rows.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The binary to measure.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hyperhaul: PathBuf,
+    /// A superuser on the server; databases of the bench's own are made there.
+    #[arg(long, value_name = "URL", env = "HYPERHAUL_BENCH_URL", hide_env_values = true)]
+    pub(crate) url: String,
+}

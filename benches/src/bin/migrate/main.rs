@@ -1,0 +1,34 @@
+//! The end-to-end comparison: hyperhaul against the other ways to fill a hypertable, on one server in one go.
+//!
+//! ```text
+//!   sample --rows--> database --+--> round 1: way, way, ...   each: target dropped, VACUUM, CHECKPOINT, run, rows counted
+//!                               +--> round 2: way, way, ...
+//!                               '--> ...                      --Measured--> report (text or JSON)
+//! ```
+//!
+//! What lives here: arguments and the order of things. `scripts/bench` brings the server up and calls this. Nothing here asserts
+//! a time: ratios against what was measured in the same go are printed, and whether they meet the project's targets.
+
+mod arguments;
+mod client;
+mod database;
+mod fixes;
+mod measured;
+mod memory;
+mod report;
+mod rounds;
+mod settings;
+mod ways;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Migrate(migrate) => rounds::run(&migrate).await,
+        Command::Memory(memory) => memory::run(&memory).await,
+    }
+}
