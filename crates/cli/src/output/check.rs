@@ -69,11 +69,7 @@ fn postgres(server: &ServerFacts) -> String {
             ))
         })
         .collect();
-    let superuser = if server.superuser { " (superuser)" } else { "" };
-    format!(
-        "PostgreSQL {version}{others}; as role {}{superuser}",
-        server.role
-    )
+    format!("PostgreSQL {version} as {}{others}", server.role)
 }
 
 fn timescale(server: &ServerFacts) -> String {

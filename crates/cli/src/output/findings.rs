@@ -34,23 +34,40 @@ pub(super) fn render(findings: &[Finding], look: Look) -> String {
 }
 
 fn one(finding: &Finding, look: Look) -> String {
-    let mut text = format!("  {}", look.paint(Style::Heading, finding.code.name()));
-    let place = place(finding);
-    if !place.is_empty() {
-        text.push_str(&format!("  {place}"));
-    }
-    text.push('\n');
+    let mut text = heading(finding, look);
     text.push_str(&wrap(&finding.message, 4, look.width));
     for line in wrap(&finding.detail, 4, look.width).lines() {
         text.push_str(&format!("{}\n", look.paint(Style::Quiet, line)));
     }
-    for resolution in &finding.resolution {
+    for resolution in finding
+        .resolution
+        .iter()
+        .filter(|resolution| is_open(finding, resolution))
+    {
         // Not wrapped: it is there to be pasted.
         for line in resolution.lines() {
             text.push_str(&format!("      {line}\n"));
         }
     }
     text
+}
+
+/// The code and the place; below each other where they don't fit beside each other.
+fn heading(finding: &Finding, look: Look) -> String {
+    let (name, place) = (finding.code.name(), place(finding));
+    let beside = 2 + name.chars().count() + 2 + place.chars().count() <= look.width;
+    let name = look.paint(Style::Heading, name);
+    match (place.is_empty(), beside) {
+        (true, _) => format!("  {name}\n"),
+        (false, true) => format!("  {name}  {place}\n"),
+        (false, false) => format!("  {name}\n{}", wrap(&place, 4, look.width)),
+    }
+}
+
+/// Whether a resolution is still to be decided on: what was accepted needs no `--accept`.
+fn is_open(finding: &Finding, resolution: &str) -> bool {
+    let accepted = finding.acceptable && finding.severity == Severity::Warn;
+    !(accepted && resolution.starts_with("--accept"))
 }
 
 fn place(finding: &Finding) -> String {

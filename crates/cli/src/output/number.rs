@@ -99,7 +99,7 @@ pub(crate) fn bytes_per_second(rate: f64) -> String {
 /// `41 %`, never 100 before the end.
 pub(crate) fn percent(done: u64, total: u64) -> String {
     let percent = if total == 0 {
-        0
+        100
     } else {
         u128::from(done) * 100 / u128::from(total)
     };

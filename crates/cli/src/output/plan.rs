@@ -45,34 +45,40 @@ pub(crate) fn render(
 
 /// Phases with their estimated time, and the steps of each.
 fn steps(plan: &Plan, look: Look) -> String {
-    const INDENT: usize = 30;
     let mut text = String::new();
     for phase in Phase::ALL {
-        let titles = plan
-            .steps
-            .iter()
-            .filter(|step| step.phase == phase)
-            .map(|step| wrap(&step.title, INDENT, look.width));
-        let titles: String = titles.collect();
+        let own = plan.steps.iter().filter(|step| step.phase == phase);
+        let titles: String = own.map(|step| step_title(&step.title, look)).collect();
         if titles.is_empty() {
             continue;
         }
-        let time = plan
-            .estimate
-            .phases
-            .iter()
-            .find(|estimate| estimate.phase == phase);
+        let mut times = plan.estimate.phases.iter();
+        let time = times.find(|estimate| estimate.phase == phase);
         let time = time.map_or(String::new(), |estimate| about(estimate.seconds));
         text.push_str(&format!(
-            "  {:<13}{time:>13}  {}",
+            "  {:<12}  {time:>11}{}",
             phase.name(),
-            titles.trim_start()
+            &titles[TITLE_INDENT - 2..]
         ));
     }
     let total = about(plan.estimate.seconds());
     let workers = count(u64::from(plan.workers()), "worker");
-    text.push_str(&format!("  {:<13}{total:>13}  with {workers}\n", "in all"));
+    text.push_str(&format!(
+        "  {:<12}  {total:>11}  with {workers}\n",
+        "in all"
+    ));
     text
+}
+
+/// Where titles begin: behind phase and time.
+const TITLE_INDENT: usize = 29;
+
+/// A title; its second and further lines stand further to the right.
+fn step_title(title: &str, look: Look) -> String {
+    wrap(title, TITLE_INDENT + 2, look.width)
+        .chars()
+        .skip(2)
+        .collect()
 }
 
 /// `~12 s`; what takes less than a second needs no tilde.
@@ -193,8 +199,7 @@ fn next(plan: &Plan, run: Option<RunId>, look: Look) -> String {
     let advice = match run {
         None => blocked_advice(plan),
         Some(run) => format!(
-            "Stored as run {run}; nothing else was changed. Next: hyperhaul migrate --run {run}. Every statement \
-             beforehand: hyperhaul plan --sql."
+            "Stored as run {run}; nothing else was changed. Next: hyperhaul migrate --run {run}."
         ),
     };
     wrap(&format!("{counts}. {advice}"), 0, look.width)

@@ -242,7 +242,7 @@ mod tests {
         let text = running(Phase::Indexes, &reading, None, &steps, 80);
         assert_eq!(
             text,
-            "3 of 14 steps  build index idx_fixes_location of publi..."
+            "3 of 14 steps  build index idx_fixes_location of pub..."
         );
         assert_eq!(
             running(Phase::Indexes, &reading, None, &[], 80),
