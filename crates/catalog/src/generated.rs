@@ -2,52 +2,41 @@
 
 use crate::Error;
 use hyperhaul_pg::Session;
+use hyperhaul_plan::facts::Column;
 use hyperhaul_plan::{Relation, quote_ident};
 
-/// For each generated column, given with its expression, the rows of `relation` whose stored value differs from what the
+/// For each generated column of `columns`, with its name, the rows of `relation` whose stored value differs from what its
 /// expression gives.
 ///
 /// # Errors
 ///
-/// If the expression cannot be evaluated, or the server is lost.
+/// If an expression cannot be evaluated, or the server is lost.
 pub async fn generated_mismatches(
     session: &Session,
     relation: &Relation,
-    columns: &[(String, String)],
-) -> Result<Vec<u64>, Error> {
-    match count(session, relation, columns, "").await {
-        // A type without an equality operator, such as json, is compared as text.
-        Err(error)
-            if error
-                .server_error()
-                .is_some_and(hyperhaul_pg::Error::is_undefined_object) =>
-        {
-            count(session, relation, columns, "::text").await
-        }
-        counted => counted,
+    columns: &[Column],
+) -> Result<Vec<(String, u64)>, Error> {
+    let (names, filters): (Vec<&String>, Vec<String>) = columns
+        .iter()
+        .filter_map(|column| Some((&column.name, mismatch_count(column)?)))
+        .unzip();
+    if filters.is_empty() {
+        return Ok(Vec::new());
     }
+    let sql = format!("SELECT {} FROM ONLY {relation}", filters.join(", "));
+    let row = session.query_one(&sql, &[]).await?;
+    let counted = names.into_iter().enumerate();
+    Ok(counted
+        .map(|(at, name)| (name.clone(), row.get::<_, i64>(at).unsigned_abs()))
+        .collect())
 }
 
-async fn count(
-    session: &Session,
-    relation: &Relation,
-    columns: &[(String, String)],
-    cast: &str,
-) -> Result<Vec<u64>, Error> {
-    let filters: Vec<String> = columns
-        .iter()
-        .map(|(name, expression)| {
-            let name = quote_ident(name);
-            format!("count(*) FILTER (WHERE {name}{cast} IS DISTINCT FROM ({expression}){cast})")
-        })
-        .collect();
-    let row = session
-        .query_one(
-            &format!("SELECT {} FROM ONLY {relation}", filters.join(", ")),
-            &[],
-        )
-        .await?;
-    Ok((0..columns.len())
-        .map(|at| row.get::<_, i64>(at).unsigned_abs())
-        .collect())
+/// Compares images of rows: that needs no equality operator of the type, takes NULL for equal to NULL, and is a memcmp.
+fn mismatch_count(column: &Column) -> Option<String> {
+    let expression = &column.generation.as_ref()?.expression_sql;
+    let name = quote_ident(&column.name);
+    Some(format!(
+        "count(*) FILTER (WHERE ROW({name})::record OPERATOR(pg_catalog.*<>) ROW(({expression})::{})::record)",
+        column.type_sql
+    ))
 }

@@ -116,10 +116,10 @@ fn leaf_sql(leaf: &Leaf, time_column: &str, time_type: TimeType, interval_us: i6
     )
 }
 
-/// A numeric expression as bigint, cut to what a bigint holds.
+/// A numeric expression as bigint, cut to what a bigint holds; NULL stays NULL, which `least` would swallow.
 fn fitting(numeric: &str) -> String {
     format!(
-        "(greatest(least({numeric}, {}), {}))::bigint",
+        "(CASE WHEN {numeric} IS NOT NULL THEN greatest(least({numeric}, {}), {}) END)::bigint",
         i64::MAX,
         i64::MIN
     )

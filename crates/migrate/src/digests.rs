@@ -6,7 +6,7 @@ use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{self as engine, Pool, SourceReader};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{ChunkDigest, Relation, TablePlan, sql};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Digests of the chunks of `hypertable`, each re-read by one of the run's workers.
@@ -48,17 +48,11 @@ pub(crate) async fn generated_mismatches(
     let Some(found) = context.plan.facts.tables.get(index) else {
         return Ok(Vec::new());
     };
-    let generated: Vec<(String, String)> = found
+    if found
         .columns
         .iter()
-        .filter_map(|column| {
-            Some((
-                column.name.clone(),
-                column.generation.as_ref()?.expression_sql.clone(),
-            ))
-        })
-        .collect();
-    if generated.is_empty() {
+        .all(|column| column.generation.is_none())
+    {
         return Ok(Vec::new());
     }
     let counts = each_chunk(
@@ -66,21 +60,18 @@ pub(crate) async fn generated_mismatches(
         index,
         hypertable,
         async |task: &Task, chunk: Chunk| {
-            Ok(catalog::generated_mismatches(&task.session, &chunk.relation, &generated).await?)
+            Ok(
+                catalog::generated_mismatches(&task.session, &chunk.relation, &found.columns)
+                    .await?,
+            )
         },
     );
-    let mut totals: Vec<(String, u64)> = generated
-        .iter()
-        .map(|(name, _)| (name.clone(), 0))
-        .collect();
-    for counts in counts.await? {
-        totals
-            .iter_mut()
-            .zip(counts)
-            .for_each(|(total, count)| total.1 += count);
+    let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+    for (column, rows) in counts.await?.into_iter().flatten() {
+        *totals.entry(column).or_default() += rows;
     }
-    totals.retain(|(_, rows)| *rows > 0);
-    Ok(totals)
+    totals.retain(|_, rows| *rows > 0);
+    Ok(totals.into_iter().collect())
 }
 
 /// What a thread needs to work on chunks.

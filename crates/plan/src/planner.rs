@@ -232,9 +232,9 @@ fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> Vec<Step> {
     }));
     steps.extend(each(&verify_steps));
     steps.push(cutover_step(tables, facts, topology));
-    if topology == Topology::SameDatabase {
-        steps.extend(each(&|index, _, found| after_steps(index, found, tables)));
-    }
+    steps.extend(each(&|index, table, found| {
+        after_steps(index, table, found, tables, topology)
+    }));
     steps
 }
 
@@ -567,20 +567,21 @@ fn finish_steps(
             },
         )
     });
-    let finish = Step {
-        concurrency: Concurrency::Free,
-        ..step(
+    let identity = sql::replica_identity(table, found).map(|statement| {
+        let title = format!("set the replica identity of {name}");
+        let action = Action::Sql {
+            statements: vec![statement],
+        };
+        step(
             Phase::Finish,
             index,
             &table.relation,
-            "",
-            format!("gather statistics of {name}"),
-            Action::Sql {
-                statements: sql::finish(table, found),
-            },
+            "replica identity",
+            title,
+            action,
         )
-    };
-    carry.into_iter().chain(std::iter::once(finish)).collect()
+    });
+    carry.into_iter().chain(identity).collect()
 }
 
 fn verify_steps(index: usize, table: &TablePlan, _: &TableFacts) -> Vec<Step> {
@@ -612,23 +613,43 @@ fn cutover_step(tables: &[TablePlan], facts: &Facts, topology: Topology) -> Step
     )
 }
 
-fn after_steps(index: usize, found: &TableFacts, tables: &[TablePlan]) -> Vec<Step> {
+/// Writers are back by now: foreign keys of other tables are validated, statistics are gathered.
+fn after_steps(
+    index: usize,
+    table: &TablePlan,
+    found: &TableFacts,
+    tables: &[TablePlan],
+    topology: Topology,
+) -> Vec<Step> {
     let validate = |(relation, name, statement): (Relation, String, String)| {
         let title = format!("validate foreign key {name} of {}", relation.plain());
         let object = format!("{}:{name}", relation.plain());
-        step(
+        let action = Action::Sql {
+            statements: vec![statement],
+        };
+        step(Phase::After, index, &found.relation, &object, title, action)
+    };
+    let referencing = match topology {
+        Topology::SameDatabase => sql::validate_referencing(tables, found),
+        Topology::OtherDatabase => Vec::new(),
+    };
+    let analyze = Step {
+        concurrency: Concurrency::Free,
+        weight_bytes: table.data_bytes,
+        ..step(
             Phase::After,
             index,
-            &found.relation,
-            &object,
-            title,
+            &table.relation,
+            "statistics",
+            format!("gather statistics of {}", table.relation.plain()),
             Action::Sql {
-                statements: vec![statement],
+                statements: vec![format!("ANALYZE {}", table.relation)],
             },
         )
     };
-    sql::validate_referencing(tables, found)
+    referencing
         .into_iter()
         .map(validate)
+        .chain(std::iter::once(analyze))
         .collect()
 }

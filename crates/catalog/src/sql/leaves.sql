@@ -3,7 +3,7 @@
 -- pg_partition_tree() would lock every partition: a table with 1,500 of them would fill the lock table.
 -- `bounds` are those of the levels that are partitioned by the time column alone, top first.
 WITH RECURSIVE tree (oid, parent, level, bounds) AS (
-    SELECT $1::oid, NULL::oid, 0, '{}'::text[]
+    SELECT $1::oid, NULL::oid, 0, '{}'::text[] COLLATE "C"
     UNION ALL
     SELECT c.oid, tree.oid, tree.level + 1,
         CASE WHEN p.partstrat = 'r' AND p.partnatts = 1 AND k.attname = $2

@@ -19,12 +19,15 @@ strength (mode, rank) AS (
     VALUES ('AccessShareLock', 1), ('RowShareLock', 2), ('RowExclusiveLock', 3), ('ShareUpdateExclusiveLock', 4),
         ('ShareLock', 5), ('ShareRowExclusiveLock', 6), ('ExclusiveLock', 7), ('AccessExclusiveLock', 8)
 ),
+locks AS MATERIALIZED (
+    SELECT * FROM pg_locks WHERE granted
+),
 holders AS (
     SELECT DISTINCT ON (coalesce(l.pid::text, l.virtualtransaction)) l.pid, l.virtualtransaction, l.relation, l.mode
-    FROM pg_locks AS l
+    FROM locks AS l
     JOIN watched AS w ON w.oid = l.relation
     JOIN strength AS s ON s.mode = l.mode
-    WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+    WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()
         AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
     ORDER BY coalesce(l.pid::text, l.virtualtransaction), s.rank DESC, l.relation
 )
@@ -42,5 +45,8 @@ FROM holders AS h
 JOIN pg_class AS c ON c.oid = h.relation
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_stat_activity AS a ON a.pid = h.pid
-LEFT JOIN pg_prepared_xacts AS x ON h.pid IS NULL AND h.virtualtransaction = '-1/' || x.transaction::text
+-- A prepared transaction has no process; its lock on its own transaction id tells which one it is.
+LEFT JOIN locks AS own ON h.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
+    AND own.virtualtransaction = h.virtualtransaction
+LEFT JOIN pg_prepared_xacts AS x ON x.transaction = own.transactionid
 WHERE a.backend_type IS DISTINCT FROM 'autovacuum worker' OR a.query LIKE '%wraparound%'

@@ -174,10 +174,10 @@ async fn leaves_are_the_days_in_order_and_the_default_comes_last() {
             .iter()
             .map(|chunk| (chunk.start_us / DAY_US, chunk.rows))
             .collect();
-        assert_eq!(days, [(-735_533, 1), (20_442, 2), (6_585_442, 1)]);
+        assert_eq!(days, [(-735_160, 1), (20_442, 2), (6_585_322, 1)]);
         let observed = default.observed.unwrap();
-        assert_eq!(observed.min_us, -735_533 * DAY_US);
-        assert_eq!(observed.max_us, 6_585_442 * DAY_US);
+        assert_eq!(observed.min_us, -735_160 * DAY_US);
+        assert_eq!(observed.max_us, 6_585_322 * DAY_US);
         assert_eq!(
             names(&raw.referenced_by, |key| &key.name),
             [

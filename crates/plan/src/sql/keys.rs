@@ -98,20 +98,18 @@ pub(crate) fn late_checks(table: &TablePlan, found: &TableFacts) -> Vec<String> 
     statements
 }
 
-/// Replica identity and statistics: what comes last before verification.
-pub(crate) fn finish(table: &TablePlan, found: &TableFacts) -> Vec<String> {
-    let staging = &table.staging;
+/// Replica identity, where it is not the primary key.
+pub(crate) fn replica_identity(table: &TablePlan, found: &TableFacts) -> Option<String> {
     let identity = match &found.replica_identity {
-        ReplicaIdentity::Default => None,
-        ReplicaIdentity::Nothing => Some("NOTHING".to_owned()),
-        ReplicaIdentity::Full => Some("FULL".to_owned()),
-        ReplicaIdentity::Index(index) => Some(format!("USING INDEX {}", quote_ident(index))),
+        ReplicaIdentity::Default => return None,
+        ReplicaIdentity::Nothing => "NOTHING".to_owned(),
+        ReplicaIdentity::Full => "FULL".to_owned(),
+        ReplicaIdentity::Index(index) => format!("USING INDEX {}", quote_ident(index)),
     };
-    let mut statements = Vec::from_iter(
-        identity.map(|identity| format!("ALTER TABLE {staging} REPLICA IDENTITY {identity}")),
-    );
-    statements.push(format!("ANALYZE {staging}"));
-    statements
+    Some(format!(
+        "ALTER TABLE {} REPLICA IDENTITY {identity}",
+        table.staging
+    ))
 }
 
 /// Whether a key cannot exist on a hypertable because the time column is not among its columns.

@@ -17,8 +17,8 @@ pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
 pub use fence::FENCE_TRIGGER;
 pub(crate) use fence::{fence, unfence};
 pub(crate) use keys::{
-    add_foreign_keys, finish, index_step_sql, key_definition, key_step_sql, lacks_time,
-    late_checks, not_valid, validate_foreign_key,
+    add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
+    not_valid, replica_identity, validate_foreign_key,
 };
 pub(crate) use partman::{release, restore};
 
