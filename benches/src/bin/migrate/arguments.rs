@@ -33,7 +33,12 @@ pub(crate) struct Migrate {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Ways to time, separated by commas.
-    #[arg(long, value_name = "WAY", value_delimiter = ',', default_value = "seed,pipes,pgcopydb,floor,hyperhaul")]
+    #[arg(
+        long,
+        value_name = "WAY",
+        value_delimiter = ',',
+        default_value = "seed,pipes,pgcopydb,floor,hyperhaul"
+    )]
     pub(crate) ways: Vec<Way>,
 }
 
@@ -61,6 +66,11 @@ pub(crate) struct Common {
     #[arg(long, value_name = "FILE")]
     pub(crate) hyperhaul: PathBuf,
     /// A superuser on the server; databases of the bench's own are made there.
-    #[arg(long, value_name = "URL", env = "HYPERHAUL_BENCH_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HYPERHAUL_BENCH_URL",
+        hide_env_values = true
+    )]
     pub(crate) url: String,
 }

@@ -44,7 +44,10 @@ pub(crate) fn run(command: &mut Command) -> Result<Finished> {
     let (status, printed, messages, seconds) = thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
-                peak.fetch_max(memory_peak_bytes(&status_file).unwrap_or(0), Ordering::Relaxed);
+                peak.fetch_max(
+                    memory_peak_bytes(&status_file).unwrap_or(0),
+                    Ordering::Relaxed,
+                );
                 thread::sleep(LOOK);
             }
         });
@@ -53,11 +56,22 @@ pub(crate) fn run(command: &mut Command) -> Result<Finished> {
         let status = child.wait();
         let seconds = begun.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
-        (status, printed, messages.join().unwrap_or_default(), seconds)
+        (
+            status,
+            printed,
+            messages.join().unwrap_or_default(),
+            seconds,
+        )
     });
-    if !status.with_context(|| format!("could not wait for {name}"))?.success() {
+    if !status
+        .with_context(|| format!("could not wait for {name}"))?
+        .success()
+    {
         let end: Vec<&str> = messages.lines().rev().take(20).collect();
-        bail!("{name} failed:\n{}", end.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        bail!(
+            "{name} failed:\n{}",
+            end.into_iter().rev().collect::<Vec<_>>().join("\n")
+        );
     }
     Ok(Finished {
         seconds,
@@ -79,7 +93,9 @@ fn all_of(stream: Option<&mut impl Read>) -> String {
 /// The largest resident set so far, VmHWM; `None` once the process has ended.
 fn memory_peak_bytes(status_file: &str) -> Option<u64> {
     let status = fs::read_to_string(status_file).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -88,8 +104,14 @@ fn memory_peak_bytes(status_file: &str) -> Option<u64> {
 pub(crate) fn children_cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat").context("could not read /proc/self/stat")?;
     // The second field is the program's name in parentheses, and may hold anything.
-    let (_, rest) = stat.rsplit_once(')').context("/proc/self/stat is not understood")?;
-    let ticks = rest.split_ascii_whitespace().skip(13).take(2).map(|field| field.parse::<f64>());
+    let (_, rest) = stat
+        .rsplit_once(')')
+        .context("/proc/self/stat is not understood")?;
+    let ticks = rest
+        .split_ascii_whitespace()
+        .skip(13)
+        .take(2)
+        .map(|field| field.parse::<f64>());
     Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_SECOND)
 }
 
@@ -109,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_client_that_fails_is_an_error_with_its_last_words() {
-        let error = run(Command::new("bash").args(["-c", "echo no such thing >&2; exit 3"])).unwrap_err();
+        let error =
+            run(Command::new("bash").args(["-c", "echo no such thing >&2; exit 3"])).unwrap_err();
         assert_eq!(error.to_string(), "bash failed:\nno such thing");
     }
 }

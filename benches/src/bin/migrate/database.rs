@@ -64,15 +64,22 @@ impl Database {
         } else {
             drop_databases(&session).await?;
             load(&session, &server, rows).await?;
-            session.batch(&format!("COMMENT ON DATABASE {DATABASE} IS '{content}'")).await?;
+            session
+                .batch(&format!("COMMENT ON DATABASE {DATABASE} IS '{content}'"))
+                .await?;
         }
         let session = server.connect("bench").await?;
         let leaves = leaves(&session).await?;
         let sizes = "SELECT count(*), sum(pg_table_size(inhrelid)::bigint)::bigint \
                      FROM pg_inherits WHERE inhparent = 'public.fixes'::regclass";
         let sizes = session.query_one(sizes, &[]).await?;
-        let count = session.query_one("SELECT count(*) FROM public.fixes", &[]).await?;
-        ensure!(u64::try_from(count.get::<_, i64>(0))? == rows, "the sample has other rows than it should");
+        let count = session
+            .query_one("SELECT count(*) FROM public.fixes", &[])
+            .await?;
+        ensure!(
+            u64::try_from(count.get::<_, i64>(0))? == rows,
+            "the sample has other rows than it should"
+        );
         Ok(Database {
             admin,
             server,
@@ -86,31 +93,57 @@ impl Database {
     /// A session in the sample's database; unqualified names are looked for where the ways make their table.
     pub(crate) async fn session(&self) -> Result<Session> {
         let session = self.server.connect("bench").await?;
-        session.batch(&format!("SET search_path = {SCHEMA}, public")).await?;
+        session
+            .batch(&format!("SET search_path = {SCHEMA}, public"))
+            .await?;
         Ok(session)
     }
 
     /// A session in the database that pgcopydb copies to, which is made anew.
     pub(crate) async fn other_session(&self) -> Result<Session> {
         let admin = self.admin.connect("bench").await?;
-        admin.batch(&format!("DROP DATABASE IF EXISTS {OTHER_DATABASE} WITH (FORCE)")).await?;
-        admin.batch(&format!("CREATE DATABASE {OTHER_DATABASE} TEMPLATE template0")).await?;
-        let session = self.admin.with_database(OTHER_DATABASE).connect("bench").await?;
+        admin
+            .batch(&format!(
+                "DROP DATABASE IF EXISTS {OTHER_DATABASE} WITH (FORCE)"
+            ))
+            .await?;
+        admin
+            .batch(&format!(
+                "CREATE DATABASE {OTHER_DATABASE} TEMPLATE template0"
+            ))
+            .await?;
+        let session = self
+            .admin
+            .with_database(OTHER_DATABASE)
+            .connect("bench")
+            .await?;
         session.batch("SET search_path = public").await?;
         Ok(session)
     }
 
     /// The connection string for client programs.
     pub(crate) fn url(&self, database: &str) -> Result<String> {
-        Ok(hyperhaul_testkit::ServerUrl::parse(&self.url)?.with_database(database).to_string())
+        Ok(hyperhaul_testkit::ServerUrl::parse(&self.url)?
+            .with_database(database)
+            .to_string())
     }
 
     /// Brings back the state that every way starts from: no target, an old table without dead rows, nothing left to write out.
     pub(crate) async fn clear(&self) -> Result<()> {
-        self.admin.connect("bench").await?.batch(&format!("DROP DATABASE IF EXISTS {OTHER_DATABASE} WITH (FORCE)")).await?;
+        self.admin
+            .connect("bench")
+            .await?
+            .batch(&format!(
+                "DROP DATABASE IF EXISTS {OTHER_DATABASE} WITH (FORCE)"
+            ))
+            .await?;
         let session = self.session().await?;
-        session.batch(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")).await?;
-        session.batch("DROP SCHEMA IF EXISTS hyperhaul CASCADE").await?;
+        session
+            .batch(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+            .await?;
+        session
+            .batch("DROP SCHEMA IF EXISTS hyperhaul CASCADE")
+            .await?;
         session.batch("VACUUM public.fixes").await?;
         session.batch("CHECKPOINT").await?;
         Ok(())
@@ -124,16 +157,23 @@ impl Database {
 
 async fn drop_databases(session: &Session) -> Result<()> {
     for database in [OTHER_DATABASE, DATABASE] {
-        session.batch(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
+        session
+            .batch(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+            .await?;
     }
     Ok(())
 }
 
 async fn load(admin: &Session, server: &Server, rows: u64) -> Result<()> {
     let begun = Instant::now();
-    admin.batch(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0")).await?;
+    admin
+        .batch(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))
+        .await?;
     let session = server.connect("bench").await?;
-    session.batch("CREATE EXTENSION timescaledb").await.context("the server needs TimescaleDB, loaded beforehand")?;
+    session
+        .batch("CREATE EXTENSION timescaledb SCHEMA public")
+        .await
+        .context("the server needs TimescaleDB, loaded beforehand")?;
     // Raw messages of their own are no part of what is measured: a few, so that the table is not empty.
     let options = SoarOptions {
         days: DAYS,
@@ -146,7 +186,10 @@ async fn load(admin: &Session, server: &Server, rows: u64) -> Result<()> {
     load_soar(server, &options, &progress(rows)).await?;
     eprintln!("sample: VACUUM ANALYZE");
     session.batch("VACUUM ANALYZE").await?;
-    eprintln!("sample: {rows} fixes loaded in {:.1} s", begun.elapsed().as_secs_f64());
+    eprintln!(
+        "sample: {rows} fixes loaded in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -154,7 +197,11 @@ async fn load(admin: &Session, server: &Server, rows: u64) -> Result<()> {
 fn progress(rows: u64) -> impl Fn(Progress) + Sync {
     let told = std::sync::atomic::AtomicU64::new(0);
     move |progress| match progress {
-        Progress::Rows { table: "fixes", rows_done, .. } => {
+        Progress::Rows {
+            table: "fixes",
+            rows_done,
+            ..
+        } => {
             let tenth = rows_done * 10 / rows.max(1);
             if told.fetch_max(tenth, std::sync::atomic::Ordering::Relaxed) < tenth {
                 eprintln!("sample: {rows_done} of {rows} fixes");
@@ -173,7 +220,10 @@ async fn leaves(session: &Session) -> Result<Vec<Leaf>> {
     let rows = session.query(sql, &[]).await?;
     let leaf = |row: &hyperhaul_pg::Row| {
         let bounds: String = row.get(1);
-        Leaf { name: row.get(0), bounds: bounds.trim_start_matches("FOR VALUES ").to_owned() }
+        Leaf {
+            name: row.get(0),
+            bounds: bounds.trim_start_matches("FOR VALUES ").to_owned(),
+        }
     };
     Ok(rows.iter().map(leaf).collect())
 }

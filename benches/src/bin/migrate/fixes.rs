@@ -39,20 +39,38 @@ pub(crate) const DEFINITION: &str = "
 /// The plan's keys, indexes and foreign keys in its order. The index on `received_at` is missing: create_hypertable makes it before
 /// the rows come. So is the foreign key to `raw_messages`: it cannot exist between two hypertables.
 pub(crate) const KEYS_AND_INDEXES: [(&str, &str); 11] = [
-    ("primary key", "ALTER TABLE fixes ADD PRIMARY KEY (id, received_at)"),
+    (
+        "primary key",
+        "ALTER TABLE fixes ADD PRIMARY KEY (id, received_at)",
+    ),
     (
         "idx_fixes_aircraft_received_at",
         "CREATE INDEX idx_fixes_aircraft_received_at ON fixes (aircraft_id, received_at DESC)",
     ),
-    ("idx_fixes_location", "CREATE INDEX idx_fixes_location ON fixes USING GIST (location)"),
-    ("idx_fixes_location_geom", "CREATE INDEX idx_fixes_location_geom ON fixes USING GIST (location_geom)"),
-    ("idx_fixes_source", "CREATE INDEX idx_fixes_source ON fixes (source)"),
+    (
+        "idx_fixes_location",
+        "CREATE INDEX idx_fixes_location ON fixes USING GIST (location)",
+    ),
+    (
+        "idx_fixes_location_geom",
+        "CREATE INDEX idx_fixes_location_geom ON fixes USING GIST (location_geom)",
+    ),
+    (
+        "idx_fixes_source",
+        "CREATE INDEX idx_fixes_source ON fixes (source)",
+    ),
     (
         "idx_fixes_protocol",
         "CREATE INDEX idx_fixes_protocol ON fixes ((source_metadata ->> 'protocol')) WHERE source_metadata IS NOT NULL",
     ),
-    ("idx_fixes_source_metadata", "CREATE INDEX idx_fixes_source_metadata ON fixes USING GIN (source_metadata)"),
-    ("idx_fixes_flight_id", "CREATE INDEX idx_fixes_flight_id ON fixes (flight_id)"),
+    (
+        "idx_fixes_source_metadata",
+        "CREATE INDEX idx_fixes_source_metadata ON fixes USING GIN (source_metadata)",
+    ),
+    (
+        "idx_fixes_flight_id",
+        "CREATE INDEX idx_fixes_flight_id ON fixes (flight_id)",
+    ),
     (
         "fixes_aircraft_id_fkey",
         "ALTER TABLE fixes ADD CONSTRAINT fixes_aircraft_id_fkey \

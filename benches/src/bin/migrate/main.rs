@@ -20,15 +20,23 @@ mod rounds;
 mod settings;
 mod ways;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    let ended = match Arguments::parse().command {
         Command::Migrate(migrate) => rounds::run(&migrate).await,
         Command::Memory(memory) => memory::run(&memory).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scripts/bench: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

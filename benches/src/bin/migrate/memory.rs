@@ -19,7 +19,11 @@ pub(crate) async fn run(arguments: &Memory) -> Result<()> {
     for &rows in &arguments.rows {
         let database = Database::prepare(&common.url, rows).await?;
         database.clear().await?;
-        let bench = Bench { database: &database, workers: common.workers, hyperhaul: &common.hyperhaul };
+        let bench = Bench {
+            database: &database,
+            workers: common.workers,
+            hyperhaul: &common.hyperhaul,
+        };
         let measured = Way::Hyperhaul.run(&bench).await;
         settings = Some(Settings::read(&database.session().await?, &common.hyperhaul).await?);
         database.clear().await?;
@@ -28,12 +32,19 @@ pub(crate) async fn run(arguments: &Memory) -> Result<()> {
         }
         let measured = measured?;
         let peak = measured.client_memory_peak_bytes.unwrap_or(0);
-        eprintln!("{rows} rows: peak {:.1} MiB, copy {:.1} s", mib(peak), measured.copy_seconds);
+        eprintln!(
+            "{rows} rows: peak {:.1} MiB, copy {:.1} s",
+            mib(peak),
+            measured.copy_seconds
+        );
         peaks.push((rows, peak, measured.copy_seconds));
     }
     let largest = peaks.iter().map(|(_, peak, _)| *peak).max().unwrap_or(0);
     let smallest = peaks.iter().map(|(_, peak, _)| *peak).min().unwrap_or(0);
-    let (low, flat) = (largest <= MEMORY_BYTES_MAX, mib(largest) <= mib(smallest) * FLAT_FACTOR_MAX);
+    let (low, flat) = (
+        largest <= MEMORY_BYTES_MAX,
+        mib(largest) <= mib(smallest) * FLAT_FACTOR_MAX,
+    );
     if common.json {
         let runs: Vec<_> = peaks
             .iter()
@@ -47,7 +58,15 @@ pub(crate) async fn run(arguments: &Memory) -> Result<()> {
     for (rows, peak, seconds) in &peaks {
         println!("{rows:>12}  {:>12.1}  {seconds:>8.1}", mib(*peak));
     }
-    println!("at most {} MiB at {} workers: {}", mib(MEMORY_BYTES_MAX), common.workers, verdict(low));
-    println!("largest at most {FLAT_FACTOR_MAX} x the smallest: {}", verdict(flat));
+    println!(
+        "at most {} MiB at {} workers: {}",
+        mib(MEMORY_BYTES_MAX),
+        common.workers,
+        verdict(low)
+    );
+    println!(
+        "largest at most {FLAT_FACTOR_MAX} x the smallest: {}",
+        verdict(flat)
+    );
     Ok(())
 }

@@ -59,11 +59,18 @@ impl Aspect {
 
 impl Timed {
     pub(crate) fn new(way: Way) -> Timed {
-        Timed { way, runs: Vec::new(), load_averages: Vec::new() }
+        Timed {
+            way,
+            runs: Vec::new(),
+            load_averages: Vec::new(),
+        }
     }
 
     fn seconds(&self, aspect: Aspect) -> Vec<f64> {
-        self.runs.iter().filter_map(|run| aspect.seconds(run)).collect()
+        self.runs
+            .iter()
+            .filter_map(|run| aspect.seconds(run))
+            .collect()
     }
 
     fn median(&self, aspect: Aspect) -> Option<f64> {
@@ -71,7 +78,10 @@ impl Timed {
     }
 
     fn memory_peak_bytes(&self) -> Option<u64> {
-        self.runs.iter().filter_map(|run| run.client_memory_peak_bytes).max()
+        self.runs
+            .iter()
+            .filter_map(|run| run.client_memory_peak_bytes)
+            .max()
     }
 
     fn client_cpu_seconds(&self) -> Option<f64> {
@@ -80,12 +90,22 @@ impl Timed {
 
     /// Medians of the parts, in their order.
     fn parts(&self) -> Vec<(&str, f64)> {
-        let Some(first) = self.runs.first() else { return Vec::new() };
+        let Some(first) = self.runs.first() else {
+            return Vec::new();
+        };
         let of = |title: &str| {
             let runs = self.runs.iter().flat_map(|run| &run.parts);
-            median(runs.filter(|part| part.title == title).map(|part| part.seconds)).unwrap_or(0.0)
+            median(
+                runs.filter(|part| part.title == title)
+                    .map(|part| part.seconds),
+            )
+            .unwrap_or(0.0)
         };
-        first.parts.iter().map(|part| (part.title.as_str(), of(&part.title))).collect()
+        first
+            .parts
+            .iter()
+            .map(|part| (part.title.as_str(), of(&part.title)))
+            .collect()
     }
 }
 
@@ -109,19 +129,51 @@ impl Comparison {
         let hyperhaul = self.timed(Way::Hyperhaul);
         let ratio = |other, aspect| self.ratio(hyperhaul?, other, aspect);
         let peak = hyperhaul.and_then(Timed::memory_peak_bytes);
-        let target = |title: &str, limit, value| Target { title: title.to_owned(), limit, value };
+        let target = |title: &str, limit, value| Target {
+            title: title.to_owned(),
+            limit,
+            value,
+        };
         vec![
-            target("copy / floor", COPY_TO_FLOOR_MAX, ratio(Way::Floor, Aspect::Copy)),
-            target("copy / pgcopydb", COPY_TO_PGCOPYDB_MAX, ratio(Way::Pgcopydb, Aspect::Copy)),
-            target("lifecycle / seed", LIFECYCLE_TO_SEED_MAX, ratio(Way::Seed, Aspect::Lifecycle)),
-            target("lifecycle / seed, each with its verification", LIFECYCLE_TO_SEED_MAX, ratio(Way::Seed, Aspect::Verified)),
-            target(&format!("client peak MiB at {} workers", self.workers), mib(MEMORY_BYTES_MAX), peak.map(mib)),
+            target(
+                "copy / floor",
+                COPY_TO_FLOOR_MAX,
+                ratio(Way::Floor, Aspect::Copy),
+            ),
+            target(
+                "copy / pgcopydb",
+                COPY_TO_PGCOPYDB_MAX,
+                ratio(Way::Pgcopydb, Aspect::Copy),
+            ),
+            target(
+                "lifecycle / seed",
+                LIFECYCLE_TO_SEED_MAX,
+                ratio(Way::Seed, Aspect::Lifecycle),
+            ),
+            target(
+                "lifecycle / seed, each with its verification",
+                LIFECYCLE_TO_SEED_MAX,
+                ratio(Way::Seed, Aspect::Verified),
+            ),
+            target(
+                &format!("client peak MiB at {} workers", self.workers),
+                mib(MEMORY_BYTES_MAX),
+                peak.map(mib),
+            ),
         ]
     }
 
     pub(crate) fn json(&self) -> Value {
-        let ways: Vec<Value> = self.timed.iter().map(|timed| self.way_json(timed)).collect();
-        let skipped: Vec<Value> = self.skipped.iter().map(|(way, reason)| json!({"name": way.name(), "reason": reason})).collect();
+        let ways: Vec<Value> = self
+            .timed
+            .iter()
+            .map(|timed| self.way_json(timed))
+            .collect();
+        let skipped: Vec<Value> = self
+            .skipped
+            .iter()
+            .map(|(way, reason)| json!({"name": way.name(), "reason": reason}))
+            .collect();
         let targets: Vec<Value> = self
             .targets()
             .iter()
@@ -145,7 +197,12 @@ impl Comparison {
                 .timed
                 .iter()
                 .filter(|other| other.way != timed.way)
-                .filter_map(|other| Some((other.way.name().to_owned(), json!(self.ratio(timed, other.way, aspect)?))))
+                .filter_map(|other| {
+                    Some((
+                        other.way.name().to_owned(),
+                        json!(self.ratio(timed, other.way, aspect)?),
+                    ))
+                })
                 .collect();
             let median = timed.median(aspect)?;
             Some(json!({"seconds": timed.seconds(aspect), "median": median, "ratios": ratios}))
@@ -193,7 +250,11 @@ impl Comparison {
             settings.pgcopydb.as_deref().unwrap_or("absent"),
             settings.psql.as_deref().unwrap_or("absent")
         ));
-        let pairs: Vec<String> = settings.server.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let pairs: Vec<String> = settings
+            .server
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
         for few in pairs.chunks(6) {
             line(format!("  {}", few.join(", ")));
         }
@@ -203,7 +264,9 @@ impl Comparison {
             line(format!("{} was skipped: {reason}", way.name()));
         }
         for way in [Way::Seed, Way::Hyperhaul] {
-            let Some(timed) = self.timed(way) else { continue };
+            let Some(timed) = self.timed(way) else {
+                continue;
+            };
             line(format!("\nparts of {}, median seconds", way.name()));
             for (title, seconds) in timed.parts() {
                 line(format!("  {seconds:>8.2}  {title}"));
@@ -218,7 +281,19 @@ impl Comparison {
     /// One line a way: medians, spread, ratios.
     fn table(&self) -> Vec<String> {
         let head = [
-            "way", "copy s", "min", "max", "x floor", "x pgcopydb", "lifecycle s", "x seed", "+ verify s", "x seed", "CPU s", "peak MiB", "load",
+            "way",
+            "copy s",
+            "min",
+            "max",
+            "x floor",
+            "x pgcopydb",
+            "lifecycle s",
+            "x seed",
+            "+ verify s",
+            "x seed",
+            "CPU s",
+            "peak MiB",
+            "load",
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         for timed in &self.timed {
@@ -278,11 +353,23 @@ fn number(value: Option<f64>, digits: usize) -> String {
 /// The first column to the left, the others to the right, each as wide as its widest cell.
 fn align(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns).map(|at| rows.iter().filter_map(|row| row.get(at)).map(String::len).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|at| {
+            rows.iter()
+                .filter_map(|row| row.get(at))
+                .map(String::len)
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let aligned = |row: &Vec<String>| {
         let mut line = String::new();
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let written = if at == 0 { write!(line, "{cell:<width$}") } else { write!(line, "  {cell:>width$}") };
+            let written = if at == 0 {
+                write!(line, "{cell:<width$}")
+            } else {
+                write!(line, "  {cell:>width$}")
+            };
             debug_assert!(written.is_ok(), "writing to a string cannot fail");
         }
         line

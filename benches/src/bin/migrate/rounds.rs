@@ -12,7 +12,11 @@ pub(crate) async fn run(arguments: &Migrate) -> Result<()> {
     let common = &arguments.common;
     let (skipped, ways) = choose(&arguments.ways);
     let database = Database::prepare(&common.url, arguments.rows).await?;
-    let bench = Bench { database: &database, workers: common.workers, hyperhaul: &common.hyperhaul };
+    let bench = Bench {
+        database: &database,
+        workers: common.workers,
+        hyperhaul: &common.hyperhaul,
+    };
     let timed = run_rounds(&bench, &ways, arguments.rounds).await;
     let settings = Settings::read(&database.session().await?, &common.hyperhaul).await;
     // What the last way left goes, whether it ended well or not.
@@ -61,9 +65,19 @@ async fn run_rounds(bench: &Bench<'_>, ways: &[Way], rounds: u32) -> Result<Vec<
             let name = entry.way.name();
             bench.database.clear().await?;
             let load = load_average();
-            let measured = entry.way.run(bench).await.with_context(|| format!("round {round}: {name} failed"))?;
-            let lifecycle = measured.verified_seconds.map(|seconds| format!(", lifecycle {seconds:.1} s")).unwrap_or_default();
-            eprintln!("round {round}/{rounds}: {name} ... copy {:.1} s{lifecycle} (load average before: {load})", measured.copy_seconds);
+            let measured = entry
+                .way
+                .run(bench)
+                .await
+                .with_context(|| format!("round {round}: {name} failed"))?;
+            let lifecycle = measured
+                .verified_seconds
+                .map(|seconds| format!(", lifecycle {seconds:.1} s"))
+                .unwrap_or_default();
+            eprintln!(
+                "round {round}/{rounds}: {name} ... copy {:.1} s{lifecycle} (load average before: {load})",
+                measured.copy_seconds
+            );
             entry.runs.push(measured);
             entry.load_averages.push(load);
         }

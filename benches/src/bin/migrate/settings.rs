@@ -51,32 +51,49 @@ impl Settings {
         let data_directory = show(session, "data_directory").await?;
         Ok(Settings {
             postgresql: show(session, "server_version").await?,
-            timescaledb: session.query_one(extension, &[&"timescaledb"]).await?.get(0),
+            timescaledb: session
+                .query_one(extension, &[&"timescaledb"])
+                .await?
+                .get(0),
             postgis: session.query_one(extension, &[&"postgis"]).await?.get(0),
             hyperhaul: version_of(hyperhaul.as_os_str()).unwrap_or_else(|| "not run".to_owned()),
             pgcopydb: version_of("pgcopydb"),
             psql: version_of("psql"),
             cores: std::thread::available_parallelism()?.get(),
-            storage: if data_directory.starts_with("/dev/shm/") { "RAM disk" } else { "disk" },
+            storage: if data_directory.starts_with("/dev/shm/") {
+                "RAM disk"
+            } else {
+                "disk"
+            },
             server,
         })
     }
 }
 
 async fn show(session: &Session, name: &str) -> Result<String> {
-    Ok(session.query_one("SELECT current_setting($1)", &[&name]).await?.get(0))
+    Ok(session
+        .query_one("SELECT current_setting($1)", &[&name])
+        .await?
+        .get(0))
 }
 
 /// The first thing like a version that a program prints about itself; `None` if it can't be run.
 pub(crate) fn version_of(program: impl AsRef<std::ffi::OsStr>) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    let version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
-    printed.split_ascii_whitespace().find(version).map(str::to_owned)
+    let version =
+        |word: &&str| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.');
+    printed
+        .split_ascii_whitespace()
+        .find(version)
+        .map(str::to_owned)
 }
 
 /// Processes that wanted a core in the last minute, on average: what else ran while a way was timed. The ways themselves count too.
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_ascii_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+    text.split_ascii_whitespace()
+        .next()
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(0.0)
 }

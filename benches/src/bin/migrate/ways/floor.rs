@@ -16,9 +16,14 @@ use crate::measured::Measured;
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
     let session = bench.database.session().await?;
     hypertable::create(&session, false).await?;
-    let pairs = Arc::new(Shared::new(hypertable::create_chunks(&session, bench.database).await?));
+    let pairs = Arc::new(Shared::new(
+        hypertable::create_chunks(&session, bench.database).await?,
+    ));
     // Where the server may write: in its own data directory, on the same file system as the tables.
-    let data_directory: String = session.query_one("SELECT current_setting('data_directory')", &[]).await?.get(0);
+    let data_directory: String = session
+        .query_one("SELECT current_setting('data_directory')", &[])
+        .await?
+        .get(0);
     let folder = format!("{data_directory}/hyperhaul_bench");
     shell(&session, &format!("mkdir -p \"{folder}\"")).await?;
     let mut sessions = Vec::new();
@@ -37,7 +42,10 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
     let copy_seconds = begun.elapsed().as_secs_f64();
     shell(&session, &format!("rm -r \"{folder}\"")).await?;
     hypertable::count(&session, &format!("{SCHEMA}.fixes"), bench.database).await?;
-    Ok(Measured { copy_seconds, ..Measured::default() })
+    Ok(Measured {
+        copy_seconds,
+        ..Measured::default()
+    })
 }
 
 async fn copy_all(session: Session, pairs: Arc<Shared<LeafToChunk>>, folder: String) -> Result<()> {
@@ -52,5 +60,7 @@ async fn copy_all(session: Session, pairs: Arc<Shared<LeafToChunk>>, folder: Str
 /// Runs a command as the server's user, on the server's machine.
 async fn shell(session: &Session, command: &str) -> Result<()> {
     let literal = command.replace('\'', "''");
-    Ok(session.batch(&format!("COPY (SELECT) TO PROGRAM '{literal}'")).await?)
+    Ok(session
+        .batch(&format!("COPY (SELECT) TO PROGRAM '{literal}'"))
+        .await?)
 }

@@ -24,17 +24,32 @@ struct Step {
 }
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
-    hyperhaul(bench, &["plan", "--table", "public.fixes", "--workers", &bench.workers.to_string()])?;
+    hyperhaul(
+        bench,
+        &[
+            "plan",
+            "--table",
+            "public.fixes",
+            "--workers",
+            &bench.workers.to_string(),
+        ],
+    )?;
     let session = bench.database.session().await?;
     session.batch("CHECKPOINT").await?;
     let migrate = hyperhaul(bench, &["migrate"])?;
     hypertable::count(&session, "public.fixes", bench.database).await?;
     let status = hyperhaul(bench, &["status", "--json"])?;
-    let status: Status = serde_json::from_str(&status.stdout).context("hyperhaul status --json is not understood")?;
+    let status: Status = serde_json::from_str(&status.stdout)
+        .context("hyperhaul status --json is not understood")?;
     drop(session);
     hyperhaul(bench, &["rollback"])?;
     let of_phase = |phase: &str| -> f64 {
-        status.steps.iter().filter(|step| step.phase == phase).filter_map(|step| step.seconds).sum()
+        status
+            .steps
+            .iter()
+            .filter(|step| step.phase == phase)
+            .filter_map(|step| step.seconds)
+            .sum()
     };
     let parts = status.steps.iter().map(|step| Part {
         title: format!("{}: {}", step.phase, step.title),
@@ -51,6 +66,10 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
 }
 
 fn hyperhaul(bench: &Bench<'_>, arguments: &[&str]) -> Result<Finished> {
-    client::run(Command::new(bench.hyperhaul).args(arguments).env("HYPERHAUL_SOURCE", bench.database.url(DATABASE)?))
-        .with_context(|| format!("hyperhaul {}", arguments.join(" ")))
+    client::run(
+        Command::new(bench.hyperhaul)
+            .args(arguments)
+            .env("HYPERHAUL_SOURCE", bench.database.url(DATABASE)?),
+    )
+    .with_context(|| format!("hyperhaul {}", arguments.join(" ")))
 }

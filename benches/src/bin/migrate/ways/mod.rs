@@ -57,9 +57,13 @@ impl Way {
     /// What it does, for people.
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Way::Seed => "INSERT ... SELECT into the hypertable, then keys, indexes, foreign keys in order",
+            Way::Seed => {
+                "INSERT ... SELECT into the hypertable, then keys, indexes, foreign keys in order"
+            }
             Way::Pipes => "psql | psql, binary COPY, chunks there beforehand",
-            Way::Pgcopydb => "copy table-data into plain partitions of another database, no indexes",
+            Way::Pgcopydb => {
+                "copy table-data into plain partitions of another database, no indexes"
+            }
             Way::Floor => "the server alone: COPY TO file, COPY FROM file, chunks there beforehand",
             Way::Hyperhaul => "hyperhaul migrate: fence to cutover",
         }

@@ -14,22 +14,39 @@ use crate::measured::Measured;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
     let session = bench.database.other_session().await?;
-    session.batch("CREATE EXTENSION postgis").await?;
-    session.batch(&format!("CREATE TABLE public.fixes ({DEFINITION}) PARTITION BY RANGE (received_at)")).await?;
+    session
+        .batch("CREATE EXTENSION postgis SCHEMA public")
+        .await?;
+    session
+        .batch(&format!(
+            "CREATE TABLE public.fixes ({DEFINITION}) PARTITION BY RANGE (received_at)"
+        ))
+        .await?;
     let mut filter = String::from("[include-only-table]\n");
     for leaf in &bench.database.leaves {
         let (name, bounds) = (&leaf.name, &leaf.bounds);
-        session.batch(&format!("CREATE TABLE public.{name} PARTITION OF public.fixes FOR VALUES {bounds}")).await?;
+        session
+            .batch(&format!(
+                "CREATE TABLE public.{name} PARTITION OF public.fixes FOR VALUES {bounds}"
+            ))
+            .await?;
         writeln!(filter, "public.{name}")?;
     }
     session.batch("CHECKPOINT").await?;
     let folder = std::env::temp_dir().join(format!("hyperhaul_bench_{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
     let filter_file = folder.join("filter.ini");
-    fs::write(&filter_file, filter).with_context(|| format!("could not write {}", filter_file.display()))?;
+    fs::write(&filter_file, filter)
+        .with_context(|| format!("could not write {}", filter_file.display()))?;
     let finished = client::run(
         Command::new("pgcopydb")
-            .args(["copy", "table-data", "--table-jobs", &bench.workers.to_string(), "--not-consistent"])
+            .args([
+                "copy",
+                "table-data",
+                "--table-jobs",
+                &bench.workers.to_string(),
+                "--not-consistent",
+            ])
             .arg("--filters")
             .arg(&filter_file)
             .arg("--dir")
@@ -37,7 +54,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
             .env("PGCOPYDB_SOURCE_PGURI", bench.database.url(DATABASE)?)
             .env("PGCOPYDB_TARGET_PGURI", bench.database.url(OTHER_DATABASE)?),
     );
-    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
+    fs::remove_dir_all(&folder)
+        .with_context(|| format!("could not remove {}", folder.display()))?;
     let finished = finished?;
     hypertable::count(&session, "public.fixes", bench.database).await?;
     Ok(Measured {

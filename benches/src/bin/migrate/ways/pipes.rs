@@ -28,12 +28,19 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
             Ok(())
         };
         let pipes: Vec<_> = (0..bench.workers).map(|_| scope.spawn(pipe)).collect();
-        pipes.into_iter().try_for_each(|pipe| pipe.join().map_err(|_| anyhow!("a pipe's thread panicked"))?)
+        pipes.into_iter().try_for_each(|pipe| {
+            pipe.join()
+                .map_err(|_| anyhow!("a pipe's thread panicked"))?
+        })
     })?;
     let copy_seconds = begun.elapsed().as_secs_f64();
     let client_cpu_seconds = Some(children_cpu_seconds()? - cpu_before);
     hypertable::count(&session, &format!("{SCHEMA}.fixes"), bench.database).await?;
-    Ok(Measured { copy_seconds, client_cpu_seconds, ..Measured::default() })
+    Ok(Measured {
+        copy_seconds,
+        client_cpu_seconds,
+        ..Measured::default()
+    })
 }
 
 fn copy(url: &str, pair: &LeafToChunk) -> Result<()> {
@@ -43,10 +50,22 @@ fn copy(url: &str, pair: &LeafToChunk) -> Result<()> {
         command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]);
         command
     };
-    let mut reader = psql(&pair.copy_to("STDOUT")).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("could not run psql")?;
+    let mut reader = psql(&pair.copy_to("STDOUT"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("could not run psql")?;
     let stream = reader.stdout.take().context("psql has no output")?;
-    let writer = psql(&pair.copy_from("STDIN")).stdin(stream).stdout(Stdio::null()).status().context("could not run psql")?;
+    let writer = psql(&pair.copy_from("STDIN"))
+        .stdin(stream)
+        .stdout(Stdio::null())
+        .status()
+        .context("could not run psql")?;
     let reader = reader.wait().context("could not wait for psql")?;
-    ensure!(writer.success() && reader.success(), "a psql of the pipe for {} failed", pair.leaf.name);
+    ensure!(
+        writer.success() && reader.success(),
+        "a psql of the pipe for {} failed",
+        pair.leaf.name
+    );
     Ok(())
 }
