@@ -1,6 +1,8 @@
 //! COPY as two streams of bytes. What the bytes mean is `pgcopy`'s business.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -31,11 +33,22 @@ impl CopyOut {
 
     /// The next piece, or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        match self.stream.next().await {
-            Some(Ok(piece)) => Ok(Some(piece)),
-            Some(Err(error)) => Err(self.link.explain(self.attempted.clone(), &error).await),
-            None => Ok(None),
+        match poll_fn(|context| self.poll_piece(context)).await {
+            Ok(piece) => Ok(piece),
+            Err(error) => Err(self.explain(&error).await),
         }
+    }
+
+    /// [`CopyOut::next`], with the client library's error.
+    pub(crate) fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, tokio_postgres::Error>> {
+        self.stream.poll_next_unpin(context).map(Option::transpose)
+    }
+
+    pub(crate) async fn explain(&self, error: &tokio_postgres::Error) -> Error {
+        self.link.explain(self.attempted.clone(), error).await
     }
 }
 

@@ -5,6 +5,7 @@
 //! a hypertable or a row is: SQL text comes in, rows and bytes go out, and every failure is an
 //! [`Error`] whose [`Disposition`] says whether to try again, to reconnect or to stop.
 
+mod batches;
 mod connection_string;
 mod copy;
 mod disposition;
@@ -20,15 +21,19 @@ mod service_file;
 mod session;
 mod settings;
 pub mod snapshot;
+mod tap;
+mod tap_connect;
 mod tls;
 mod transaction;
 
+pub use batches::CopyBatches;
 pub use copy::{CopyIn, CopyOut};
 pub use disposition::Disposition;
 pub use error::Error;
 pub use notice::Notice;
 pub use server::Server;
 pub use session::{Canceller, Session};
+pub use tap::COPY_BATCH_BYTES;
 
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSql, ToSql, Type};

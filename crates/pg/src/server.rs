@@ -12,6 +12,8 @@ use crate::error::Error;
 use crate::password_file;
 use crate::session::{Channel, Session, Standing};
 use crate::settings::{self, Host, Settings, SslMode, Wanted};
+use crate::tap::Tap;
+use crate::tap_connect::{TapOver, Unencrypted};
 use crate::tls;
 
 /// How often an idle connection is probed, so that a lost server is noticed in a minute or two.
@@ -93,10 +95,24 @@ impl Server {
     /// # Errors
     /// The last host's error. Its disposition is `Reconnect` where waiting may help.
     pub async fn connect(&self, purpose: &str) -> Result<Session, Error> {
+        self.connect_any(purpose, None).await
+    }
+
+    /// As [`connect`](Server::connect), a session that is good at
+    /// [`copy_out_batches`](Session::copy_out_batches): the data of COPY go past the client library. Through a
+    /// directory of Unix sockets it is a session like others.
+    ///
+    /// # Errors
+    /// As `connect`.
+    pub async fn connect_for_bulk(&self, purpose: &str) -> Result<Session, Error> {
+        self.connect_any(purpose, Some(&Tap::new())).await
+    }
+
+    async fn connect_any(&self, purpose: &str, tap: Option<&Tap>) -> Result<Session, Error> {
         let mut failure = None;
         let mut second_best = None;
         for host in &self.settings.hosts {
-            match self.connect_host(host, purpose).await {
+            match self.connect_host(host, purpose, tap).await {
                 Ok(session) if self.suits(session.standing()) => return Ok(session),
                 Ok(session) => {
                     failure = Some(self.unsuitable(host));
@@ -134,32 +150,88 @@ impl Server {
             .with_hint("Check host and target_session_attrs.")
     }
 
-    async fn connect_host(&self, host: &Host, purpose: &str) -> Result<Session, Error> {
+    async fn connect_host(
+        &self,
+        host: &Host,
+        purpose: &str,
+        tap: Option<&Tap>,
+    ) -> Result<Session, Error> {
         let settings = &self.settings;
-        if host.is_socket_directory() || settings.ssl_mode == SslMode::Disable {
-            return self.connect_plainly(host, purpose).await;
-        }
-        let tls = tls::connector(settings).map_err(|error| error.attempting(self.attempt(host)))?;
-        let mut config = self.client_config(host, purpose);
-        config.ssl_mode(match settings.ssl_mode {
-            SslMode::Disable | SslMode::Prefer => ClientSslMode::Prefer,
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => ClientSslMode::Require,
-        });
-        let connected = config.connect(tls.clone()).await;
-        let opened = match connected {
-            Ok((client, connection)) => {
-                Session::open(client, connection, Channel::Tls(tls), &self.attempt(host)).await
+        let opened = match tap {
+            _ if host.is_socket_directory() => return self.connect_plainly(host, purpose).await,
+            None if settings.ssl_mode == SslMode::Disable => {
+                return self.connect_plainly(host, purpose).await;
             }
-            Err(error) => Err(self.failed(host, &error)),
+            Some(tap) if settings.ssl_mode == SslMode::Disable => {
+                return self.connect_unencrypted(host, purpose, tap).await;
+            }
+            None => self.connect_with_tls(host, purpose).await,
+            Some(tap) => self.connect_with_tls_and_tap(host, purpose, tap).await,
         };
         match opened {
             // A server may offer TLS and refuse it (pg_hba.conf: hostnossl, or a broken
             // certificate): `prefer` then goes on without, as libpq does.
             Err(error) if settings.ssl_mode == SslMode::Prefer && may_work_plainly(&error) => {
-                self.connect_plainly(host, purpose).await.map_err(|_| error)
+                let plain = match tap {
+                    None => self.connect_plainly(host, purpose).await,
+                    Some(tap) => self.connect_unencrypted(host, purpose, tap).await,
+                };
+                plain.map_err(|_| error)
             }
             opened => opened,
         }
+    }
+
+    async fn connect_with_tls(&self, host: &Host, purpose: &str) -> Result<Session, Error> {
+        let attempt = self.attempt(host);
+        let tls = tls::connector(&self.settings).map_err(|error| error.attempting(&*attempt))?;
+        let mut config = self.client_config(host, purpose);
+        config.ssl_mode(match self.settings.ssl_mode {
+            SslMode::Disable | SslMode::Prefer => ClientSslMode::Prefer,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => ClientSslMode::Require,
+        });
+        match config.connect(tls.clone()).await {
+            Ok((client, connection)) => {
+                Session::open(client, connection, Channel::Tls(tls), &attempt).await
+            }
+            Err(error) => Err(self.failed(host, &error)),
+        }
+    }
+
+    /// Requires TLS also where it is only preferred: without it, the library would leave the tap out.
+    async fn connect_with_tls_and_tap(
+        &self,
+        host: &Host,
+        purpose: &str,
+        tap: &Tap,
+    ) -> Result<Session, Error> {
+        let attempt = self.attempt(host);
+        let tls = tls::connector(&self.settings).map_err(|error| error.attempting(&*attempt))?;
+        let mut config = self.client_config(host, purpose);
+        config.ssl_mode(ClientSslMode::Require);
+        let over = TapOver { tls: tls.clone(), tap: tap.clone() };
+        let connected = config.connect(over).await;
+        let (client, connection) = connected.map_err(|error| self.failed(host, &error))?;
+        let session = Session::open(client, connection, Channel::Tls(tls), &attempt).await?;
+        Ok(session.with_tap(tap))
+    }
+
+    /// [`connect_plainly`](Server::connect_plainly) with a tap.
+    async fn connect_unencrypted(
+        &self,
+        host: &Host,
+        purpose: &str,
+        tap: &Tap,
+    ) -> Result<Session, Error> {
+        let mut config = self.client_config(host, purpose);
+        config.ssl_mode(ClientSslMode::Require);
+        config.ssl_negotiation(SslNegotiation::Direct);
+        let over = TapOver { tls: Unencrypted, tap: tap.clone() };
+        let connected = config.connect(over).await;
+        let (client, connection) = connected.map_err(|error| self.failed(host, &error))?;
+        let attempt = self.attempt(host);
+        let session = Session::open(client, connection, Channel::Unencrypted, &attempt).await?;
+        Ok(session.with_tap(tap))
     }
 
     async fn connect_plainly(&self, host: &Host, purpose: &str) -> Result<Session, Error> {

@@ -15,9 +15,12 @@ use tokio_postgres::{
 use tokio_postgres::{SimpleQueryRow, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::batches::CopyBatches;
 use crate::copy::{CopyIn, CopyOut};
 use crate::error::{Error, describe};
 use crate::notice::{NOTICES_KEPT_MAX, Notice};
+use crate::tap::{Diversion, Tap};
+use crate::tap_connect::Unencrypted;
 
 /// How long a failed call waits to learn why its connection ended.
 const ENDING_WAIT: Duration = Duration::from_secs(1);
@@ -54,12 +57,16 @@ pub struct Session {
     backend_pid: i32,
     server_version_num: i32,
     standing: Standing,
+    /// Diverts the data of COPY, where the connection has one.
+    tap: Option<Tap>,
 }
 
 /// How a session reaches its server; a cancel request goes the same way.
 #[derive(Clone)]
 pub(crate) enum Channel {
     Plain,
+    /// Plain too, and the client library takes it for direct TLS.
+    Unencrypted,
     Tls(MakeRustlsConnect),
 }
 
@@ -110,7 +117,14 @@ impl Session {
             backend_pid,
             server_version_num,
             standing,
+            tap: None,
         })
+    }
+
+    /// Says which tap the connection has been given.
+    pub(crate) fn with_tap(mut self, tap: &Tap) -> Session {
+        self.tap = Some(tap.clone());
+        self
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -179,6 +193,20 @@ impl Session {
         match self.client.copy_out(sql).await {
             Ok(stream) => Ok(CopyOut::new(stream, self.link.clone(), describe(sql))),
             Err(error) => Err(self.failed(sql, &error).await),
+        }
+    }
+
+    /// Starts `COPY ... TO STDOUT`, whose bytes come in large pieces: cheapest in a session of
+    /// [`Server::connect_for_bulk`](crate::Server::connect_for_bulk).
+    pub async fn copy_out_batches(&self, sql: &str) -> Result<CopyBatches, Error> {
+        let diversion = self.tap.as_ref().and_then(Tap::arm);
+        match self.copy_out(sql).await {
+            Ok(copy) => Ok(CopyBatches::new(copy, diversion)),
+            Err(error) => {
+                // The server's refusal: no data will come.
+                diversion.map(Diversion::end);
+                Err(error)
+            }
         }
     }
 
@@ -276,6 +304,7 @@ impl Canceller {
     pub async fn cancel(&self) -> Result<(), Error> {
         let sent = match &self.channel {
             Channel::Plain => self.token.cancel_query(NoTls).await,
+            Channel::Unencrypted => self.token.cancel_query(Unencrypted).await,
             Channel::Tls(tls) => self.token.cancel_query(tls.clone()).await,
         };
         sent.map_err(|error| Error::from_client("cancel a running statement", &error, None))
@@ -292,6 +321,7 @@ impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Channel::Plain => "Plain",
+            Channel::Unencrypted => "Unencrypted",
             Channel::Tls(_) => "Tls",
         })
     }
