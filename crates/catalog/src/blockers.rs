@@ -61,19 +61,25 @@ pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Blocker>, Error
     Ok(rows.iter().map(blocker).collect())
 }
 
-/// How often, and how many times, [`wait_until_gone`] looks.
+/// How often, and how many times, [`end_backend`] looks.
 const GONE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 const GONE_LOOKS_MAX: u32 = 300;
 
-/// Waits until no backend has this pid: then what it was committing is committed or rolled back.
+/// Ends a backend of ours whose connection was lost, and waits until it is gone: then what it was about is either committed
+/// or rolled back, and stays so. A backend that works does not notice by itself that its client is gone.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost, or the backend is still there after 30 s.
-pub async fn wait_until_gone(session: &Session, pid: i32) -> Result<(), Error> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1)";
+pub async fn end_backend(session: &Session, pid: i32) -> Result<(), Error> {
+    // After a restart of the server the number may be somebody else's.
+    let ours = "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+                WHERE pid = $1 AND application_name LIKE 'hyperhaul %' AND usename = current_user";
+    session.query(ours, &[&pid]).await?;
+    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+                 WHERE pid = $1 AND application_name LIKE 'hyperhaul %' AND usename = current_user)";
     for _ in 0..GONE_LOOKS_MAX {
-        if !session.query_one(sql, &[&pid]).await?.get::<_, bool>(0) {
+        if !session.query_one(there, &[&pid]).await?.get::<_, bool>(0) {
             return Ok(());
         }
         tokio::time::sleep(GONE_LOOK).await;

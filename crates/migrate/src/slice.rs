@@ -90,7 +90,7 @@ impl SliceWorker {
     async fn settle(&mut self, slice: SliceId, lost: hyperhaul_pg::Error) -> Result<(), Error> {
         let old_backend = self.target.backend_pid();
         self.target = self.context.target("worker").await?;
-        catalog::wait_until_gone(&self.target, old_backend).await?;
+        catalog::end_backend(&self.target, old_backend).await?;
         if ledger::is_done(&self.target, self.context.run, slice).await? {
             Ok(())
         } else {

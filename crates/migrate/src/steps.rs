@@ -138,9 +138,16 @@ impl Lane {
         }
     }
 
+    /// New sessions for lost ones. The old backend is ended first: while it lives, the outcome may still change.
     async fn reconnect(&mut self) -> Result<(), Error> {
-        self.source = None;
+        let old_backend = self.target.backend_pid();
         self.target = self.context.target("step").await?;
+        catalog::end_backend(&self.target, old_backend).await?;
+        if let Some(old) = self.source.take() {
+            let source = self.context.source("step").await?;
+            catalog::end_backend(&source, old.backend_pid()).await?;
+            self.source = Some(source);
+        }
         Ok(())
     }
 

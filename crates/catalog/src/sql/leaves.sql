@@ -14,22 +14,26 @@ WITH RECURSIVE tree (oid, parent, level, bounds) AS (
     JOIN pg_partitioned_table AS p ON p.partrelid = tree.oid
     LEFT JOIN pg_attribute AS k ON k.attrelid = tree.oid AND k.attnum = p.partattrs[0] AND k.attnum > 0
 ),
+index_tree (root, oid) AS (
+    SELECT x.indexrelid, x.indexrelid FROM pg_index AS x WHERE x.indrelid = $1
+    UNION ALL
+    SELECT t.root, h.inhrelid FROM index_tree AS t JOIN pg_inherits AS h ON h.inhparent = t.oid
+),
+-- Each index once. The planner takes these lists for short ones, so they are not joined to each other.
 index_sizes AS MATERIALIZED (
-    SELECT x.indrelid, x.indexrelid, i.relname, coalesce(pg_relation_size(x.indexrelid), 0) AS bytes
+    SELECT t.root, x.indrelid, NULL::name AS own, coalesce(pg_relation_size(t.oid), 0) AS bytes
+    FROM index_tree AS t JOIN pg_index AS x ON x.indexrelid = t.oid
+    UNION ALL
+    SELECT NULL, x.indrelid, i.relname, coalesce(pg_relation_size(x.indexrelid), 0)
     FROM tree
     JOIN pg_index AS x ON x.indrelid = tree.oid
     JOIN pg_class AS i ON i.oid = x.indexrelid
-),
-index_tree (root, indexrelid) AS (
-    SELECT x.indexrelid, x.indexrelid FROM pg_index AS x WHERE x.indrelid = $1
-    UNION ALL
-    SELECT t.root, h.inhrelid FROM index_tree AS t JOIN pg_inherits AS h ON h.inhparent = t.indexrelid
+    WHERE tree.oid <> $1 AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = x.indexrelid)
 ),
 leaf_indexes AS (
     SELECT s.indrelid, sum(s.bytes) AS bytes,
-        coalesce(json_agg(s.relname ORDER BY s.relname)
-            FILTER (WHERE s.indrelid <> $1 AND h.inhrelid IS NULL), '[]') AS own
-    FROM index_sizes AS s LEFT JOIN pg_inherits AS h ON h.inhrelid = s.indexrelid
+        coalesce(json_agg(s.own ORDER BY s.own) FILTER (WHERE s.own IS NOT NULL), '[]') AS own
+    FROM index_sizes AS s
     GROUP BY s.indrelid
 ),
 -- A tuple's width by its types, for tables that were never analysed.
@@ -82,7 +86,6 @@ SELECT json_build_object(
     'hides_rows', (SELECT bool_or(hides_rows) FROM members),
     'index_bytes', (
         SELECT coalesce(json_agg(json_build_object('oid', t.root::bigint, 'bytes', t.bytes)), '[]')
-        FROM (SELECT t.root, sum(s.bytes) AS bytes FROM index_tree AS t
-              JOIN index_sizes AS s ON s.indexrelid = t.indexrelid GROUP BY t.root) AS t
+        FROM (SELECT s.root, sum(s.bytes) AS bytes FROM index_sizes AS s WHERE s.root IS NOT NULL GROUP BY s.root) AS t
     )
 )::text
