@@ -61,6 +61,21 @@ pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Blocker>, Error
     Ok(rows.iter().map(blocker).collect())
 }
 
+/// Ends the backends in this database whose `application_name` begins with `prefix`, the session's own left out: what a killed
+/// process has left behind.
+///
+/// # Errors
+///
+/// If the server refuses or is lost, or a backend is still there after 30 s.
+pub async fn end_sessions(session: &Session, prefix: &str) -> Result<(), Error> {
+    let sql = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE starts_with(application_name, $1) \
+               AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
+    for row in session.query(sql, &[&prefix]).await? {
+        end_backend(session, row.get(0)).await?;
+    }
+    Ok(())
+}
+
 /// How often, and how many times, [`end_backend`] looks.
 const GONE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 const GONE_LOOKS_MAX: u32 = 300;

@@ -27,7 +27,7 @@ mod survey;
 mod table;
 mod travel;
 
-pub use blockers::{Blocker, blockers, end_backend};
+pub use blockers::{Blocker, blockers, end_backend, end_sessions};
 pub use chunks::{Chunk, chunks, file_numbers, type_oid};
 pub use error::Error;
 pub use generated::generated_mismatches;

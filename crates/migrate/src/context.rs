@@ -38,7 +38,7 @@ impl Context {
         Ok(self
             .connections
             .source
-            .connect_patiently(purpose, Limits::RECONNECT)
+            .connect_patiently(&self.purpose(purpose), Limits::RECONNECT)
             .await?)
     }
 
@@ -47,8 +47,18 @@ impl Context {
         Ok(self
             .connections
             .target
-            .connect_patiently(purpose, Limits::RECONNECT)
+            .connect_patiently(&self.purpose(purpose), Limits::RECONNECT)
             .await?)
+    }
+
+    /// What the run's sessions are called in `pg_stat_activity`, so that a successor can tell them from other runs'.
+    fn purpose(&self, purpose: &str) -> String {
+        format!("run {} {purpose}", self.run)
+    }
+
+    /// The `application_name` that all sessions of the run begin with.
+    pub(crate) fn application_prefix(&self) -> String {
+        format!("hyperhaul run {} ", self.run)
     }
 
     /// Waits before another try of what failed with `error`; gives the error back if there is to be none.

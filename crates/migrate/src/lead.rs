@@ -8,6 +8,7 @@ use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
     sequences, survey, worker,
 };
+use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -16,6 +17,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+/// Pauses while another process has the lead.
+const LEAD_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(100),
+    pause_max: Duration::from_millis(500),
+    total_max: Duration::from_secs(3),
+    pause_count_max: 20,
+};
 
 /// Pauses of a step that lost a session.
 const STEP_BACKOFF: Limits = Limits {
@@ -98,27 +107,39 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
 pub(crate) struct Leader(Session);
 
 impl Leader {
-    /// Takes the lead.
+    /// Takes the lead, and ends what a killed process of the same run has left on the target.
     ///
     /// # Errors
     ///
-    /// If another process has it.
+    /// If another process has the lead and keeps it.
     pub(crate) async fn take(context: &Context) -> Result<Leader, Error> {
+        let leader = Leader::lock(context).await?;
+        catalog::end_sessions(&leader.0, &context.application_prefix()).await?;
+        Ok(leader)
+    }
+
+    /// A killed process's lock goes a moment after the process.
+    async fn lock(context: &Context) -> Result<Leader, Error> {
         let session = context.target("lead").await?;
-        if ledger::try_lead(&session, context.run).await? {
-            return Ok(Leader(session));
+        let mut backoff = Backoff::new(LEAD_BACKOFF);
+        loop {
+            if ledger::try_lead(&session, context.run).await? {
+                return Ok(Leader(session));
+            }
+            if context.interrupt.draining() || !backoff.pause().await {
+                return Err(Error::blocked(format!(
+                    "another hyperhaul process is at work on run {}",
+                    context.run
+                ))
+                .hint("Wait for it or stop it; hyperhaul status shows how far it is."));
+            }
         }
-        Err(Error::blocked(format!(
-            "another hyperhaul process is at work on run {}",
-            context.run
-        ))
-        .hint("Wait for it or stop it; hyperhaul status shows how far it is."))
     }
 
     /// The session that holds the lock. One that was lost is replaced, and the lead taken anew.
     pub(crate) async fn session(&mut self, context: &Context) -> Result<&Session, Error> {
         if self.0.is_closed() || self.0.batch("SELECT 1").await.is_err() {
-            *self = Leader::take(context).await?;
+            *self = Leader::lock(context).await?;
         }
         Ok(&self.0)
     }

@@ -32,12 +32,17 @@ struct KnownTable {
 }
 
 impl SliceWorker {
+    /// Opens the sessions. A backend that an earlier try has lost is ended first: it may still hold its slice.
     pub(crate) async fn open(
         context: &Context,
         pool: Arc<Pool>,
         progress: Progress,
+        lost_backend: Option<i32>,
     ) -> Result<SliceWorker, Error> {
         let target = context.target("worker").await?;
+        if let Some(pid) = lost_backend {
+            catalog::end_backend(&target, pid).await?;
+        }
         let reader = SourceReader::start(&context.connections.source, None)?;
         Ok(SliceWorker {
             context: context.clone(),
@@ -47,6 +52,11 @@ impl SliceWorker {
             progress,
             tables: HashMap::new(),
         })
+    }
+
+    /// Pid of the target's backend.
+    pub(crate) fn target_pid(&self) -> i32 {
+        self.target.backend_pid()
     }
 
     /// Claims and copies a slice. `false`: none is pending.

@@ -133,15 +133,19 @@ impl Worker {
     async fn work(&self) -> Result<(), Error> {
         let mut backoff = Backoff::new(WORKER_BACKOFF);
         let mut sessions: Option<SliceWorker> = None;
+        let mut lost_backend = None;
         while !self.context.interrupt.draining() && !self.failed.load(Ordering::Relaxed) {
-            match self.one_slice(&mut sessions).await {
+            match self.one_slice(&mut sessions, lost_backend).await {
                 Ok(false) => return Ok(()),
                 Ok(true) => {
                     self.meter.item_done();
                     backoff = Backoff::new(WORKER_BACKOFF);
                 }
                 Err(error) => {
-                    sessions = None;
+                    lost_backend = sessions
+                        .take()
+                        .map(|sessions| sessions.target_pid())
+                        .or(lost_backend);
                     self.context
                         .wait_to_retry("copying a slice", error, &mut backoff)
                         .await?;
@@ -152,17 +156,20 @@ impl Worker {
     }
 
     /// Copies one slice, with sessions that are opened when they are needed. `false`: none is left.
-    async fn one_slice(&self, sessions: &mut Option<SliceWorker>) -> Result<bool, Error> {
+    async fn one_slice(
+        &self,
+        sessions: &mut Option<SliceWorker>,
+        lost_backend: Option<i32>,
+    ) -> Result<bool, Error> {
         let worker = match sessions {
             Some(worker) => worker,
-            None => sessions.insert(
-                SliceWorker::open(
-                    &self.context,
-                    self.pool.clone(),
-                    self.meter.progress.clone(),
-                )
-                .await?,
-            ),
+            None => {
+                let progress = self.meter.progress.clone();
+                let opened =
+                    SliceWorker::open(&self.context, self.pool.clone(), progress, lost_backend)
+                        .await?;
+                sessions.insert(opened)
+            }
         };
         worker.next_slice().await
     }

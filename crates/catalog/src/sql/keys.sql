@@ -122,7 +122,7 @@ SELECT json_build_object(
                 pg_get_statisticsobjdef(s.oid),
                 1 + length(format('CREATE STATISTICS %I.%I', n.nspname, s.stxname))),
                 -length(format(' FROM %I.%I', tn.nspname, t.relname)))),
-            'target', (SELECT nullif((to_jsonb(s) ->> 'stxstattarget')::integer, -1))
+            'target', nullif(s.stxstattarget, -1)
         ) ORDER BY n.nspname, s.stxname), '[]')
         FROM pg_statistic_ext AS s
         JOIN pg_namespace AS n ON n.oid = s.stxnamespace
