@@ -33,7 +33,13 @@ enum Arrival {
 
 impl CopyBatches {
     pub(crate) fn new(copy: CopyOut, diversion: Option<Diversion>) -> CopyBatches {
-        CopyBatches { copy, diversion, gathered: BytesMut::new(), next: None, ended: false }
+        CopyBatches {
+            copy,
+            diversion,
+            gathered: BytesMut::new(),
+            next: None,
+            ended: false,
+        }
     }
 
     /// The next batch, or `None` at the end. The memory of a batch is used again when its last reference is gone.
@@ -63,7 +69,9 @@ impl CopyBatches {
     }
 
     async fn arrival(&mut self) -> Result<Arrival, Error> {
-        let CopyBatches { copy, diversion, .. } = self;
+        let CopyBatches {
+            copy, diversion, ..
+        } = self;
         let arrived = poll_fn(|context| {
             if let Some(diversion) = diversion
                 && let Poll::Ready(batch) = diversion.poll_batch(context)

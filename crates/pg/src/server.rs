@@ -209,7 +209,10 @@ impl Server {
         let tls = tls::connector(&self.settings).map_err(|error| error.attempting(&*attempt))?;
         let mut config = self.client_config(host, purpose);
         config.ssl_mode(ClientSslMode::Require);
-        let over = TapOver { tls: tls.clone(), tap: tap.clone() };
+        let over = TapOver {
+            tls: tls.clone(),
+            tap: tap.clone(),
+        };
         let connected = config.connect(over).await;
         let (client, connection) = connected.map_err(|error| self.failed(host, &error))?;
         let session = Session::open(client, connection, Channel::Tls(tls), &attempt).await?;
@@ -226,7 +229,10 @@ impl Server {
         let mut config = self.client_config(host, purpose);
         config.ssl_mode(ClientSslMode::Require);
         config.ssl_negotiation(SslNegotiation::Direct);
-        let over = TapOver { tls: Unencrypted, tap: tap.clone() };
+        let over = TapOver {
+            tls: Unencrypted,
+            tap: tap.clone(),
+        };
         let connected = config.connect(over).await;
         let (client, connection) = connected.map_err(|error| self.failed(host, &error))?;
         let attempt = self.attempt(host);

@@ -203,7 +203,11 @@ enum Place {
     /// In a message's tag and length, of which so many bytes have arrived.
     Head { bytes: [u8; 5], have: usize },
     /// In a message that passes: so many bytes of its head and of its body are still to come.
-    Pass { head: [u8; 5], head_left: usize, body_left: usize },
+    Pass {
+        head: [u8; 5],
+        head_left: usize,
+        body_left: usize,
+    },
     /// In a message that is diverted.
     Divert { body_left: usize },
 }
@@ -218,7 +222,10 @@ enum Stop {
     NoRoom,
 }
 
-const BETWEEN_MESSAGES: Place = Place::Head { bytes: [0; 5], have: 0 };
+const BETWEEN_MESSAGES: Place = Place::Head {
+    bytes: [0; 5],
+    have: 0,
+};
 
 impl<S> Tapped<S> {
     pub(crate) fn new(stream: S, tap: Tap) -> Tapped<S> {
@@ -241,7 +248,11 @@ impl<S> Tapped<S> {
                     let used = fill(bytes, have, input);
                     (used, self.after_head(state))
                 }
-                Place::Pass { head, head_left, body_left } => {
+                Place::Pass {
+                    head,
+                    head_left,
+                    body_left,
+                } => {
                     if *head_left > 0 {
                         let rest = head.len() - *head_left;
                         *head_left -= put(out, head.get(rest..).unwrap_or_default());
@@ -311,7 +322,11 @@ impl<S> Tapped<S> {
         if state.phase == Phase::Armed && tag == COPY_OUT_RESPONSE {
             state.phase = Phase::Diverting;
         }
-        self.place = Place::Pass { head: bytes, head_left: bytes.len(), body_left };
+        self.place = Place::Pass {
+            head: bytes,
+            head_left: bytes.len(),
+            body_left,
+        };
         None
     }
 }

@@ -32,7 +32,10 @@ where
 
     fn make_tls_connect(&mut self, domain: &str) -> Result<Self::TlsConnect, Self::Error> {
         let tls = self.tls.make_tls_connect(domain)?;
-        Ok(TapOver { tls, tap: self.tap.clone() })
+        Ok(TapOver {
+            tls,
+            tap: self.tap.clone(),
+        })
     }
 }
 
