@@ -6,8 +6,9 @@
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
-use crate::steps::{Direction, Lane};
+use crate::steps::Lane;
 use crate::{Error, Meter};
+use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::{
     self as engine, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
@@ -38,6 +39,7 @@ pub(crate) async fn create(
         .tables
         .get(index)
         .ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
+    let started_at = Utc::now();
     let source = context.source("chunks").await?;
     let target = context.target("chunks").await?;
     let wanted = wanted_chunks(context, &source, &target, index, table).await?;
@@ -52,10 +54,6 @@ pub(crate) async fn create(
         .filter(|(range, _)| !existing.contains(range))
         .map(|(_, sample)| sample)
         .collect();
-    meter
-        .items_total
-        .store(missing.len() as u64, Ordering::Relaxed);
-    meter.items_done.store(0, Ordering::Relaxed);
     let reader = SourceReader::start(&context.connections.source, None)?;
     let pool = Pool::new(1)?;
     for samples in missing.chunks(CHUNKS_PER_TRANSACTION) {
@@ -68,8 +66,7 @@ pub(crate) async fn create(
             .items_done
             .fetch_add(samples.len() as u64, Ordering::Relaxed);
     }
-    let mut lane = Lane::open(context).await?;
-    lane.run(step, &[], Direction::Forward).await
+    Lane::open(context).await?.mark(step, started_at).await
 }
 
 async fn create_some(

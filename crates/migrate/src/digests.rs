@@ -29,6 +29,7 @@ pub(crate) async fn target_digests(
                 digest = read => digest?,
                 () = task.context.interrupt.aborted() => return Err(Error::interrupted()),
             };
+            meter.item_done();
             Ok(ChunkDigest {
                 range: chunk.range,
                 rows: digest.rows,

@@ -2,7 +2,8 @@
 //!
 //! A slice is a block range, and block numbers mean nothing in another file. So one session holds ACCESS SHARE on
 //! every leaf: VACUUM FULL, CLUSTER, DROP and DETACH wait, readers and plain VACUUM do not. What was rewritten before
-//! is seen by its file number, and cut anew.
+//! is seen by its file number, and cut anew. Nothing is proved by the guard, since its session may be lost: the
+//! workers look at the file number before they commit.
 
 use crate::context::Context;
 use crate::{Error, survey};
@@ -17,7 +18,7 @@ const LEAVES_PER_STATEMENT: usize = 500;
 
 /// The session that holds the leaves.
 pub(crate) struct Guard {
-    session: Session,
+    _session: Session,
 }
 
 impl Guard {
@@ -57,12 +58,7 @@ impl Guard {
             .map(|record| record.slice.leaf_oid)
             .collect();
         recut(context, &target, &slices, &rewritten).await?;
-        Ok(Guard { session })
-    }
-
-    /// Whether the leaves were held all the time until now.
-    pub(crate) async fn held(&self) -> Result<bool, Error> {
-        Ok(!self.session.is_closed() && self.session.batch("SELECT 1").await.is_ok())
+        Ok(Guard { _session: session })
     }
 }
 
@@ -145,13 +141,12 @@ async fn replace(
         .tables
         .get(old.table)
         .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
-    let written = ledger::chunks_of_leaf(target, context.run, oid).await?;
-    if written.iter().any(|chunk| chunk.shared) {
-        return Err(half_copied());
-    }
     let chunks = catalog::chunks(target, &table.staging).await?;
     target
         .transaction(async || {
+            // A backend that lost its client may be committing one of them.
+            ledger::lock_leaf(target, context.run, oid).await?;
+            let written = ledger::chunks_of_leaf(target, context.run, oid).await?;
             for range in written.iter().map(|chunk| ChunkRange {
                 start_us: chunk.start_us,
                 end_us: chunk.end_us,
@@ -166,6 +161,11 @@ async fn replace(
                     quote_ident(&chunk.relation.name)
                 );
                 target.batch(&format!("TRUNCATE ONLY {name}")).await?;
+            }
+            // Asked when the chunks are locked: rows of other leaves may have come until then.
+            let written = ledger::chunks_of_leaf(target, context.run, oid).await?;
+            if written.iter().any(|chunk| chunk.shared) {
+                return Err(half_copied());
             }
             ledger::replace_leaf(target, context.run, oid, cut).await?;
             Ok::<(), Error>(())

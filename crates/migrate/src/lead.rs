@@ -8,6 +8,7 @@ use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
     sequences, survey, worker,
 };
+use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
@@ -177,6 +178,10 @@ async fn run_phases(
             return Err(Error::interrupted());
         }
         leader.session(context).await?;
+        if phase == Phase::After {
+            let notice = "the hypertables are in place; what follows runs beside the application";
+            context.tell(Event::Notice(notice.to_owned()));
+        }
         let meter = Arc::new(Meter::items(steps.len()));
         prepare_meter(context, phase, &meter);
         context.tell(Event::PhaseStarted {
@@ -194,22 +199,26 @@ async fn run_phases(
     Ok(verification)
 }
 
+/// What a phase's meter counts: rows, bytes, and slices or chunks where steps would say little.
 fn prepare_meter(context: &Context, phase: Phase, meter: &Meter) {
+    let tables = &context.plan.tables;
+    let chunks: usize = tables.iter().map(|table| table.chunks.len()).sum();
+    match phase {
+        Phase::Copy => meter
+            .items_total
+            .store(context.plan.slices.len() as u64, Ordering::Relaxed),
+        Phase::Chunks | Phase::Verify => meter.items_total.store(chunks as u64, Ordering::Relaxed),
+        _ => {}
+    }
     if matches!(phase, Phase::Copy | Phase::Verify) {
-        let rows = context
-            .plan
-            .tables
-            .iter()
-            .map(|table| table.rows_estimate)
-            .sum();
-        let bytes = context
-            .plan
-            .tables
-            .iter()
-            .map(|table| table.data_bytes)
-            .sum();
-        meter.rows_total.store(rows, Ordering::Relaxed);
-        meter.bytes_total.store(bytes, Ordering::Relaxed);
+        meter.rows_total.store(
+            tables.iter().map(|table| table.rows_estimate).sum(),
+            Ordering::Relaxed,
+        );
+        meter.bytes_total.store(
+            tables.iter().map(|table| table.data_bytes).sum(),
+            Ordering::Relaxed,
+        );
     }
 }
 
@@ -288,14 +297,12 @@ async fn verify_step(
     table: usize,
     meter: &Arc<Meter>,
 ) -> Result<TableVerification, Error> {
+    let started_at = Utc::now();
     let verification = verify_table(context, table, meter).await?;
     if !verification.equal() {
         return Err(verification.error(context.run));
     }
     // Its mark is no transaction of its own: verifying again would be harmless.
-    let mut lane = Lane::open(context).await?;
-    lane.run(step, &[], crate::steps::Direction::Forward)
-        .await?;
-    meter.item_done();
+    Lane::open(context).await?.mark(step, started_at).await?;
     Ok(verification)
 }

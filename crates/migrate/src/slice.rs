@@ -15,10 +15,23 @@ use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, TablePlan, TimeType, s
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// What became of a worker's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A slice was copied and committed.
+    Copied,
+    /// Every slice is done or claimed.
+    NonePending,
+    /// The slice's leaf is another file than the one that was cut: nothing was copied, the leaf is to be cut anew.
+    Rewritten,
+}
+
 /// The sessions of a worker, and what it knows of the tables that it has met.
 pub(crate) struct SliceWorker {
     context: Context,
     target: Session,
+    /// Looks at leaves; their rows come through the reader.
+    source: Session,
     reader: SourceReader,
     pool: Arc<Pool>,
     progress: Progress,
@@ -59,12 +72,12 @@ impl SliceWorker {
         self.target.backend_pid()
     }
 
-    /// Claims and copies a slice. `false`: none is pending.
+    /// Claims and copies a slice.
     ///
     /// # Errors
     ///
     /// After one, the sessions are to be given up: the transaction may still be open.
-    pub(crate) async fn next_slice(&mut self) -> Result<bool, Error> {
+    pub(crate) async fn next_slice(&mut self) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
         let lock_timeout_ms = self.context.plan.options.lock_timeout_ms;
         self.target
@@ -72,7 +85,7 @@ impl SliceWorker {
             .await?;
         let Some(slice) = ledger::claim(&self.target, self.context.run).await? else {
             self.target.batch("ROLLBACK").await?;
-            return Ok(false);
+            return Ok(Turn::NonePending);
         };
         failpoint("slice.claimed");
         let copied = self
@@ -83,6 +96,11 @@ impl SliceWorker {
             self.target.roll_back().await;
             return Err(error);
         }
+        // Only now: rows that were read from another file are rows of other slices.
+        if !self.is_same_file(&slice).await? {
+            self.target.roll_back().await;
+            return Ok(Turn::Rewritten);
+        }
         failpoint("slice.before_commit");
         match self.target.batch("COMMIT").await {
             Ok(()) => {}
@@ -92,7 +110,14 @@ impl SliceWorker {
             Err(error) => return Err(error.into()),
         }
         failpoint("slice.after_commit");
-        Ok(true)
+        Ok(Turn::Copied)
+    }
+
+    /// Whether the leaf still is the file that was cut. Files are never reused, so it was all the while that it was read,
+    /// whether or not the guard held it.
+    async fn is_same_file(&self, slice: &Slice) -> Result<bool, Error> {
+        let files = catalog::file_numbers(&self.source, &[slice.leaf_oid]).await?;
+        Ok(files.first() == Some(&Some(slice.relfilenode)))
     }
 
     /// The answer to COMMIT was lost: the ledger knows whether it happened. It is asked in a new session, after the

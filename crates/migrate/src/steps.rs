@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::{Error, Event};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -30,6 +30,15 @@ pub(crate) enum Direction {
     Back,
 }
 
+/// What is to be committed together: a step's statements, or its inverse's, and the mark.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    step: &'a Step,
+    statements: &'a [String],
+    direction: Direction,
+    started_at: DateTime<Utc>,
+}
+
 /// A session that carries out steps, one at a time; replaced when it is lost.
 pub(crate) struct Lane {
     context: Context,
@@ -47,6 +56,21 @@ impl Lane {
         })
     }
 
+    /// Marks a step as done whose work was no SQL of its own, begun at `started_at`.
+    pub(crate) async fn mark(
+        &mut self,
+        step: &Step,
+        started_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.carry_out(Work {
+            step,
+            statements: &[],
+            direction: Direction::Forward,
+            started_at,
+        })
+        .await
+    }
+
     /// Carries out `statements` for `step` and sets or takes away its mark. After it returns Ok, that is committed.
     ///
     /// # Errors
@@ -58,6 +82,18 @@ impl Lane {
         statements: &[String],
         direction: Direction,
     ) -> Result<(), Error> {
+        let started_at = Utc::now();
+        self.carry_out(Work {
+            step,
+            statements,
+            direction,
+            started_at,
+        })
+        .await
+    }
+
+    async fn carry_out(&mut self, work: Work<'_>) -> Result<(), Error> {
+        let step = work.step;
         let options = &self.context.plan.options;
         let mut locks = Backoff::new(Limits {
             pause_first: LOCK_PAUSE_FIRST,
@@ -68,10 +104,7 @@ impl Lane {
         let mut lost_sessions = 0;
         loop {
             let mut in_the_way = None;
-            let Err(error) = self
-                .attempt(step, statements, direction, &mut in_the_way)
-                .await
-            else {
+            let Err(error) = self.attempt(work, &mut in_the_way).await else {
                 return Ok(());
             };
             if self.context.interrupt.aborting() {
@@ -90,7 +123,7 @@ impl Lane {
                     lost_sessions += 1;
                     self.context.retrying(&step.title, &error, Duration::ZERO);
                     self.reconnect().await?;
-                    if self.is_settled(&step.id, direction).await? {
+                    if self.is_settled(&step.id, work.direction).await? {
                         return Ok(());
                     }
                 }
@@ -109,13 +142,12 @@ impl Lane {
 
     async fn attempt(
         &mut self,
-        step: &Step,
-        statements: &[String],
-        direction: Direction,
+        work: Work<'_>,
         in_the_way: &mut Option<String>,
     ) -> Result<(), hyperhaul_pg::Error> {
         let context = self.context.clone();
-        if !context.is_atomic(step.side) && self.source.is_none() {
+        let side = work.step.side;
+        if !context.is_atomic(side) && self.source.is_none() {
             self.source = Some(
                 context
                     .connections
@@ -124,16 +156,12 @@ impl Lane {
                     .await?,
             );
         }
-        let source = self
-            .source
-            .as_ref()
-            .filter(|_| !context.is_atomic(step.side));
+        let source = self.source.as_ref().filter(|_| !context.is_atomic(side));
         let session = source.unwrap_or(&self.target);
-        let work = transact(&context, session, &self.target, step, statements, direction);
         tokio::select! {
-            result = work => result,
+            result = transact(&context, session, &self.target, work) => result,
             // Never ends by itself.
-            () = watch_blockers(&context, step.side, session.backend_pid(), in_the_way) => Ok(()),
+            () = watch_blockers(&context, side, session.backend_pid(), in_the_way) => Ok(()),
             () = context.interrupt.aborted() => Err(cancelled(session).await),
         }
     }
@@ -166,11 +194,13 @@ async fn transact(
     context: &Context,
     session: &Session,
     target: &Session,
-    step: &Step,
-    statements: &[String],
-    direction: Direction,
+    Work {
+        step,
+        statements,
+        direction,
+        started_at,
+    }: Work<'_>,
 ) -> Result<(), hyperhaul_pg::Error> {
-    let started_at = Utc::now();
     let mark = async || match direction {
         Direction::Forward => ledger::mark_done(target, context.run, &step.id, started_at).await,
         Direction::Back => ledger::mark_undone(target, context.run, &step.id).await,

@@ -144,7 +144,13 @@ pub async fn verify(
                 .hint("Run hyperhaul migrate first."),
         );
     }
-    let meter = Arc::new(Meter::items(context.plan.tables.len()));
+    let chunks = context
+        .plan
+        .tables
+        .iter()
+        .map(|table| table.chunks.len())
+        .sum();
+    let meter = Arc::new(Meter::items(chunks));
     context.tell(Event::PhaseStarted {
         phase: Phase::Verify,
         meter: meter.clone(),
@@ -162,7 +168,6 @@ pub async fn verify(
     let mut tables = Vec::new();
     for index in 0..context.plan.tables.len() {
         tables.push(verify_table(&context, index, &meter).await?);
-        meter.item_done();
     }
     context.tell(Event::PhaseFinished {
         phase: Phase::Verify,

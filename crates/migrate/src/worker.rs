@@ -4,14 +4,17 @@
 //! leader   guard session: holds ACCESS SHARE on the leaves, so that none is rewritten or dropped meanwhile
 //! worker   target session:  BEGIN; claim; TRUNCATE ONLY chunk (sole writer); COPY; mark done; COMMIT
 //!          SourceReader:    COPY (SELECT ... FROM ONLY leaf WHERE ctid ...) TO STDOUT
+//!          source session:  before the COMMIT, whether the leaf is still the file that was cut
 //! ```
 //!
 //! Killing anything at any moment leaves a slice wholly in or wholly out: its rows and its mark are one transaction.
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
-use crate::slice::SliceWorker;
+use crate::slice::{SliceWorker, Turn};
+use crate::steps::Lane;
 use crate::{Error, Meter, guard};
+use chrono::Utc;
 use hyperhaul_engine::Pool;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -28,13 +31,45 @@ const WORKER_BACKOFF: Limits = Limits {
     pause_count_max: 40,
 };
 
+/// Pauses while slices are claimed that are not ours: a backend that lost its client is about to end.
+const CLAIMED_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(100),
+    pause_max: Duration::from_secs(2),
+    total_max: Duration::from_secs(120),
+    pause_count_max: u32::MAX,
+};
+
+/// What the workers left behind when they ended without a failure.
+enum Left {
+    Nothing,
+    /// Slices that other sessions have claimed.
+    Claimed(u64),
+    /// Slices of a leaf that was rewritten.
+    Rewritten,
+}
+
 /// Copies every slice that the ledger has as pending, then marks the step.
 pub(crate) async fn copy_slices(
     context: &Context,
     step: &Step,
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
-    let mut guard = guard::Guard::take(context).await?;
+    let mut claimed = Backoff::new(CLAIMED_BACKOFF);
+    loop {
+        // Cuts anew what was rewritten.
+        let _guard = guard::Guard::take(context).await?;
+        prepare_meter(context, meter).await?;
+        match run_workers(context, meter).await? {
+            Left::Nothing => break,
+            Left::Rewritten => {}
+            Left::Claimed(slices) => wait_for_claimed(context, slices, &mut claimed).await?,
+        }
+    }
+    failpoint("copy.before_mark");
+    Lane::open(context).await?.mark(step, started_at).await
+}
+
+async fn prepare_meter(context: &Context, meter: &Arc<Meter>) -> Result<(), Error> {
     let session = context.target("copy").await?;
     let slices = ledger::slices(&session, context.run).await?;
     session.close().await;
@@ -45,36 +80,49 @@ pub(crate) async fn copy_slices(
         slices.iter().filter(|record| record.done).count() as u64,
         Ordering::Relaxed,
     );
+    let rows: u64 = slices.iter().filter_map(|record| record.rows).sum();
     meter.rows_before.store(
-        slices.iter().filter_map(|record| record.rows).sum(),
+        rows.saturating_sub(meter.progress.rows()),
         Ordering::Relaxed,
     );
-    run_workers(context, meter).await?;
-    // What was copied while nobody held the leaves counts only if none was rewritten in that time.
-    while !guard.held().await? {
-        guard = guard::Guard::take(context).await?;
-        run_workers(context, meter).await?;
-    }
-    failpoint("copy.before_mark");
-    let mut lane = crate::steps::Lane::open(context).await?;
-    lane.run(step, &[], crate::steps::Direction::Forward).await
+    Ok(())
 }
 
-/// Runs the workers until no slice is pending.
-async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<(), Error> {
+async fn wait_for_claimed(
+    context: &Context,
+    slices: u64,
+    backoff: &mut Backoff,
+) -> Result<(), Error> {
+    let message = format!("{slices} slices are claimed by another session");
+    let Some(pause) = backoff.next_pause() else {
+        return Err(Error::blocked(message).hint(
+            "Look for sessions named hyperhaul in pg_stat_activity of the target; when they are gone, run hyperhaul migrate again.",
+        ));
+    };
+    context.retrying("copying the slices", message, pause);
+    tokio::select! {
+        () = tokio::time::sleep(pause) => Ok(()),
+        () = context.interrupt.drained() => Err(Error::interrupted()),
+    }
+}
+
+/// Runs the workers until no slice is to be had.
+async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Error> {
     let session = context.target("copy").await?;
     let pending = ledger::pending_count(&session, context.run).await?;
     let workers = u64::from(context.plan.workers()).min(pending);
     let threads = usize::try_from(workers).unwrap_or(usize::MAX).max(1);
     let pool = Arc::new(Pool::new(threads)?);
-    let failed = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::new(AtomicBool::new(false));
+    let rewritten = Arc::new(AtomicBool::new(false));
     let mut running = Vec::new();
     for number in 0..workers {
         let worker = Worker {
             context: context.clone(),
             pool: pool.clone(),
             meter: meter.clone(),
-            failed: failed.clone(),
+            stopped: stopped.clone(),
+            rewritten: rewritten.clone(),
         };
         running.push(worker.spawn(number)?);
     }
@@ -91,12 +139,10 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<(), Error>
         return Err(error);
     }
     match ledger::pending_count(&context.target("copy").await?, context.run).await? {
-        0 => Ok(()),
+        0 => Ok(Left::Nothing),
         _ if context.interrupt.draining() => Err(Error::interrupted()),
-        pending => Err(
-            Error::blocked(format!("{pending} slices are claimed by another process"))
-                .hint("Wait for it, then run hyperhaul migrate again."),
-        ),
+        _ if rewritten.load(Ordering::Relaxed) => Ok(Left::Rewritten),
+        pending => Ok(Left::Claimed(pending)),
     }
 }
 
@@ -105,8 +151,10 @@ struct Worker {
     context: Context,
     pool: Arc<Pool>,
     meter: Arc<Meter>,
-    /// Set by the first worker that fails for good: the others finish their slice and stop.
-    failed: Arc<AtomicBool>,
+    /// Set by the first worker that fails for good or finds a leaf rewritten: the others finish their slice and stop.
+    stopped: Arc<AtomicBool>,
+    /// Set by a worker that finds a leaf rewritten.
+    rewritten: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -121,7 +169,7 @@ impl Worker {
             .spawn(move || {
                 let result = runtime.block_on(self.work());
                 if result.is_err() {
-                    self.failed.store(true, Ordering::Relaxed);
+                    self.stopped.store(true, Ordering::Relaxed);
                 }
                 // Connections that the slice left behind must not hold the process up.
                 runtime.shutdown_timeout(Duration::from_secs(1));
@@ -134,10 +182,14 @@ impl Worker {
         let mut backoff = Backoff::new(WORKER_BACKOFF);
         let mut sessions: Option<SliceWorker> = None;
         let mut lost_backend = None;
-        while !self.context.interrupt.draining() && !self.failed.load(Ordering::Relaxed) {
+        while !self.context.interrupt.draining() && !self.stopped.load(Ordering::Relaxed) {
             match self.one_slice(&mut sessions, lost_backend).await {
-                Ok(false) => return Ok(()),
-                Ok(true) => {
+                Ok(Turn::NonePending) => return Ok(()),
+                Ok(Turn::Rewritten) => {
+                    self.rewritten.store(true, Ordering::Relaxed);
+                    self.stopped.store(true, Ordering::Relaxed);
+                }
+                Ok(Turn::Copied) => {
                     self.meter.item_done();
                     backoff = Backoff::new(WORKER_BACKOFF);
                 }
