@@ -95,8 +95,10 @@ fn blocked_or_done(plan: &Plan) -> Exit {
 async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failure> {
     let request = Request::read(&asked.servers)?;
     let options = match asked.which.run {
-        // A run keeps the options of its plan.
-        Some(_) => None,
+        Some(_) => {
+            asked.wanted.refuse_beside_run()?;
+            None
+        }
         None => request.options(&asked.wanted)?,
     };
     let connections = request.connections()?;

@@ -150,6 +150,22 @@ const NAME_A_TABLE: &str =
     "Name one with --table SCHEMA.TABLE, or several in a file with --config FILE.";
 
 impl Wanted {
+    /// A run keeps the options of its plan: flags beside `--run` would be ignored.
+    pub(crate) fn refuse_beside_run(&self) -> Result<(), Failure> {
+        let flag = if self.tables.is_empty() {
+            self.given()
+        } else {
+            Some("--table")
+        };
+        flag.map_or(Ok(()), |flag| {
+            Err(
+                Failure::usage(format!("{flag} cannot be given together with --run"))
+                    .detail("A run that was planned keeps the options of its plan.")
+                    .hint("Make a new plan with hyperhaul plan, or leave the option out."),
+            )
+        })
+    }
+
     /// The first option that was given, whatever it says.
     fn given(&self) -> Option<&'static str> {
         [
@@ -250,6 +266,16 @@ mod tests {
             })
             .unwrap_err();
         assert_eq!(failure.message, "--workers needs a table");
+        let failure = Wanted {
+            workers: Some(2),
+            ..Wanted::default()
+        }
+        .refuse_beside_run()
+        .unwrap_err();
+        assert_eq!(
+            failure.message,
+            "--workers cannot be given together with --run"
+        );
     }
 
     #[test]

@@ -44,12 +44,11 @@ fn servers(plan: &Plan, ends: &Ends, look: Look) -> String {
         Topology::SameDatabase => {
             rows.extend([("target", "the same database".to_owned()), ("", timescale)])
         }
-        Topology::OtherDatabase => {
-            rows.extend([
-                ("target", ends.target.clone()),
-                ("", format!("{}; {timescale}", postgres(target))),
-            ]);
-        }
+        Topology::OtherDatabase => rows.extend([
+            ("target", ends.target.clone()),
+            ("", postgres(target)),
+            ("", timescale),
+        ]),
     }
     let line = |(name, text): (&str, String)| {
         let wrapped = wrap(&text, 8, look.width);
@@ -137,4 +136,71 @@ pub(super) fn blocked_advice(plan: &Plan) -> String {
         None => String::new(),
     };
     format!("Nothing was changed. Resolve the blocks{accept}, then run hyperhaul check again.")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use expect_test::expect_file;
+    use hyperhaul_plan::{Code, Severity};
+
+    /// What `hyperhaul plan --json` printed about the sample that `hyperhaul workload soar` loads.
+    pub(in crate::output) fn soar() -> (Plan, Ends) {
+        let text = include_str!("../../../../fixtures/soar/plan.json");
+        let server = "postgresql://postgres@127.0.0.1:5432/soar".to_owned();
+        let ends = Ends {
+            source: server.clone(),
+            target: server,
+        };
+        (serde_json::from_str(text).unwrap(), ends)
+    }
+
+    #[test]
+    fn a_check_shows_servers_tables_and_findings_worst_first() {
+        let (mut plan, ends) = soar();
+        // As it is without --accept.
+        let accepted = plan.findings.iter_mut();
+        for finding in accepted.filter(|finding| finding.code == Code::HypertableForeignKey) {
+            finding.severity = Severity::Block;
+        }
+        let shown = render(&plan, &ends, Look::PLAIN);
+        expect_file!["../../../../fixtures/soar/check.txt"].assert_eq(&shown);
+    }
+
+    #[test]
+    fn another_server_is_named() {
+        let (mut plan, ends) = soar();
+        plan.topology = Topology::OtherDatabase;
+        plan.facts.target.timescale = None;
+        let head = head(&plan, &ends, Look::PLAIN);
+        assert!(
+            head.contains("target  postgresql://postgres@127.0.0.1:5432/soar\n"),
+            "{head}"
+        );
+        assert!(head.contains("no TimescaleDB in this database"), "{head}");
+    }
+
+    #[test]
+    fn prose_keeps_within_the_terminal() {
+        let (plan, ends) = soar();
+        for width in [60, 80, 110] {
+            let shown = render(
+                &plan,
+                &ends,
+                Look {
+                    width,
+                    ..Look::PLAIN
+                },
+            );
+            // Resolutions are there to be pasted, and names are never broken.
+            let prose = shown
+                .lines()
+                .filter(|line| !line.starts_with("      ") && line.trim().contains(' '));
+            let too_long: Vec<&str> = prose
+                .filter(|line| line.chars().count() > width.max(73))
+                .collect();
+            assert!(too_long.is_empty(), "{width}: {too_long:?}");
+        }
+    }
 }

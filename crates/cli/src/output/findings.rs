@@ -1,14 +1,13 @@
 //! What the checks saw: by severity, worst first, each with what resolves it, ready to be pasted.
 
-use super::number::count;
 use super::{Look, Style, wrap};
 use hyperhaul_plan::{Finding, Severity};
 
 /// Severities, worst first, with their headings.
 const GROUPS: [(Severity, &str, Style); 3] = [
-    (Severity::Block, "BLOCKS", Style::Bad),
-    (Severity::Warn, "WARNINGS", Style::Warning),
-    (Severity::Info, "NOTES", Style::Heading),
+    (Severity::Block, "BLOCK", Style::Bad),
+    (Severity::Warn, "WARN", Style::Warning),
+    (Severity::Info, "INFO", Style::Heading),
 ];
 
 pub(super) fn render(findings: &[Finding], look: Look) -> String {
@@ -79,7 +78,7 @@ fn place(finding: &Finding) -> String {
     }
 }
 
-/// `1 block, 3 warnings, 12 notes`.
+/// `1 block, 3 warn, 12 info`.
 pub(super) fn counts(findings: &[Finding]) -> String {
     let of = |severity| {
         findings
@@ -87,16 +86,14 @@ pub(super) fn counts(findings: &[Finding]) -> String {
             .filter(|finding| finding.severity == severity)
             .count()
     };
-    let (blocks, warnings, notes) = (of(Severity::Block), of(Severity::Warn), of(Severity::Info));
-    let blocks = if blocks == 0 {
-        "no block".to_owned()
-    } else {
-        count(blocks, "block")
+    let blocks = match of(Severity::Block) {
+        0 => "no block".to_owned(),
+        some => format!("{some} block"),
     };
     format!(
-        "{blocks}, {}, {}",
-        count(warnings, "warning"),
-        count(notes, "note")
+        "{blocks}, {} warn, {} info",
+        of(Severity::Warn),
+        of(Severity::Info)
     )
 }
 

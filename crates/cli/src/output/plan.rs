@@ -208,6 +208,8 @@ fn next(plan: &Plan, run: Option<RunId>, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::check::tests::soar;
+    use expect_test::expect_file;
 
     #[test]
     fn slices_of_a_kind_share_their_reason() {
@@ -225,5 +227,24 @@ mod tests {
             kind("copy: whole leaf; rows routed by time"),
             "copy: whole leaf; rows routed by time"
         );
+    }
+
+    #[test]
+    fn a_plan_shows_steps_disk_and_slices() {
+        let (plan, ends) = soar();
+        let shown = render(&plan, Some(RunId(1)), &ends, false, Look::PLAIN);
+        let from_steps = shown.find("STEPS").map_or("", |at| &shown[at..]);
+        expect_file!["../../../../fixtures/soar/plan.txt"].assert_eq(from_steps);
+    }
+
+    #[test]
+    fn many_slices_are_shortened_to_the_largest_of_each_kind() {
+        let (mut plan, _) = soar();
+        let slice = plan.slices[0].clone();
+        plan.slices.extend(std::iter::repeat_n(slice, 30));
+        let shown = slices(&plan, false, Look::PLAIN);
+        assert!(shown.contains("and 41 more: "), "{shown}");
+        assert_eq!(shown.lines().count(), 7, "{shown}");
+        assert_eq!(slices(&plan, true, Look::PLAIN).lines().count(), 2 + 45);
     }
 }

@@ -173,6 +173,7 @@ fn comment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::check::tests::soar;
 
     #[test]
     fn statements_are_ended_once() {
@@ -189,5 +190,27 @@ mod tests {
             comment("fixes\n; DROP TABLE fixes"),
             "fixes ; DROP TABLE fixes"
         );
+    }
+
+    #[test]
+    fn every_step_and_slice_is_in_the_script_and_rows_stay_in_comments() {
+        let (plan, _) = soar();
+        let script = render(&plan, Some(RunId(1)));
+        for step in &plan.steps {
+            assert!(
+                script.contains(&format!("\n-- step {} on the ", step.id)),
+                "{}",
+                step.id
+            );
+        }
+        assert_eq!(script.matches("\n-- slice ").count(), plan.slices.len());
+        assert_eq!(
+            script.matches("\nBEGIN;\n").count(),
+            script.matches("\nCOMMIT;\n").count()
+        );
+        let bare = script.lines().filter(|line| {
+            line.starts_with("COPY") || line.contains("_hyper_N_M_") && !line.starts_with("--")
+        });
+        assert_eq!(bare.count(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{Align, Columns};
 use super::number::{bytes, count, estimated, grouped, percent, seconds};
-use super::{Look, Style};
+use super::{Look, Style, wrap};
 use hyperhaul_migrate::{RunState, RunStatus, StepStatus, TableStatus};
 use hyperhaul_plan::Phase;
 
@@ -14,12 +14,12 @@ pub(crate) fn render(status: &RunStatus, look: Look) -> String {
         some => format!("{} of hyperhaul", count(some, "session")),
     };
     format!(
-        "run {}: {state} since {changed}; {sessions}\nsource  {}\n\n{}\n{}\n{}\n",
+        "run {}: {state} since {changed}; {sessions}\nsource  {}\n\n{}\n{}\n{}",
         status.run,
         status.source,
         tables(&status.tables, look),
         phases(&status.steps, look),
-        next(status)
+        wrap(&advice(status), 0, look.width)
     )
 }
 
@@ -92,7 +92,7 @@ fn phases(steps: &[StepStatus], look: Look) -> String {
     columns.render(0, look)
 }
 
-fn next(status: &RunStatus) -> String {
+fn advice(status: &RunStatus) -> String {
     let run = status.run;
     match status.state {
         RunState::Planned => {
@@ -119,5 +119,67 @@ pub(crate) fn is_under_way(status: &RunStatus) -> bool {
     match status.state {
         RunState::Planned | RunState::Running | RunState::RollingBack => true,
         RunState::Superseded | RunState::Done | RunState::RolledBack | RunState::CleanedUp => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use hyperhaul_migrate::RunId;
+
+    fn step(phase: Phase, title: &str, seconds: Option<f64>) -> StepStatus {
+        StepStatus {
+            id: format!("{}:{title}", phase.name()),
+            phase,
+            title: title.to_owned(),
+            done: seconds.is_some(),
+            seconds,
+        }
+    }
+
+    #[test]
+    fn a_run_that_stopped_says_where_and_how_to_go_on() {
+        let at = chrono::DateTime::from_timestamp(1_765_411_200, 0).unwrap_or_default();
+        let status = RunStatus {
+            run: RunId(3),
+            state: RunState::Running,
+            source: "postgresql://me@one:5432/soar".into(),
+            created_at: at,
+            changed_at: at,
+            sessions: 0,
+            tables: vec![TableStatus {
+                table: "public.fixes".into(),
+                slices_done: 5,
+                slices_total: 8,
+                rows_done: 301_233,
+                rows_total: 483_063,
+                bytes_done: 35 << 20,
+                verified: None,
+            }],
+            steps: vec![
+                step(Phase::Fence, "keep writers off public.fixes", Some(0.2)),
+                step(Phase::Copy, "copy the slices", None),
+                step(Phase::Keys, "add fixes_pkey of public.fixes", Some(2.0)),
+                step(Phase::Keys, "finish the checks of public.fixes", None),
+            ],
+        };
+        expect![[r#"
+            run 3: running since 2025-12-11 00:00:00 UTC; no session of hyperhaul is connected
+            source  postgresql://me@one:5432/soar
+
+            table         slices     rows               of    copied  verified
+            public.fixes     5/8  301,233  ~483,063 (62 %)  35.0 MiB  not yet
+
+            phase  steps  time  next
+            fence    1/1  <1 s
+            copy     0/1
+            keys     1/2   2 s  finish the checks of public.fixes
+
+            Stopped. Go on with hyperhaul migrate --run 3, or back with hyperhaul rollback
+            --run 3.
+        "#]]
+        .assert_eq(&render(&status, Look::PLAIN));
+        assert!(is_under_way(&status));
     }
 }

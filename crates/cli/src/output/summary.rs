@@ -34,18 +34,20 @@ impl<'a> Report<'a> {
 pub(crate) fn migrated(outcome: &Outcome, resumed: bool, look: Look) -> String {
     let run = outcome.run;
     let seconds = outcome.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-    let rate = rows_per_second(approximate(outcome.rows) / seconds);
-    let speed = if resumed {
-        "since it went on".to_owned()
+    let time = elapsed(outcome.elapsed);
+    let time = if resumed {
+        format!("; {time} since it went on")
     } else {
-        format!("{rate} over all phases")
+        format!(
+            " in {time} ({} over all phases)",
+            rows_per_second(approximate(outcome.rows) / seconds)
+        )
     };
+    let done = look.paint(Style::Good, "done");
     let moved = format!(
-        "run {run} is {}: {}, {} in {} ({speed})",
-        look.paint(Style::Good, "done"),
+        "run {run} is {done}: {}, {}{time}",
         count(outcome.rows, "row"),
-        bytes(outcome.bytes),
-        elapsed(outcome.elapsed),
+        bytes(outcome.bytes)
     );
     let tables: String = outcome
         .verification

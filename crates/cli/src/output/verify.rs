@@ -27,25 +27,20 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
 pub(super) fn one(table: &TableVerification, look: Look) -> String {
     let verdict = &table.verdict;
     let unequal: Vec<&ChunkVerdict> = verdict.chunks.iter().filter(|chunk| !chunk.equal).collect();
-    let word = if table.equal() {
-        look.paint(Style::Good, "equal")
-    } else {
-        look.paint(Style::Bad, "DIFFERS")
-    };
-    let rows = match (verdict.source_rows(), verdict.target_rows()) {
-        (source, target) if source == target => count(source, "row"),
-        (source, target) => format!(
-            "{} in the source, {} in the target",
-            count(source, "row"),
-            grouped(target)
+    let chunks = count(verdict.chunks.len(), "chunk");
+    let rows = count(verdict.source_rows(), "row");
+    let outcome = match (table.equal(), unequal.len()) {
+        (true, _) => format!("{}: {chunks}, {rows}", look.paint(Style::Good, "equal")),
+        (false, 0) => format!(
+            "{}: rows are equal ({chunks}, {rows}), but:",
+            look.paint(Style::Bad, "DIFFERS")
+        ),
+        (false, some) => format!(
+            "{}: {some} of {chunks}, {rows} in the source",
+            look.paint(Style::Bad, "DIFFERS")
         ),
     };
-    let equal = grouped((verdict.chunks.len() - unequal.len()) as u64);
-    let mut text = format!(
-        "  {}: {word}, {equal} of {} equal, {rows}\n",
-        table.table.plain(),
-        count(verdict.chunks.len(), "chunk")
-    );
+    let mut text = format!("  {}  {outcome}\n", table.table.plain());
     for chunk in unequal {
         let differences = table
             .differences
@@ -106,4 +101,108 @@ fn interval(range: ChunkRange) -> String {
         format_unix_us(range.start_us),
         format_unix_us(range.end_us)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use hyperhaul_migrate::RunId;
+    use hyperhaul_plan::{Relation, Verdict};
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    fn day(number: i64) -> ChunkRange {
+        ChunkRange {
+            start_us: number * DAY_US,
+            end_us: (number + 1) * DAY_US,
+        }
+    }
+
+    fn equal() -> TableVerification {
+        let chunk = |number| ChunkVerdict {
+            range: day(number),
+            source_rows: 1_000,
+            target_rows: 1_000,
+            equal: true,
+        };
+        TableVerification {
+            table: Relation::new("public", "fixes"),
+            verdict: Verdict {
+                chunks: vec![chunk(20_433), chunk(20_434)],
+            },
+            differences: Vec::new(),
+            structure: Vec::new(),
+            generated: Vec::new(),
+            sequences: Vec::new(),
+        }
+    }
+
+    fn shown(table: TableVerification) -> String {
+        let verification = Verification {
+            run: RunId(3),
+            tables: vec![table],
+        };
+        render(&verification, Look::PLAIN)
+    }
+
+    #[test]
+    fn an_equal_table_is_one_line() {
+        expect![[r#"
+            run 3
+              public.fixes  equal: 2 chunks, 2,000 rows
+
+            Source and target are equal: every row, column, index, constraint and sequence
+            that was compared.
+        "#]]
+        .assert_eq(&shown(equal()));
+    }
+
+    #[test]
+    fn a_chunk_that_differs_shows_the_keys_of_its_rows() {
+        let mut table = equal();
+        table.verdict.chunks[1].target_rows = 999;
+        table.verdict.chunks[1].equal = false;
+        table.differences.push(ChunkDifferences {
+            range: day(20_434),
+            missing: vec!["(7f,\"2025-12-12 00:00:00+00\")".into()],
+            extra: Vec::new(),
+            different: vec!["(80,\"2025-12-12 00:00:01+00\")".into()],
+            truncated: true,
+        });
+        expect![[r#"
+            run 3
+              public.fixes  DIFFERS: 1 of 2 chunks, 2,000 rows in the source
+                chunk [2025-12-12T00:00:00Z, 2025-12-13T00:00:00Z): 1,000 rows in the source, 999 in the target
+                  missing in the target (1 or more):
+                    (7f,"2025-12-12 00:00:00+00")
+                  in both, different (1 or more):
+                    (80,"2025-12-12 00:00:01+00")
+
+            Source and target differ.
+        "#]]
+        .assert_eq(&shown(table));
+    }
+
+    #[test]
+    fn what_differs_beside_the_rows_is_listed() {
+        let mut table = equal();
+        table
+            .structure
+            .push("index idx_fixes_source is missing".into());
+        table.generated.push(("location".into(), 12));
+        table
+            .sequences
+            .push("sequence public.fixes_id_seq stands at 7, the rows reach 9".into());
+        expect![[r#"
+            run 3
+              public.fixes  DIFFERS: rows are equal (2 chunks, 2,000 rows), but:
+                index idx_fixes_source is missing
+                sequence public.fixes_id_seq stands at 7, the rows reach 9
+                generated column location differs from its expression in 12 rows
+
+            Source and target differ.
+        "#]]
+        .assert_eq(&shown(table));
+    }
 }
