@@ -44,12 +44,20 @@ pub(super) fn take_apart(source: &str) -> RustText {
     parts
 }
 
-/// The code before the `#[cfg(test)]` module, which clippy's `items_after_test_module` holds at a file's end.
+/// The code before the `#[cfg(test)]` module, which clippy's `items_after_test_module` holds at a file's end. A module
+/// that is a file of its own has no brace and does not end the code.
 pub(super) fn without_tests(source: &str) -> &str {
-    match source.find("#[cfg(test)]\nmod tests {") {
-        Some(start) => &source[..start],
-        None => source,
-    }
+    let mut starts = source.match_indices("#[cfg(test)]\n");
+    let is_module = |(at, attribute): &(usize, &str)| {
+        let line = source[at + attribute.len()..]
+            .lines()
+            .next()
+            .unwrap_or_default();
+        line.contains("mod ") && line.ends_with('{')
+    };
+    starts
+        .find(is_module)
+        .map_or(source, |(start, _)| &source[..start])
 }
 
 fn skip_block_comment<'a>(rest: &'a str, parts: &mut RustText) -> &'a str {
@@ -150,4 +158,9 @@ fn a_literal_over_several_lines_keeps_the_lines_after_it_in_place() {
 fn test_modules_at_the_end_are_cut_off() {
     let source = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n";
     assert_eq!(without_tests(source), "fn a() {}\n");
+    let source = "#[cfg(test)]\nmod files;\nfn a() {}\n#[cfg(test)]\npub(super) mod tests {\n}\n";
+    assert_eq!(
+        without_tests(source),
+        "#[cfg(test)]\nmod files;\nfn a() {}\n"
+    );
 }
