@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Bytes of COPY data that travel together. Large enough that a hand-over between threads (some microseconds) does not
 /// count, small enough that a batch is still in the cache when the next stage touches it.
-pub const BATCH_BYTES: usize = 256 * 1024;
+pub const BATCH_BYTES: usize = hyperhaul_pg::COPY_BATCH_BYTES;
 
 /// Batches between the reader and the work: one in hand and one that arrives meanwhile would do; a few more
 /// absorb the pauses of the other side (WAL switches, vacuumed buffers).

@@ -1,22 +1,22 @@
-//! The reading stage: a thread with a session and a runtime of its own, which gathers COPY data into
-//! batches. What the bytes mean is the work's business.
+//! The reading stage: a thread with a session and a runtime of its own, which hands on COPY data batch by
+//! batch. What the bytes mean is the work's business.
 //!
 //! ```text
-//!   socket -> CopyOut -> gathered (BytesMut, BATCH_BYTES) -> read queue (READ_QUEUE_BATCHES) -> work
-//!                                                            full: this thread blocks, reads no more from
-//!                                                            the socket, and so pushes back on the server
+//!   socket -> CopyBatches (BATCH_BYTES a batch) -> read queue (READ_QUEUE_BATCHES) -> work
+//!                                                  full: this thread blocks, reads no more from
+//!                                                  the socket, and so pushes back on the server
 //! ```
 
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use crossbeam_channel as queue;
-use hyperhaul_pg::{Canceller, CopyOut, Server, Session};
+use hyperhaul_pg::{Canceller, CopyBatches, Server, Session};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Kind, Side};
-use crate::limits::{BATCH_BYTES, READ_QUEUE_BATCHES, STOP_WAIT};
+use crate::limits::{READ_QUEUE_BATCHES, STOP_WAIT};
 
 /// The reading half of a worker: a thread with a session. It serves one read after another, and ends with the first one that
 /// fails or is given up (a transaction that its session held is gone then): make a new one.
@@ -214,7 +214,7 @@ fn run(
 }
 
 async fn open(server: &Server, setup_sql: Option<&str>) -> Result<Session, hyperhaul_pg::Error> {
-    let session = server.connect("reader").await?;
+    let session = server.connect_for_bulk("reader").await?;
     if let Some(sql) = setup_sql {
         session.batch(sql).await?;
     }
@@ -258,43 +258,29 @@ async fn read(side: Side, session: &Session, job: &mut Job) -> Result<(), Stop> 
     let failed = |error| Stop::Failed(Error::new(side, error));
     let mut stream = tokio::select! {
         biased;
-        stream = session.copy_out(&job.sql) => stream.map_err(failed)?,
+        stream = session.copy_out_batches(&job.sql) => stream.map_err(failed)?,
         _ = &mut job.given_up => return Err(Stop::GivenUp),
     };
-    let mut gathered = BytesMut::with_capacity(BATCH_BYTES);
-    while let Some(piece) = next(side, &mut stream, &mut job.given_up).await? {
-        if gathered.len() + piece.len() > BATCH_BYTES && !gathered.is_empty() {
-            hand_over(job, gathered.split().freeze())?;
-            gathered.reserve(BATCH_BYTES);
-        }
-        if piece.len() >= BATCH_BYTES {
-            hand_over(job, piece)?;
-        } else {
-            gathered.extend_from_slice(&piece);
-        }
+    while let Some(batch) = next(side, &mut stream, &mut job.given_up).await? {
+        // Blocks this thread, and with it the socket, while the queue is full.
+        hand_over(job, Piece::Batch(batch))?;
     }
-    if !gathered.is_empty() {
-        hand_over(job, gathered.freeze())?;
-    }
-    job.pieces.send(Piece::End).map_err(|_| Stop::GivenUp)
+    hand_over(job, Piece::End)
 }
 
 async fn next(
     side: Side,
-    stream: &mut CopyOut,
+    stream: &mut CopyBatches,
     given_up: &mut oneshot::Receiver<()>,
 ) -> Result<Option<Bytes>, Stop> {
     tokio::select! {
         // What has arrived goes first: the other branch is looked at only when nothing has.
         biased;
-        piece = stream.next() => piece.map_err(|error| Stop::Failed(Error::new(side, error))),
+        batch = stream.next() => batch.map_err(|error| Stop::Failed(Error::new(side, error))),
         _ = given_up => Err(Stop::GivenUp),
     }
 }
 
-/// Blocks this thread, and with it the socket, while the queue is full.
-fn hand_over(job: &Job, batch: Bytes) -> Result<(), Stop> {
-    job.pieces
-        .send(Piece::Batch(batch))
-        .map_err(|_| Stop::GivenUp)
+fn hand_over(job: &Job, piece: Piece) -> Result<(), Stop> {
+    job.pieces.send(piece).map_err(|_| Stop::GivenUp)
 }
