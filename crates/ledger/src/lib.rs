@@ -13,13 +13,13 @@ mod verdict;
 
 pub use error::Error;
 pub use run::{
-    Run, RunId, RunState, find_run, latest_run, load_run, overlapping_run, record_plan, runs, sessions,
-    set_state, try_lead,
+    Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,
+    record_plan, runs, sessions, try_lead,
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice, is_done, pending_count, replace_leaf, slices,
-    source_digests,
+    SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice, is_done,
+    lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{mark_done, mark_undone, steps_done};
 pub use verdict::{StoredVerdict, store_verdict, verdicts};

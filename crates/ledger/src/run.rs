@@ -195,15 +195,23 @@ pub async fn runs(session: &Session) -> Result<Vec<Run>, Error> {
     session.query(&sql, &[]).await?.iter().map(decode).collect()
 }
 
-/// Changes a run's state.
+/// Changes a run's state from one of `from`. `false`: it is in none of them (any more), and stays as it is.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn set_state(session: &Session, run: RunId, state: RunState) -> Result<(), Error> {
-    let sql = "UPDATE hyperhaul.run SET state = $2, changed_at = clock_timestamp() WHERE run_id = $1 AND state <> $2";
-    session.execute(sql, &[&run.0, &state.name()]).await?;
-    Ok(())
+pub async fn change_state(
+    session: &Session,
+    run: RunId,
+    from: &[RunState],
+    to: RunState,
+) -> Result<bool, Error> {
+    let from: Vec<&str> = from.iter().map(|state| state.name()).collect();
+    let sql = "UPDATE hyperhaul.run SET state = $3, \
+               changed_at = CASE state WHEN $3 THEN changed_at ELSE clock_timestamp() END \
+               WHERE run_id = $1 AND state = ANY ($2)";
+    let changed = session.execute(sql, &[&run.0, &from, &to.name()]).await?;
+    Ok(changed == 1)
 }
 
 /// Takes the lead of a run for as long as the session lives: one process at a time carries out its steps.
@@ -261,5 +269,9 @@ fn decode(row: &Row) -> Result<Run, Error> {
 pub async fn sessions(session: &Session) -> Result<u64, Error> {
     let sql = "SELECT count(*) FROM pg_catalog.pg_stat_activity \
                WHERE application_name LIKE 'hyperhaul %' AND datname = current_database() AND pid <> pg_backend_pid()";
-    Ok(session.query_one(sql, &[]).await?.get::<_, i64>(0).unsigned_abs())
+    Ok(session
+        .query_one(sql, &[])
+        .await?
+        .get::<_, i64>(0)
+        .unsigned_abs())
 }

@@ -169,6 +169,17 @@ pub async fn source_digests(
         .collect())
 }
 
+/// Locks the slices of a leaf until the transaction ends: waits for whoever copies one of them, and keeps others off.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn lock_leaf(session: &Session, run: RunId, leaf_oid: u32) -> Result<(), Error> {
+    let sql = "SELECT FROM hyperhaul.slice WHERE run_id = $1 AND leaf_oid = $2 ORDER BY slice_id FOR UPDATE";
+    session.query(sql, &[&run.0, &leaf_oid]).await?;
+    Ok(())
+}
+
 /// Exchanges the slices of a leaf for new ones, all pending. Belongs into the transaction that takes the rows of those
 /// that were done out of the target. New slices get numbers after the run's last.
 ///
@@ -262,13 +273,21 @@ pub struct WrittenChunk {
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn chunks_of_leaf(session: &Session, run: RunId, leaf_oid: u32) -> Result<Vec<WrittenChunk>, Error> {
+pub async fn chunks_of_leaf(
+    session: &Session,
+    run: RunId,
+    leaf_oid: u32,
+) -> Result<Vec<WrittenChunk>, Error> {
     let sql = "SELECT c.start_us, c.end_us, bool_or(o.leaf_oid <> s.leaf_oid) \
                FROM hyperhaul.slice s JOIN hyperhaul.slice_chunk c USING (run_id, slice_id) \
                JOIN hyperhaul.slice_chunk oc ON oc.run_id = c.run_id AND oc.start_us = c.start_us AND oc.row_count > 0 \
                JOIN hyperhaul.slice o ON o.run_id = oc.run_id AND o.slice_id = oc.slice_id AND o.table_index = s.table_index \
                WHERE s.run_id = $1 AND s.leaf_oid = $2 AND s.done AND c.row_count > 0 GROUP BY 1, 2 ORDER BY 1";
     let rows = session.query(sql, &[&run.0, &leaf_oid]).await?;
-    let written = |row: &Row| WrittenChunk { start_us: row.get(0), end_us: row.get(1), shared: row.get(2) };
+    let written = |row: &Row| WrittenChunk {
+        start_us: row.get(0),
+        end_us: row.get(1),
+        shared: row.get(2),
+    };
     Ok(rows.iter().map(written).collect())
 }

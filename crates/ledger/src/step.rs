@@ -6,7 +6,9 @@ use hyperhaul_pg::Session;
 use hyperhaul_plan::StepId;
 use std::collections::BTreeMap;
 
-/// Marks a step as done. Belongs into the step's own transaction; marking it twice is harmless.
+/// Marks a step as done. Belongs into the step's own transaction: what `false` comes with is to be rolled back.
+///
+/// `false`: the run is not under way (any more), or the step is done already; another process has taken the run over.
 ///
 /// # Errors
 ///
@@ -16,27 +18,28 @@ pub async fn mark_done(
     run: RunId,
     step: &StepId,
     started_at: DateTime<Utc>,
-) -> Result<(), Error> {
-    let sql = "INSERT INTO hyperhaul.step (run_id, step_id, started_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    session
+) -> Result<bool, Error> {
+    let sql = "INSERT INTO hyperhaul.step (run_id, step_id, started_at) \
+               SELECT run_id, $2, $3 FROM hyperhaul.run WHERE run_id = $1 AND state = 'running' FOR SHARE \
+               ON CONFLICT DO NOTHING";
+    let marked = session
         .execute(sql, &[&run.0, &step.0, &started_at])
         .await?;
-    Ok(())
+    Ok(marked == 1)
 }
 
-/// Forgets that a step was done. Belongs into the transaction of its inverse.
+/// Forgets that a step was done. Belongs into the transaction of its inverse: what `false` comes with is to be rolled back.
+///
+/// `false`: the run is not being rolled back (any more), or the step is undone already.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn mark_undone(session: &Session, run: RunId, step: &StepId) -> Result<(), Error> {
-    session
-        .execute(
-            "DELETE FROM hyperhaul.step WHERE run_id = $1 AND step_id = $2",
-            &[&run.0, &step.0],
-        )
-        .await?;
-    Ok(())
+pub async fn mark_undone(session: &Session, run: RunId, step: &StepId) -> Result<bool, Error> {
+    let sql = "WITH held AS (SELECT FROM hyperhaul.run WHERE run_id = $1 AND state = 'rolling back' FOR SHARE) \
+               DELETE FROM hyperhaul.step WHERE run_id = $1 AND step_id = $2 AND EXISTS (SELECT FROM held)";
+    let forgotten = session.execute(sql, &[&run.0, &step.0]).await?;
+    Ok(forgotten == 1)
 }
 
 /// The steps that are done, with the seconds that each took.

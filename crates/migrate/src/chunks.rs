@@ -11,7 +11,7 @@ use crate::{Error, Meter};
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::{
-    self as engine, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
+    self as engine, ArrayRewrite, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
 };
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
@@ -44,15 +44,10 @@ pub(crate) async fn create(
     let target = context.target("chunks").await?;
     let wanted = wanted_chunks(context, &source, &target, index, table).await?;
     source.close().await;
-    let existing: BTreeSet<ChunkRange> = catalog::chunks(&target, &table.staging)
-        .await?
-        .into_iter()
-        .map(|chunk| chunk.range)
-        .collect();
-    let missing: Vec<&Sample> = wanted
+    let existing = existing(&target, table).await?;
+    let missing: Vec<(&ChunkRange, &Sample)> = wanted
         .iter()
         .filter(|(range, _)| !existing.contains(range))
-        .map(|(_, sample)| sample)
         .collect();
     let reader = SourceReader::start(&context.connections.source, None)?;
     let pool = Pool::new(1)?;
@@ -69,40 +64,35 @@ pub(crate) async fn create(
     Lane::open(context).await?.mark(step, started_at).await
 }
 
+/// Makes these chunks, as far as they are still missing. Whoever else makes chunks waits: what is truncated was made
+/// here, and no sample goes into a chunk that is there already.
 async fn create_some(
     context: &Context,
     reader: &SourceReader,
     target: &Session,
     pool: &Pool,
     table: &TablePlan,
-    samples: &[&Sample],
+    samples: &[(&ChunkRange, &Sample)],
 ) -> Result<(), Error> {
     let rewrites = context.rewrites(target, table).await?;
-    let samples: Vec<(&Relation, Option<&str>)> = samples
-        .iter()
-        .map(|(leaf, ctid)| (leaf, ctid.as_deref()))
-        .collect();
-    // The digest's key has no meaning here.
-    let nowhere = ChunkKey {
-        start_us: 0,
-        end_us: 0,
-    };
-    let copy_sql = sql::chunk_copy_sql(table, &table.staging, false);
-    let request = CopyRequest {
-        source_sql: sql::sample_rows_sql(table, &samples),
-        destination: Destination::OneChunk {
-            copy_sql,
-            chunk: nowhere,
-        },
-        rewrites,
-    };
-    let before: BTreeSet<ChunkRange> = catalog::chunks(target, &table.staging)
-        .await?
-        .into_iter()
-        .map(|chunk| chunk.range)
-        .collect();
+    let lock_timeout_ms = context.plan.options.lock_timeout_ms;
+    let lock = format!(
+        "SET LOCAL lock_timeout = {lock_timeout_ms}; LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
+        table.staging
+    );
     target
         .transaction(async || {
+            target.batch(&lock).await?;
+            let before = existing(target, table).await?;
+            let missing: Vec<&Sample> = samples
+                .iter()
+                .filter(|(range, _)| !before.contains(range))
+                .map(|(_, sample)| *sample)
+                .collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let request = sample_request(table, &missing, rewrites);
             engine::copy(reader, target, pool, request, &Progress::new()).await?;
             for chunk in catalog::chunks(target, &table.staging).await? {
                 if !before.contains(&chunk.range) {
@@ -115,6 +105,36 @@ async fn create_some(
             Ok::<(), Error>(())
         })
         .await
+}
+
+/// One row for each sample, through the hypertable.
+fn sample_request(
+    table: &TablePlan,
+    samples: &[&Sample],
+    rewrites: Vec<ArrayRewrite>,
+) -> CopyRequest {
+    let samples: Vec<(&Relation, Option<&str>)> = samples
+        .iter()
+        .map(|(leaf, ctid)| (leaf, ctid.as_deref()))
+        .collect();
+    // The digest's key has no meaning here.
+    let nowhere = ChunkKey {
+        start_us: 0,
+        end_us: 0,
+    };
+    CopyRequest {
+        source_sql: sql::sample_rows_sql(table, &samples),
+        destination: Destination::OneChunk {
+            copy_sql: sql::chunk_copy_sql(table, &table.staging, false),
+            chunk: nowhere,
+        },
+        rewrites,
+    }
+}
+
+async fn existing(target: &Session, table: &TablePlan) -> Result<BTreeSet<ChunkRange>, Error> {
+    let chunks = catalog::chunks(target, &table.staging).await?;
+    Ok(chunks.into_iter().map(|chunk| chunk.range).collect())
 }
 
 /// The chunks that hold rows, each with a row that lies in it. A leaf that lies in one chunk needs no look at its rows.

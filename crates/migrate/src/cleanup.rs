@@ -1,5 +1,6 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
+use crate::lead::change_state;
 use crate::{Connections, Error, RunId, RunState, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::{Topology, sql};
@@ -93,16 +94,16 @@ pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<()
         }
         Ok::<(), Error>(())
     };
-    if plan.on_source {
-        let source = connections.source("cleanup").await?;
-        source.transaction(async || drop(&source).await).await?;
-        return Ok(ledger::set_state(&target, plan.run, RunState::CleanedUp).await?);
-    }
     target
         .transaction(async || {
-            drop(&target).await?;
-            ledger::set_state(&target, plan.run, RunState::CleanedUp).await?;
-            Ok::<(), Error>(())
+            // First, since it turns away a rollback that is under way, and holds one off.
+            change_state(&target, plan.run, &[RunState::Done], RunState::CleanedUp).await?;
+            if plan.on_source {
+                let source = connections.source("cleanup").await?;
+                source.transaction(async || drop(&source).await).await
+            } else {
+                drop(&target).await
+            }
         })
         .await
 }

@@ -77,7 +77,7 @@ pub async fn migrate(
     let mut leader = Leader::take(&context).await?;
     let verification = run_phases(&context, &mut leader).await?;
     let session = leader.session(&context).await?;
-    ledger::set_state(session, context.run, RunState::Done).await?;
+    change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
         run: context.run,
@@ -102,6 +102,26 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
                 .hint("Make a new plan with hyperhaul plan."))
         }
     }
+}
+
+/// Changes a run's state, which was one of `from` when it was looked at.
+///
+/// # Errors
+///
+/// If another process has changed it since.
+pub(crate) async fn change_state(
+    session: &Session,
+    run: RunId,
+    from: &[RunState],
+    to: RunState,
+) -> Result<(), Error> {
+    if ledger::change_state(session, run, from, to).await? {
+        return Ok(());
+    }
+    Err(Error::blocked(format!(
+        "another hyperhaul process has taken run {run} over"
+    ))
+    .hint("See where it stands with hyperhaul status."))
 }
 
 /// The lead of a run: a lock of the target that lives as long as a session.
@@ -156,7 +176,8 @@ async fn run_phases(
         .into_keys()
         .collect();
     drift::check(context, &done, When::BeforeStart).await?;
-    ledger::set_state(session, context.run, RunState::Running).await?;
+    let from = [RunState::Planned, RunState::Running];
+    change_state(session, context.run, &from, RunState::Running).await?;
     context.tell(Event::Started {
         run: context.run,
         steps_done: done.len(),

@@ -1,7 +1,7 @@
 //! Going back: the inverses of the steps that are done, last first.
 
 use crate::context::Context;
-use crate::lead::Leader;
+use crate::lead::{Leader, change_state};
 use crate::steps::{Direction, Lane, told};
 use crate::verify::target_digests;
 use crate::{Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, survey};
@@ -49,14 +49,12 @@ pub async fn rollback(
     if !options.discard_new_rows && is_cut_over(&context.plan, &done) {
         refuse_new_rows(&context, session).await?;
     }
-    ledger::set_state(session, context.run, RunState::RollingBack).await?;
+    let from = [RunState::Running, RunState::Done, RunState::RollingBack];
+    change_state(session, context.run, &from, RunState::RollingBack).await?;
     undo(&context, &done).await?;
-    ledger::set_state(
-        leader.session(&context).await?,
-        context.run,
-        RunState::RolledBack,
-    )
-    .await?;
+    let session = leader.session(&context).await?;
+    let from = [RunState::RollingBack];
+    change_state(session, context.run, &from, RunState::RolledBack).await?;
     Ok(context.run)
 }
 

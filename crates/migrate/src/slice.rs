@@ -56,10 +56,12 @@ impl SliceWorker {
         if let Some(pid) = lost_backend {
             catalog::end_backend(&target, pid).await?;
         }
+        let source = context.source("worker").await?;
         let reader = SourceReader::start(&context.connections.source, None)?;
         Ok(SliceWorker {
             context: context.clone(),
             target,
+            source,
             reader,
             pool,
             progress,

@@ -188,53 +188,70 @@ impl Lane {
     }
 }
 
-/// Runs the statements and the mark; in one transaction where both are in one database, otherwise the statements first,
-/// which are idempotent.
+/// Runs the statements and the mark, in one transaction where both are in one database. Otherwise the mark is made first
+/// and committed last: a process that lost the lead is turned away before it changes the source. The statements are
+/// idempotent then, since a kill between the two commits leaves the step without its mark.
 async fn transact(
     context: &Context,
     session: &Session,
     target: &Session,
-    Work {
-        step,
-        statements,
-        direction,
-        started_at,
-    }: Work<'_>,
+    work: Work<'_>,
 ) -> Result<(), hyperhaul_pg::Error> {
-    let mark = async || match direction {
-        Direction::Forward => ledger::mark_done(target, context.run, &step.id, started_at).await,
-        Direction::Back => ledger::mark_undone(target, context.run, &step.id).await,
-    };
-    let atomic = context.is_atomic(step.side);
-    session.batch("BEGIN").await?;
-    let work = async {
+    let marking = (!context.is_atomic(work.step.side)).then_some(target);
+    let done = async {
+        session.batch("BEGIN").await?;
         session
             .batch(&format!(
                 "SET LOCAL lock_timeout = {}",
                 context.plan.options.lock_timeout_ms
             ))
             .await?;
-        for statement in statements {
+        if let Some(target) = marking {
+            target.batch("BEGIN").await?;
+            mark(context, target, work).await?;
+        }
+        for statement in work.statements {
             session.batch(statement).await?;
         }
         failpoint("step.before_commit");
-        if atomic {
-            mark().await.map_err(into_pg)
-        } else {
-            Ok(())
+        if marking.is_none() {
+            mark(context, target, work).await?;
         }
+        session.batch("COMMIT").await?;
+        failpoint("step.after_commit");
+        if let Some(target) = marking {
+            target.batch("COMMIT").await?;
+        }
+        Ok(())
     };
-    if let Err(error) = work.await {
+    if let Err(error) = done.await {
         session.roll_back().await;
+        if let Some(target) = marking {
+            target.roll_back().await;
+        }
         return Err(error);
     }
-    session.batch("COMMIT").await?;
-    failpoint("step.after_commit");
-    if atomic {
-        Ok(())
-    } else {
-        mark().await.map_err(into_pg)
+    Ok(())
+}
+
+/// Sets or takes away the mark.
+async fn mark(
+    context: &Context,
+    target: &Session,
+    work: Work<'_>,
+) -> Result<(), hyperhaul_pg::Error> {
+    let (run, step) = (context.run, &work.step.id);
+    let marked = match work.direction {
+        Direction::Forward => ledger::mark_done(target, run, step, work.started_at).await,
+        Direction::Back => ledger::mark_undone(target, run, step).await,
+    };
+    if marked.map_err(into_pg)? {
+        return Ok(());
     }
+    Err(hyperhaul_pg::Error::unexpected_answer(
+        "mark the step in the ledger",
+        format!("another hyperhaul process has taken run {run} over"),
+    ))
 }
 
 /// The marks can only fail as the server fails: they decode nothing.

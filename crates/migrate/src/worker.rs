@@ -54,6 +54,7 @@ pub(crate) async fn copy_slices(
     step: &Step,
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
+    let started_at = Utc::now();
     let mut claimed = Backoff::new(CLAIMED_BACKOFF);
     loop {
         // Cuts anew what was rewritten.
@@ -207,12 +208,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Copies one slice, with sessions that are opened when they are needed. `false`: none is left.
+    /// Copies one slice, with sessions that are opened when they are needed.
     async fn one_slice(
         &self,
         sessions: &mut Option<SliceWorker>,
         lost_backend: Option<i32>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Turn, Error> {
         let worker = match sessions {
             Some(worker) => worker,
             None => {
