@@ -68,7 +68,10 @@ pub(crate) async fn find_or_plan(
                 .collect();
             let states = [RunState::Running, RunState::RollingBack, RunState::Planned];
             if stored && let Some(run) = ledger::find_run(&target, &tables, &states).await? {
-                return Ok(run);
+                // A run that has begun keeps the options of its plan; a plan that never ran gives way to other options.
+                if run.state != RunState::Planned || run.plan.options == *options {
+                    return Ok(run);
+                }
             }
             let (run, plan) = plan(connections, options).await?;
             let run = run.ok_or_else(|| blocked(&plan))?;
