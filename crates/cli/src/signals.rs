@@ -25,7 +25,7 @@ pub(crate) fn listen(interrupt: Interrupt, say: impl Fn(&str) + Send + 'static) 
             say(if interrupt.request() {
                 "giving up what is open; press again to leave at once"
             } else {
-                "finishing the open slices; press again to give them up"
+                "finishing what is open; press again to give it up"
             });
         }
     });
