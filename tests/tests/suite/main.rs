@@ -1,4 +1,6 @@
 //! Tests of hyperhaul as a whole, in one binary: a room for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod lifecycle;
+mod support;
 mod tidy;
