@@ -129,8 +129,7 @@ async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failur
 fn watched(plain: bool) -> (Arc<Watch>, Interrupt) {
     let watch = Arc::new(Watch::new(plain));
     let interrupt = Interrupt::default();
-    let telling = Arc::clone(&watch);
-    signals::listen(interrupt.clone(), move |message| telling.say(message));
+    signals::listen(interrupt.clone(), Arc::clone(&watch));
     (watch, interrupt)
 }
 

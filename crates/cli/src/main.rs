@@ -11,6 +11,7 @@ mod request;
 mod sample;
 mod signals;
 mod size;
+mod terminal;
 
 use arguments::Arguments;
 use clap::Parser;

@@ -1,5 +1,6 @@
 //! Where text is going to be read: how wide it is, and whether it has colours.
 
+use crate::terminal;
 use std::io::IsTerminal;
 
 /// Lines are not wrapped beyond this, however wide the terminal: longer ones are hard to read.
@@ -31,22 +32,16 @@ pub(crate) enum Style {
 impl Look {
     pub(crate) fn of_stdout() -> Look {
         let stdout = std::io::stdout();
-        Look::new(
-            stdout.is_terminal(),
-            terminal_size::terminal_size_of(&stdout),
-        )
+        Look::new(stdout.is_terminal(), terminal::width_of(&stdout))
     }
 
     pub(crate) fn of_stderr() -> Look {
         let stderr = std::io::stderr();
-        Look::new(
-            stderr.is_terminal(),
-            terminal_size::terminal_size_of(&stderr),
-        )
+        Look::new(stderr.is_terminal(), terminal::width_of(&stderr))
     }
 
-    fn new(is_terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Look {
-        let width = size.map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0));
+    fn new(is_terminal: bool, width: Option<usize>) -> Look {
+        let width = width.unwrap_or(WIDTH_DEFAULT);
         // https://no-color.org: set and not empty.
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");

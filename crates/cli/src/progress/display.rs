@@ -1,5 +1,6 @@
 //! Where progress is drawn: bars on a terminal, by indicatif, or nothing but lines.
 
+use crate::terminal;
 use hyperhaul_plan::Phase;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -35,8 +36,8 @@ impl Display {
 
     /// Characters of a line on the terminal, as it is now.
     pub(super) fn width(&self) -> usize {
-        let size = terminal_size::terminal_size_of(std::io::stderr());
-        size.map_or(80, |(width, _)| usize::from(width.0))
+        terminal::width_of(std::io::stderr())
+            .unwrap_or(80)
             .max(WIDTH_MIN)
     }
 

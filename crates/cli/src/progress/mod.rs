@@ -10,6 +10,7 @@ mod rates;
 mod text;
 
 use crate::output::{Look, Style, number};
+use crate::terminal::QuietKeys;
 use display::Display;
 use hyperhaul_migrate::{Event, Meter, Observer};
 use hyperhaul_plan::Phase;
@@ -30,7 +31,15 @@ const STEP_WORTH_A_LINE: Duration = Duration::from_secs(1);
 /// Watches a run, until it is dropped.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
-    ticker: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+    live: Mutex<Option<Live>>,
+}
+
+/// What there is only while a run is watched.
+struct Live {
+    /// Dropping it stops the ticker.
+    stop: Sender<()>,
+    ticker: JoinHandle<()>,
+    _keys: Option<QuietKeys>,
 }
 
 struct Shared {
@@ -73,9 +82,17 @@ impl Watch {
                 ticking.tick();
             }
         });
+        let keys = (!shared.display.is_plain())
+            .then(QuietKeys::begin)
+            .flatten();
+        let live = Live {
+            stop,
+            ticker,
+            _keys: keys,
+        };
         Watch {
             shared,
-            ticker: Mutex::new(Some((stop, ticker))),
+            live: Mutex::new(Some(live)),
         }
     }
 
@@ -91,16 +108,17 @@ impl Watch {
 
     /// Stops: phases that are under way leave a line that says how far they came.
     pub(crate) fn end(&self) {
-        let ticker = self
-            .ticker
+        let Some(live) = self
+            .live
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some((stop, ticker)) = ticker {
-            drop(stop);
-            // A panic of the ticker has been printed already.
-            let _ = ticker.join();
-        }
+            .take()
+        else {
+            return;
+        };
+        drop(live.stop);
+        // A panic of the ticker has been printed already.
+        let _ = live.ticker.join();
         self.shared.end();
     }
 }
