@@ -7,8 +7,8 @@ use crate::{Code, Finding, Severity};
 /// Major versions of PostgreSQL that the tests run on.
 const POSTGRES_TESTED: std::ops::RangeInclusive<i32> = 15..=17;
 
-/// Below this, generated columns and foreign keys to partitioned tables are missing from the catalog's queries.
-const POSTGRES_MAJOR_MIN: i32 = 13;
+/// First version with `CREATE OR REPLACE TRIGGER` (the fence) and `min(tid)` (a row of each chunk).
+const POSTGRES_MAJOR_MIN: i32 = 14;
 
 /// First version with `create_hypertable(..., by_range(...))`.
 const TIMESCALE_MIN: (u32, u32, u32) = (2, 13, 0);
