@@ -7,10 +7,12 @@ use serde::Serialize;
 pub(crate) struct Measured {
     /// Rows into chunks (or partitions) that exist already.
     pub(crate) copy_seconds: f64,
-    /// All that the migration takes, copying included, without verification; `None` for a way that only copies.
+    /// From the first statement until the new table can be used, copying included, without verification; `None` for a way that only copies.
     pub(crate) lifecycle_seconds: Option<f64>,
     /// The same with the way's own verification.
     pub(crate) verified_seconds: Option<f64>,
+    /// The same with planner statistics gathered, which happens after the new table is in use.
+    pub(crate) whole_seconds: Option<f64>,
     /// Parts of the lifecycle, in order; those that run side by side add up to more than it.
     pub(crate) parts: Vec<Part>,
     /// CPU seconds of client processes.

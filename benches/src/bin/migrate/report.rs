@@ -45,6 +45,7 @@ enum Aspect {
     Copy,
     Lifecycle,
     Verified,
+    Whole,
 }
 
 impl Aspect {
@@ -53,6 +54,7 @@ impl Aspect {
             Aspect::Copy => Some(measured.copy_seconds),
             Aspect::Lifecycle => measured.lifecycle_seconds,
             Aspect::Verified => measured.verified_seconds,
+            Aspect::Whole => measured.whole_seconds,
         }
     }
 }
@@ -213,6 +215,7 @@ impl Comparison {
             "copy": aspect(Aspect::Copy),
             "lifecycle": aspect(Aspect::Lifecycle),
             "lifecycle_with_verification": aspect(Aspect::Verified),
+            "lifecycle_with_verification_and_statistics": aspect(Aspect::Whole),
             "parts": timed.runs.iter().map(|run| &run.parts).collect::<Vec<_>>(),
             "client_cpu_seconds": timed.client_cpu_seconds(),
             "client_memory_peak_bytes": timed.memory_peak_bytes(),
@@ -309,6 +312,8 @@ impl Comparison {
                 number(self.ratio(timed, Way::Seed, Aspect::Lifecycle), 2),
                 number(timed.median(Aspect::Verified), 1),
                 number(self.ratio(timed, Way::Seed, Aspect::Verified), 2),
+                number(timed.median(Aspect::Whole), 1),
+                number(self.ratio(timed, Way::Seed, Aspect::Whole), 2),
                 number(timed.client_cpu_seconds(), 1),
                 number(timed.memory_peak_bytes().map(mib), 1),
                 number(median(timed.load_averages.iter().copied()), 1),
