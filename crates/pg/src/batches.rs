@@ -6,8 +6,8 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 
 use crate::copy::CopyOut;
+use crate::diversion::{COPY_BATCH_BYTES, Diversion};
 use crate::error::Error;
-use crate::tap::{COPY_BATCH_BYTES, Diversion};
 
 /// The bytes of a `COPY ... TO STDOUT` in pieces of about 256 KiB, cut anywhere.
 ///

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{ChannelBinding, SslMode as ClientSslMode, SslNegotiation};
 
+use crate::diversion::Tap;
 use crate::environment::Process;
 use crate::error::Error;
 use crate::password_file;
 use crate::session::{Channel, Session, Standing};
 use crate::settings::{self, Host, Settings, SslMode, Wanted};
-use crate::tap::Tap;
 use crate::tap_connect::{TapOver, Unencrypted};
 use crate::tls;
 

@@ -17,9 +17,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::batches::CopyBatches;
 use crate::copy::{CopyIn, CopyOut};
+use crate::diversion::{Diversion, Tap};
 use crate::error::{Error, describe};
 use crate::notice::{NOTICES_KEPT_MAX, Notice};
-use crate::tap::{Diversion, Tap};
 use crate::tap_connect::Unencrypted;
 
 /// How long a failed call waits to learn why its connection ended.

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 
-use crate::tap::{Tap, Tapped};
+use crate::diversion::Tap;
+use crate::tap::Tapped;
 
 /// A TLS layer with a tap above it, where the messages are in the clear.
 #[derive(Clone)]

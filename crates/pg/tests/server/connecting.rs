@@ -229,13 +229,23 @@ async fn every_sslmode_does_what_libpq_says() {
         ),
     ] {
         let shown = url.split_once('?').unwrap().1.to_owned();
-        match (Server::parse(&url).unwrap().connect("test").await, expected) {
-            (Ok(session), Ok(expected)) => {
-                assert_eq!(text(&session, encrypted).await, expected, "{shown}");
-                session.canceller().cancel().await.unwrap();
+        let server = Server::parse(&url).unwrap();
+        for connected in [
+            server.connect("test").await,
+            server.connect_for_bulk("test").await,
+        ] {
+            match (connected, expected) {
+                (Ok(session), Ok(expected)) => {
+                    assert_eq!(text(&session, encrypted).await, expected, "{shown}");
+                    let copied = crate::bulk::in_batches(&session, "COPY (SELECT 7) TO STDOUT");
+                    assert_eq!(&copied.await[..], b"7\n", "{shown}");
+                    session.canceller().cancel().await.unwrap();
+                }
+                (Err(error), Err(expected)) => {
+                    assert_eq!(error.disposition(), expected, "{error:?}");
+                }
+                (seen, _) => panic!("{shown}: {seen:?}"),
             }
-            (Err(error), Err(expected)) => assert_eq!(error.disposition(), expected, "{error:?}"),
-            (seen, _) => panic!("{shown}: {seen:?}"),
         }
     }
     std::fs::remove_dir_all(folder).unwrap();
