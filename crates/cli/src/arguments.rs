@@ -263,6 +263,7 @@ pub(crate) struct Wanted {
 
 /// Which run.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Run and output")]
 pub(crate) struct Which {
     /// Number of the run (default: the newest).
     #[arg(long, value_name = "N", value_parser = parse_run)]
@@ -271,6 +272,7 @@ pub(crate) struct Which {
 
 /// In which form stdout gets it.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Run and output")]
 pub(crate) struct Format {
     /// Print JSON on stdout, for programs.
     #[arg(long)]

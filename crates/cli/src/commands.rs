@@ -241,7 +241,7 @@ async fn cleanup(asked: &arguments::Cleanup) -> Result<Exit, Failure> {
     }
     Err(
         Failure::new(Exit::Blocked, "nothing was dropped: --yes is missing")
-            .hint("Add --yes to drop what is listed; there is no way back afterwards."),
+            .hint("Add --yes to do it; there is no way back afterwards."),
     )
 }
 

@@ -1,7 +1,7 @@
 //! What `cleanup` prints: what it would drop, or what it has dropped.
 
 use super::number::bytes;
-use super::{Look, Style};
+use super::{Look, Style, wrap};
 use hyperhaul_migrate::{CleanupPlan, RunId};
 use serde::Serialize;
 
@@ -27,15 +27,26 @@ impl<'a> Report<'a> {
 }
 
 pub(crate) fn would_drop(plan: &CleanupPlan, look: Look) -> String {
-    let heading = format!("cleanup of run {} would run", plan.run);
+    if plan.statements.is_empty() {
+        // The old tables are in another database.
+        let nothing = format!(
+            "cleanup of run {} drops nothing on the target: it only ends the run, and the way back. The tables on the \
+             source stay, unless --drop-source is given.",
+            plan.run
+        );
+        return wrap(&nothing, 0, look.width);
+    }
+    let heading = look.paint(
+        Style::Heading,
+        &format!("cleanup of run {} would run", plan.run),
+    );
     let statements: String = plan
         .statements
         .iter()
         .map(|statement| format!("  {statement};\n"))
         .collect();
     format!(
-        "{}\n{statements}and free {}\n",
-        look.paint(Style::Heading, &heading),
+        "{heading}\n{statements}and free {}\n",
         bytes(plan.freed_bytes)
     )
 }

@@ -110,7 +110,9 @@ fn advice(status: &RunStatus) -> String {
         ),
         RunState::RollingBack => format!("Going back. Go on with hyperhaul rollback --run {run}."),
         RunState::RolledBack => "Everything is as it was before.".to_owned(),
-        RunState::CleanedUp => "The old tables are gone.".to_owned(),
+        RunState::CleanedUp => {
+            "Cleaned up: the old tables are no longer ours, there is no way back.".to_owned()
+        }
     }
 }
 
