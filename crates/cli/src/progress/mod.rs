@@ -215,9 +215,14 @@ impl Shared {
             state.steps.remove(index);
         }
         let alone = state.phases.is_empty();
+        // It is the only step of its phase, which has a line of its own.
+        let copy = state
+            .phases
+            .iter()
+            .any(|running| running.phase == Phase::Copy);
         drop(state);
         // Outside of phases, steps are all that there is to see.
-        if alone || self.display.is_plain() && elapsed >= STEP_WORTH_A_LINE {
+        if alone || self.display.is_plain() && !copy && elapsed >= STEP_WORTH_A_LINE {
             self.say(
                 Style::Quiet,
                 &format!("{title}  {}", number::elapsed(elapsed)),
