@@ -1,11 +1,13 @@
 //! What the command line takes: subcommands, flags, their help. Not what they mean together with a configuration
 //! file (that is `request`), and nothing that runs.
 
-use crate::interval::{self, IntervalError};
-use crate::size::{self, SizeError};
+use crate::values::{
+    Interval, WORKERS_MAX, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    parse_strategy, parse_table,
+};
 use clap::{Args, Parser, Subcommand};
 use hyperhaul_migrate::RunId;
-use hyperhaul_plan::{Code, Relation, Strategy, StrategyChoice};
+use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -277,50 +279,6 @@ pub(crate) struct Format {
     /// Print JSON on stdout, for programs.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Each worker holds two sessions: more of them than this is a typing error.
-pub(crate) const WORKERS_MAX: i64 = 256;
-
-/// Length of a chunk in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interval {
-    pub(crate) us: i64,
-}
-
-pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
-    Relation::parse(text).ok_or_else(|| {
-        format!("\"{text}\" is not a table's name: write schema.table, and double quotes around what SQL would quote")
-    })
-}
-
-pub(crate) fn parse_chunk_interval(text: &str) -> Result<Interval, IntervalError> {
-    interval::parse_us(text).map(|us| Interval { us })
-}
-
-pub(crate) fn parse_lock_timeout(text: &str) -> Result<Duration, IntervalError> {
-    interval::parse_timeout(text)
-}
-
-pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {
-    size::parse_slice_bytes(text)
-}
-
-pub(crate) fn parse_strategy(text: &str) -> Result<StrategyChoice, String> {
-    match text {
-        "auto" => Ok(StrategyChoice::Auto),
-        "copy" => Ok(StrategyChoice::Only(Strategy::Copy)),
-        _ => Err(format!(
-            "there is no strategy \"{text}\": it is auto or copy"
-        )),
-    }
-}
-
-fn parse_run(text: &str) -> Result<RunId, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(RunId(number)),
-        _ => Err(format!("\"{text}\" is not the number of a run")),
-    }
 }
 
 #[cfg(test)]

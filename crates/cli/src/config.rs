@@ -1,8 +1,8 @@
 //! The configuration file: its keys, and errors that say in which line what was expected. What flags change about it is
 //! in `request`.
 
-use crate::arguments::{self, Interval};
 use crate::failure::Failure;
+use crate::values::{self, Interval};
 use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -136,27 +136,27 @@ where
 }
 
 fn relation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Relation, D::Error> {
-    from_text(deserializer, arguments::parse_table)
+    from_text(deserializer, values::parse_table)
 }
 
 fn chunk_interval<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Interval>, D::Error> {
-    from_text(deserializer, arguments::parse_chunk_interval).map(Some)
+    from_text(deserializer, values::parse_chunk_interval).map(Some)
 }
 
 fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    from_text(deserializer, arguments::parse_lock_timeout).map(Some)
+    from_text(deserializer, values::parse_lock_timeout).map(Some)
 }
 
 fn slice_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    from_text(deserializer, arguments::parse_slice_size).map(Some)
+    from_text(deserializer, values::parse_slice_size).map(Some)
 }
 
 fn strategy<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<StrategyChoice>, D::Error> {
-    from_text(deserializer, arguments::parse_strategy).map(Some)
+    from_text(deserializer, values::parse_strategy).map(Some)
 }
 
 fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
@@ -168,7 +168,7 @@ fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Err
 }
 
 fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number(deserializer, arguments::WORKERS_MAX).map(Some)
+    number(deserializer, values::WORKERS_MAX).map(Some)
 }
 
 fn lock_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {

@@ -12,6 +12,7 @@ mod sample;
 mod signals;
 mod size;
 mod terminal;
+mod values;
 
 use arguments::Arguments;
 use clap::Parser;

@@ -1,8 +1,9 @@
 //! What is asked for, all told: flags over the configuration file over defaults.
 
-use crate::arguments::{Interval, Servers, Wanted};
+use crate::arguments::{Servers, Wanted};
 use crate::config::{self, Config};
 use crate::failure::Failure;
+use crate::values::Interval;
 use hyperhaul_migrate::Connections;
 use hyperhaul_pg::Server;
 use hyperhaul_plan::{Options, Relation, TableOptions};
