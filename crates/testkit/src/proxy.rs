@@ -219,6 +219,8 @@ struct Connection<'a> {
     from_server: ServerStream,
     /// ReadyForQuery messages that the server owes for what was passed on.
     expected_ready_count: u64,
+    /// Whether the last statement was executed by the extended protocol.
+    extended: bool,
     /// Set when an answer is to be lost: nothing from the server is passed on any more.
     losing: bool,
     /// Whether the lost answer's end is asked for, by the simple query itself or by a Sync.
@@ -248,6 +250,7 @@ impl<'a> Connection<'a> {
             from_client: ClientStream::default(),
             from_server: ServerStream::default(),
             expected_ready_count: 0,
+            extended: false,
             losing: false,
             losing_ends: false,
             generation: 0,
@@ -295,6 +298,11 @@ impl<'a> Connection<'a> {
                 None => {}
             }
         }
+        match &message.meaning {
+            Meaning::Query(_) => self.extended = false,
+            Meaning::Execute(_) => self.extended = true,
+            _ => {}
+        }
         match message.meaning {
             Meaning::EncryptionRequest => {
                 self.client.write_all(b"N").await?;
@@ -321,7 +329,12 @@ impl<'a> Connection<'a> {
     }
 
     async fn server_sent(&mut self, bytes: &[u8]) -> std::io::Result<Flow> {
+        let copies_before = self.from_server.copy_in_count();
         self.from_server.push(bytes);
+        if self.extended {
+            // While it reads the data of a COPY, a server ignores Sync: the one behind Execute gets no answer.
+            self.expected_ready_count -= self.from_server.copy_in_count() - copies_before;
+        }
         if self.losing {
             let answered = self.from_server.ready_count() >= self.expected_ready_count;
             return Ok(if self.losing_ends && answered {

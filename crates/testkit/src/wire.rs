@@ -107,12 +107,13 @@ impl ClientStream {
     }
 }
 
-/// Follows what a server sends, without keeping it, and counts ReadyForQuery messages.
+/// Follows what a server sends, without keeping it, and counts ReadyForQuery and CopyInResponse messages.
 #[derive(Debug, Default)]
 pub(crate) struct ServerStream {
     header: Vec<u8>,
     body_left: usize,
     ready_count: u64,
+    copy_in_count: u64,
 }
 
 impl ServerStream {
@@ -135,6 +136,7 @@ impl ServerStream {
             }
             if self.body_left == 0 && self.header.len() == 1 + LENGTH_BYTES {
                 self.ready_count += u64::from(self.header[0] == b'Z');
+                self.copy_in_count += u64::from(self.header[0] == b'G');
                 self.header.clear();
             }
         }
@@ -143,6 +145,11 @@ impl ServerStream {
     /// How many answers are complete.
     pub(crate) fn ready_count(&self) -> u64 {
         self.ready_count
+    }
+
+    /// How many times the server has asked for the data of a COPY.
+    pub(crate) fn copy_in_count(&self) -> u64 {
+        self.copy_in_count
     }
 }
 
