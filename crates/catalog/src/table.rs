@@ -77,12 +77,10 @@ pub async fn table_facts(
     depth: Depth,
 ) -> Result<TableFacts, Error> {
     let relation = &wanted.relation;
-    let looked = session
-        .transaction(async || {
-            session.batch(BEGIN_LOOKING).await?;
-            look(session, relation, wanted.time_column.as_deref()).await
-        })
-        .await;
+    let looked = looking(session, async || {
+        look(session, relation, wanted.time_column.as_deref()).await
+    })
+    .await;
     let mut facts = name_holders(session, relation, looked).await?;
     if let (Depth::Rows, Some(column), Some(time_type), true) = (
         depth,
@@ -90,16 +88,29 @@ pub async fn table_facts(
         facts.time_type,
         facts.privileges.select,
     ) {
-        let observed = session
-            .transaction(async || {
-                session.batch(BEGIN_LOOKING).await?;
-                let interval_us = wanted.chunk_interval_us;
-                observe::observe(session, &mut facts.leaves, &column, time_type, interval_us).await
-            })
-            .await;
+        let observed = looking(session, async || {
+            let interval_us = wanted.chunk_interval_us;
+            observe::observe(session, &mut facts.leaves, &column, time_type, interval_us).await
+        })
+        .await;
         name_holders(session, relation, observed).await?;
     }
     Ok(facts)
+}
+
+/// Looks within one transaction that changes nothing, and therefore ends with ROLLBACK.
+async fn looking<T>(
+    session: &Session,
+    look: impl AsyncFnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    session.batch("BEGIN").await?;
+    let looked = async {
+        session.batch(BEGIN_LOOKING).await?;
+        look().await
+    };
+    let looked = looked.await;
+    session.roll_back().await;
+    looked
 }
 
 /// Says who holds the lock, where a look failed for one.

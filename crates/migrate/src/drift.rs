@@ -2,8 +2,19 @@
 
 use crate::context::Context;
 use crate::{Error, survey};
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::facts::Facts;
 use hyperhaul_plan::{Change, Phase, Since, StepId, changes};
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Pauses of a look that lost its session; few, since who holds a lock in the way is to be told soon.
+const LOOK_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(200),
+    pause_max: Duration::from_secs(2),
+    total_max: Duration::from_secs(30),
+    pause_count_max: 4,
+};
 
 /// At which moment one looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +47,7 @@ pub(crate) async fn check(
     }
     let fenced = when == When::Fenced || reached(Phase::Fence);
     let since = if fenced { Since::Fence } else { Since::Plan };
-    let found = survey::facts(
-        &context.connections,
-        &context.plan.options,
-        survey::Depth::Catalog,
-    )
-    .await?;
+    let found = facts_patiently(context).await?;
     let changed: Vec<Change> = changes(&context.plan.facts, &found, since)
         .into_iter()
         .filter(|change| !matches!(change, Change::LeafRewritten { .. }))
@@ -57,4 +63,19 @@ pub(crate) async fn check(
             }));
     }
     Ok(())
+}
+
+/// The servers as they are; a session that is lost meanwhile is replaced.
+async fn facts_patiently(context: &Context) -> Result<Facts, Error> {
+    let mut backoff = Backoff::new(LOOK_BACKOFF);
+    loop {
+        let (connections, options) = (&context.connections, &context.plan.options);
+        let error = match survey::facts(connections, options, survey::Depth::Catalog).await {
+            Ok(facts) => return Ok(facts),
+            Err(error) => error,
+        };
+        context
+            .wait_to_retry("comparing the servers with the plan", error, &mut backoff)
+            .await?;
+    }
 }

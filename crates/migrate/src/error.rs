@@ -128,10 +128,19 @@ impl From<hyperhaul_pg::Error> for Error {
             kind,
             message: error.to_string(),
             detail: error.detail().map(str::to_owned),
-            hint: error.hint().map(str::to_owned),
+            hint: hint(&error),
             transient: is_transient(error.disposition()),
         }
     }
+}
+
+/// The server's own hint, where it says enough.
+fn hint(error: &hyperhaul_pg::Error) -> Option<String> {
+    if error.is_disk_full() {
+        let hint = "Free disk space on the server, then run hyperhaul migrate again: it goes on where it stopped.";
+        return Some(hint.to_owned());
+    }
+    error.hint().map(str::to_owned)
 }
 
 fn is_transient(disposition: Disposition) -> bool {
@@ -182,7 +191,10 @@ impl From<hyperhaul_engine::Error> for Error {
             kind,
             message: error.to_string(),
             detail: error.detail().map(str::to_owned),
-            hint: error.hint().map(str::to_owned),
+            hint: match error.server_error() {
+                Some(server) => hint(server),
+                None => error.hint().map(str::to_owned),
+            },
             transient: is_transient(error.disposition()),
         }
     }
