@@ -139,6 +139,11 @@ impl Running {
         }
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub(crate) async fn wait(self) -> Ended {
         let output = self.child.wait_with_output().await.unwrap();
@@ -363,3 +368,23 @@ pub(crate) fn url_with_login(url: &str, user: &str, password: &str) -> String {
         .with_login(user, password)
         .to_string()
 }
+
+/// SOAR's tables with sample data, as they are before the migration, on the shared target server.
+pub(crate) async fn soar_database(prefix: &str, fixes: u64) -> TestDatabase {
+    let database = target_database(prefix).await;
+    load_soar(&database, fixes).await;
+    database
+}
+
+/// Loads SOAR's sample data into an empty database.
+pub(crate) async fn load_soar(database: &TestDatabase, fixes: u64) {
+    let server = hyperhaul_pg::Server::parse(database.url()).unwrap();
+    let options = hyperhaul_workload::SoarOptions::sized(fixes);
+    hyperhaul_workload::load_soar(&server, &options, &|_| {})
+        .await
+        .unwrap();
+}
+
+/// Both of SOAR's large tables, with the one foreign key given up that cannot be.
+pub(crate) const SOAR_TABLES: &str =
+    "--table public.raw_messages --table public.fixes --accept hypertable_foreign_key";

@@ -1,0 +1,92 @@
+//! What was changed by hand is found and named; what is not proved cannot be cleaned up.
+
+use crate::support::{Hyperhaul, Positions, target_database};
+use hyperhaul_testkit::TestDatabase;
+
+async fn migrated(prefix: &str) -> TestDatabase {
+    let database = target_database(prefix).await;
+    Positions::default().create(&database).await;
+    Hyperhaul::new("migrate --table positions").source(database.url()).run().await.expect_code(0);
+    database
+}
+
+#[tokio::test]
+async fn three_deleted_rows_are_named_by_their_keys() {
+    let database = migrated("verify_deleted").await;
+    database.exec("DELETE FROM positions WHERE id IN (17, 801, 802)").await.unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    let ended = call("verify").run().await.expect_code(4).expect_printed(&["public.positions", "2025-12-11", "2025-12-12", "missing"]);
+    for id in ["17", "801", "802"] {
+        let named = ended.stdout.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == id);
+        assert!(named, "{id} is not named\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("flr"), "values beyond the key are nobody's business\n{}", ended.stdout);
+    let json = call("verify --json").run().await.expect_code(4).json().to_string();
+    assert!(["17", "801", "802"].iter().all(|id| json.contains(id)), "{json}");
+
+    call("cleanup --yes").run().await.expect_code(3).expect_printed(&["no passed verification", "hyperhaul verify"]);
+    let old: i64 = database.value("SELECT count(*) FROM hyperhaul_old_public.positions").await.unwrap();
+    assert_eq!(old, 2_000, "the old rows are still there");
+    database.exec("INSERT INTO positions SELECT * FROM hyperhaul_old_public.positions WHERE id IN (17, 801, 802)").await.unwrap();
+    call("verify").run().await.expect_code(0);
+    call("cleanup --yes").run().await.expect_code(0);
+}
+
+#[tokio::test]
+async fn a_changed_and_an_added_row_are_told_apart() {
+    let database = migrated("verify_changed").await;
+    database
+        .exec(
+            "UPDATE positions SET packet = packet || '!' WHERE id = 44;
+            INSERT INTO positions (id, received_at, aircraft_id, packet) VALUES (777000, '2025-12-13 03:00Z', 3, 'secret text')",
+        )
+        .await
+        .unwrap();
+    let ended = Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4);
+    let ended = ended.expect_printed(&["44", "777000", "different", "extra"]);
+    assert!(!ended.stdout.contains("secret text") && !ended.stdout.contains("missing"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn rows_that_changed_places_with_a_twin_are_not_equal() {
+    let database = migrated("verify_twins").await;
+    // Count and sum over the column stay the same.
+    database
+        .exec(
+            "UPDATE positions SET altitude_feet = altitude_feet + 1 WHERE id = 101;
+            UPDATE positions SET altitude_feet = altitude_feet - 1 WHERE id = 102",
+        )
+        .await
+        .unwrap();
+    Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4).expect_printed(&["101", "102", "different"]);
+}
+
+#[tokio::test]
+async fn an_index_or_a_constraint_that_is_gone_is_a_difference() {
+    let database = migrated("verify_structure").await;
+    database.exec("DROP INDEX positions_aircraft_received_at; ALTER TABLE positions DROP CONSTRAINT positions_altitude").await.unwrap();
+    Hyperhaul::new("verify")
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["positions_aircraft_received_at", "positions_altitude"]);
+}
+
+#[tokio::test]
+async fn a_sequence_that_would_give_numbers_again_is_a_difference() {
+    let database = migrated("verify_sequence").await;
+    database.exec("SELECT setval(pg_get_serial_sequence('positions', 'id'), 5)").await.unwrap();
+    Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4).expect_printed(&["positions_id_seq"]);
+}
+
+#[tokio::test]
+async fn a_run_that_stopped_before_its_verification_cannot_be_cleaned_up() {
+    let database = target_database("verify_unfinished").await;
+    Positions::default().create(&database).await;
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    call("migrate --table positions").failpoint("copy.before_mark").run().await.expect_killed();
+    call("cleanup --yes").run().await.expect_code(3).expect_printed(&["run 1 is running", "hyperhaul migrate"]);
+    let kept: i64 = database.value("SELECT count(*) FROM positions").await.unwrap();
+    assert_eq!(kept, 2_000);
+}
