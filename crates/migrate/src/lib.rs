@@ -35,6 +35,7 @@ mod steps;
 mod structure;
 mod survey;
 mod verify;
+mod watch;
 mod worker;
 
 pub use cleanup::{CleanupPlan, cleanup, cleanup_plan};

@@ -2,19 +2,18 @@
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
+use crate::watch::Watch;
 use crate::{Error, Event};
 use chrono::{DateTime, Utc};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Disposition, Session};
-use hyperhaul_plan::{Side, Step, StepId};
+use hyperhaul_plan::{Step, StepId};
 use std::time::{Duration, Instant};
 
 /// How often a step whose session was lost is tried again before the run stops.
 const LOST_SESSIONS_MAX: u32 = 5;
-/// How often a waiting step looks for who is in its way.
-const BLOCKERS_LOOK: Duration = Duration::from_millis(400);
 /// Pauses after a lock timeout: the application gets a chance in between.
 const LOCK_PAUSE_FIRST: Duration = Duration::from_millis(250);
 const LOCK_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -102,9 +101,10 @@ impl Lane {
             pause_count_max: options.lock_attempts_max.saturating_sub(1),
         });
         let mut lost_sessions = 0;
+        let context = self.context.clone();
+        let mut watch = Watch::new(context.server(step.side), options.lock_timeout_ms);
         loop {
-            let mut in_the_way = None;
-            let Err(error) = self.attempt(work, &mut in_the_way).await else {
+            let Err(error) = self.attempt(work, &mut watch).await else {
                 return Ok(());
             };
             if self.context.interrupt.aborting() {
@@ -113,11 +113,11 @@ impl Lane {
             match error.disposition() {
                 Disposition::Retry => match locks.next_pause() {
                     Some(pause) => {
-                        let reason = in_the_way.unwrap_or_else(|| error.message().to_owned());
+                        let reason = watch.seen().unwrap_or(error.message());
                         self.context.retrying(&step.title, reason, pause);
-                        tokio::time::sleep(pause).await;
+                        tokio::join!(tokio::time::sleep(pause), watch.prepare());
                     }
-                    None => return Err(gave_way(step, &error, in_the_way)),
+                    None => return Err(gave_way(step, &error, watch.seen())),
                 },
                 Disposition::Reconnect if lost_sessions < LOST_SESSIONS_MAX => {
                     lost_sessions += 1;
@@ -143,7 +143,7 @@ impl Lane {
     async fn attempt(
         &mut self,
         work: Work<'_>,
-        in_the_way: &mut Option<String>,
+        watch: &mut Watch<'_>,
     ) -> Result<(), hyperhaul_pg::Error> {
         let context = self.context.clone();
         let side = work.step.side;
@@ -161,7 +161,7 @@ impl Lane {
         tokio::select! {
             result = transact(&context, session, &self.target, work) => result,
             // Never ends by itself.
-            () = watch_blockers(&context, side, session.backend_pid(), in_the_way) => Ok(()),
+            () = watch.over(session.backend_pid()) => Ok(()),
             () = context.interrupt.aborted() => Err(cancelled(session).await),
         }
     }
@@ -264,26 +264,6 @@ fn into_pg(error: ledger::Error) -> hyperhaul_pg::Error {
     }
 }
 
-/// Looks, while a step waits, who it waits for. Finding nothing out is no failure of the step.
-async fn watch_blockers(context: &Context, side: Side, pid: i32, in_the_way: &mut Option<String>) {
-    let mut look = None;
-    loop {
-        tokio::time::sleep(BLOCKERS_LOOK).await;
-        if look.is_none() {
-            look = context.server(side).connect("look").await.ok();
-        }
-        let Some(session) = &look else { continue };
-        match catalog::blockers(session, pid).await {
-            Ok(blockers) if blockers.is_empty() => {}
-            Ok(blockers) => {
-                let names: Vec<String> = blockers.iter().map(ToString::to_string).collect();
-                *in_the_way = Some(format!("waits for {}", names.join("; ")));
-            }
-            Err(_) => look = None,
-        }
-    }
-}
-
 /// Cancels what the session is at, and says so.
 async fn cancelled(session: &Session) -> hyperhaul_pg::Error {
     let canceller = session.canceller();
@@ -293,12 +273,14 @@ async fn cancelled(session: &Session) -> hyperhaul_pg::Error {
     }
 }
 
-fn gave_way(step: &Step, error: &hyperhaul_pg::Error, in_the_way: Option<String>) -> Error {
+fn gave_way(step: &Step, error: &hyperhaul_pg::Error, in_the_way: Option<&str>) -> Error {
+    let who = in_the_way
+        .unwrap_or("was not seen to wait for anybody: hyperhaul check tells who holds locks");
     Error::blocked(format!("could not {}: {}", step.title, error.message()))
-        .detail(in_the_way.map_or_else(|| "nobody was seen to hold the lock".to_owned(), |who| format!("It {who}.")))
+        .detail(format!("It {who}."))
         .hint(
-            "End that transaction (SELECT pg_terminate_backend(pid)) or let it finish, then run hyperhaul migrate \
-             again; --lock-timeout and --lock-attempts say how long to wait.",
+            "End that transaction (SELECT pg_terminate_backend(pid); a prepared one is in pg_prepared_xacts) or let it \
+             finish, then run hyperhaul migrate again; --lock-timeout and --lock-attempts say how long to wait.",
         )
 }
 
