@@ -19,13 +19,12 @@ SELECT json_build_object(
     'system_identifier', CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
         THEN (SELECT system_identifier FROM pg_control_system()) END)::text";
 
-/// $1 schemas all of whose relations count, $2 and $3 schemas and names of single relations.
+/// $1 and $2 are schemas and names of relations.
 const OCCUPIED: &str = "\
 SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname)
     ORDER BY n.nspname, c.relname), '[]')::text
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = ANY ($1)
-    OR (n.nspname, c.relname) IN (SELECT s, r FROM unnest($2::text[], $3::text[]) AS u (s, r))";
+WHERE (n.nspname, c.relname) IN (SELECT s, r FROM unnest($1::text[], $2::text[]) AS u (s, r))";
 
 const ROLES: &str = "SELECT json_agg(rolname ORDER BY rolname)::text FROM pg_roles";
 
@@ -91,34 +90,28 @@ async fn identity(session: &Session) -> Result<Identity, Error> {
     fetch(session, "the server's identity", IDENTITY, &[]).await
 }
 
-/// Relations in the staging and archive schemas; on another server also those that have the name
-/// of a table, of one of its indexes or sequences.
+/// Which of the names are taken that the tables, their indexes and sequences need: in the staging schema, and in the archive
+/// schema or, on another server, in their own. What other runs have in those schemas is not in the way.
 async fn occupied(
     target: &Session,
     tables: &[TableFacts],
     same_database: bool,
 ) -> Result<Vec<Relation>, Error> {
-    let own: BTreeSet<&str> = tables
-        .iter()
-        .map(|table| table.relation.schema.as_str())
-        .collect();
-    let schemas: Vec<String> = own
-        .iter()
-        .flat_map(|schema| [staging_schema(schema), archive_schema(schema)])
-        .collect();
-    let names: BTreeSet<Relation> = if same_database {
-        BTreeSet::new()
-    } else {
-        tables.iter().flat_map(final_names).collect()
+    let needed = |name: Relation| {
+        let place = if same_database {
+            name.in_schema(&archive_schema(&name.schema))
+        } else {
+            name.clone()
+        };
+        [name.in_schema(&staging_schema(&name.schema)), place]
     };
-    let (names_schemas, names_names) = unzip(&names);
-    fetch(
-        target,
-        "occupied names",
-        OCCUPIED,
-        &[&schemas, &names_schemas, &names_names],
-    )
-    .await
+    let names: BTreeSet<Relation> = tables
+        .iter()
+        .flat_map(final_names)
+        .flat_map(needed)
+        .collect();
+    let (schemas, names) = unzip(&names);
+    fetch(target, "occupied names", OCCUPIED, &[&schemas, &names]).await
 }
 
 /// The names that a table brings along into its schema.
