@@ -237,20 +237,52 @@ fn trigger(trigger: &Trigger) -> Finding {
             on_relation(&trigger.definition)
         ));
     }
-    let disabled = if trigger.enabled == 'D' {
-        " (disabled, and stays so)"
-    } else {
-        ""
-    };
+    if let Some(finding) = trigger_state(trigger) {
+        return finding;
+    }
     Finding::new(
         Code::Trigger,
         Severity::Info,
-        format!("trigger {name} is on the table{disabled}"),
+        format!("trigger {name} is on the table"),
     )
     .object(trigger.name.clone())
     .detail(
         "It is put on the hypertable at cutover, so it does not fire for the rows that are copied.",
     )
+}
+
+/// TimescaleDB refuses to enable or disable a hypertable's triggers ("hypertables do not support enabling or disabling
+/// triggers"): each fires for the application's writes, and only for those.
+fn trigger_state(trigger: &Trigger) -> Option<Finding> {
+    let (state, consequence) = match trigger.enabled {
+        'D' => (
+            "is disabled",
+            "It is left out. Should it fire again one day, make it then:",
+        ),
+        'R' => (
+            "fires for replicated changes only",
+            "It is left out. Should it fire for every change, make it after the cutover:",
+        ),
+        'A' => (
+            "fires always, for replicated changes too",
+            "It is put on the hypertable at cutover, where it does not fire for changes that a subscription brings.",
+        ),
+        _ => return None,
+    };
+    let finding = Finding::new(
+        Code::Trigger,
+        Severity::Warn,
+        format!("trigger {} {state}", quote_ident(&trigger.name)),
+    )
+    .object(trigger.name.clone())
+    .detail(format!(
+        "A hypertable's triggers cannot be enabled or disabled. {consequence}"
+    ));
+    Some(if trigger.enabled == 'A' {
+        finding
+    } else {
+        finding.resolve(format!("{};", trigger.definition))
+    })
 }
 
 /// The table's name in a trigger's definition: what stands between ` ON ` and the next space outside of quotes.

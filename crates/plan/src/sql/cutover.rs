@@ -36,7 +36,7 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
                 .triggers
                 .iter()
                 .filter(|trigger| trigger.leaf.is_none())
-                .flat_map(|trigger| create_trigger(table, trigger)),
+                .filter_map(create_trigger),
         );
         statements.extend(row_security(table, found));
         statements.extend(found.statistics.iter().flat_map(|statistics| {
@@ -282,23 +282,10 @@ fn replace_views(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-fn create_trigger(table: &TablePlan, trigger: &Trigger) -> Vec<String> {
-    let state = match trigger.enabled {
-        'D' => Some("DISABLE"),
-        'R' => Some("ENABLE REPLICA"),
-        'A' => Some("ENABLE ALWAYS"),
-        _ => None,
-    };
-    let alter = state.map(|state| {
-        format!(
-            "ALTER TABLE {} {state} TRIGGER {}",
-            table.relation,
-            quote_ident(&trigger.name)
-        )
-    });
-    std::iter::once(trigger.definition.clone())
-        .chain(alter)
-        .collect()
+/// TimescaleDB refuses to enable or disable a hypertable's triggers: one that fires for replication only, or never, is
+/// left out, and the finding says so.
+fn create_trigger(trigger: &Trigger) -> Option<String> {
+    (!matches!(trigger.enabled, 'D' | 'R')).then(|| trigger.definition.clone())
 }
 
 fn row_security(table: &TablePlan, found: &TableFacts) -> Vec<String> {

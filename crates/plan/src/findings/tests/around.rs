@@ -150,6 +150,28 @@ fn dependents() {
                 ],
                 |facts, _| fixes(facts).publications = vec![publication("table")],
             ),
+            warn(
+                "disabled trigger",
+                Code::Trigger,
+                &["is disabled", "left out", "CREATE TRIGGER fixes_notify"],
+                |facts, _| {
+                    fixes(facts).triggers = vec![Trigger {
+                        enabled: 'D',
+                        ..trigger()
+                    }];
+                },
+            ),
+            warn(
+                "trigger that fires always",
+                Code::Trigger,
+                &["fires always", "put on the hypertable"],
+                |facts, _| {
+                    fixes(facts).triggers = vec![Trigger {
+                        enabled: 'A',
+                        ..trigger()
+                    }];
+                },
+            ),
             acceptable(
                 "publication of everything",
                 Code::Publication,
