@@ -152,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_chunks_with_a_row_each_stay_under_the_limit() {
-        let mut buffers = Buffers::new(3_000);
-        for number in 0..3_000 {
+    fn fifteen_hundred_chunks_with_a_row_each_stay_under_the_limit() {
+        let mut buffers = Buffers::new(1_500);
+        for number in 0..1_500 {
             buffers.append(number, &[1; 434]);
         }
         assert!(!buffers.is_over_limit());
