@@ -43,12 +43,14 @@ pub(crate) fn migrated(outcome: &Outcome, resumed: bool, look: Look) -> String {
             rows_per_second(approximate(outcome.rows) / seconds)
         )
     };
-    let done = look.paint(Style::Good, "done");
     let moved = format!(
-        "run {run} is {done}: {}, {}{time}",
+        "run {run} is done: {}, {}{time}",
         count(outcome.rows, "row"),
         bytes(outcome.bytes)
     );
+    // Painted after it was wrapped: colours have no width.
+    let done = format!("is {}:", look.paint(Style::Good, "done"));
+    let moved = wrap(&moved, 0, look.width).replacen("is done:", &done, 1);
     let tables: String = outcome
         .verification
         .iter()
@@ -60,7 +62,7 @@ pub(crate) fn migrated(outcome: &Outcome, resumed: bool, look: Look) -> String {
          \x20 prove it again   hyperhaul verify --run {run}\n\
          \x20 go back          hyperhaul rollback --run {run}\n\
          \x20 days later       hyperhaul cleanup --run {run}\n",
-        wrap(&moved, 0, look.width)
+        moved
     )
 }
 
