@@ -214,8 +214,10 @@ async fn transact(
             session.batch(statement).await?;
         }
         failpoint("step.before_commit");
-        if marking.is_none() {
-            mark(context, target, work).await?;
+        match marking {
+            None => mark(context, target, work).await?,
+            // The mark's session may have been ended while the statements waited, by who took the lead.
+            Some(target) => target.batch("SELECT 1").await?,
         }
         session.batch("COMMIT").await?;
         failpoint("step.after_commit");
