@@ -1,0 +1,165 @@
+//! What a migration must survive: kills, lost sessions, lost answers, crashed servers, a full disk. Each test ends with the rows
+//! that it began with, each slice done once.
+
+mod disk_full;
+mod kill;
+mod lost_commit;
+mod terminated;
+
+use crate::support::{
+    Ended, Hyperhaul, Positions, RowsSeen, assert_each_slice_done_once, rows_seen, target_database,
+};
+use hyperhaul_testkit::{TestDatabase, eventually};
+use std::time::Duration;
+
+/// Bounds a failing test; no claim about speed.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// `positions` in a database, to be moved within it or to another, and what its rows were before.
+struct Moved {
+    source: TestDatabase,
+    /// `None`: the source.
+    other_target: Option<TestDatabase>,
+    before: RowsSeen,
+}
+
+impl Moved {
+    /// A table of several slices a partition in a database with TimescaleDB.
+    async fn within_one_database(name: &str, positions: Positions) -> Moved {
+        let moved = Moved::new(target_database(name).await, None, positions).await;
+        moved.plan("--workers 2").await;
+        moved
+    }
+
+    async fn new(
+        source: TestDatabase,
+        other_target: Option<TestDatabase>,
+        positions: Positions,
+    ) -> Moved {
+        positions.create(&source).await;
+        if let Some(target) = &other_target {
+            // What the foreign key points to is not moved.
+            let aircraft =
+                "CREATE TABLE aircraft (id integer PRIMARY KEY, registration text NOT NULL);
+                INSERT INTO aircraft SELECT n, 'D-' || n FROM generate_series(0, 49) AS n";
+            target.exec(aircraft).await.unwrap();
+        }
+        let before = rows_seen(&source, Positions::ROWS).await;
+        Moved {
+            source,
+            other_target,
+            before,
+        }
+    }
+
+    /// Plans several slices a partition.
+    async fn plan(&self, arguments: &str) {
+        self.call(&format!("plan --slice-size 1MiB {arguments}"))
+            .table("positions")
+            .run()
+            .await
+            .expect_code(0);
+    }
+
+    fn target(&self) -> &TestDatabase {
+        self.other_target.as_ref().unwrap_or(&self.source)
+    }
+
+    /// A call that names both ends.
+    fn call(&self, arguments: &str) -> Hyperhaul {
+        self.call_through(arguments, self.source.url(), self.target().url())
+    }
+
+    fn call_through(&self, arguments: &str, source: &str, target: &str) -> Hyperhaul {
+        let call = Hyperhaul::new(arguments).source(source);
+        if self.other_target.is_some() {
+            call.target(target)
+        } else {
+            call
+        }
+    }
+
+    async fn state(&self) -> String {
+        let sql = "SELECT state FROM hyperhaul.run ORDER BY run_id DESC LIMIT 1";
+        self.target().value(sql).await.unwrap()
+    }
+
+    async fn is_done(&self) -> bool {
+        self.state().await == "done"
+    }
+
+    /// Rows of a slice are in if and only if the slice is marked, whatever is killed; looked at before the cutover.
+    async fn assert_wholly_in_or_out(&self) {
+        let staging = "SELECT to_regclass('hyperhaul_new_public.positions') IS NOT NULL";
+        if !self.target().value::<bool>(staging).await.unwrap() {
+            return;
+        }
+        // Between the two looks the cutover of a backend that outlived its process may take the table away.
+        let sql = "SELECT (SELECT count(*) FROM hyperhaul_new_public.positions), \
+                   (SELECT coalesce(sum(row_count), 0)::bigint FROM hyperhaul.slice WHERE done)";
+        if let Ok(row) = self.target().query_one(sql, &[]).await {
+            assert_eq!(
+                row.get::<_, i64>(0),
+                row.get::<_, i64>(1),
+                "rows, rows of slices that are done"
+            );
+        }
+    }
+
+    /// The hypertable is in place, with the rows of before; every slice was done once, every step is marked.
+    async fn assert_moved(&self) {
+        assert_eq!(self.state().await, "done");
+        let hypertable = "SELECT count(*) FROM timescaledb_information.hypertables \
+                          WHERE hypertable_schema = 'public' AND hypertable_name = 'positions'";
+        assert_eq!(self.target().value::<i64>(hypertable).await.unwrap(), 1);
+        assert_eq!(rows_seen(self.target(), Positions::ROWS).await, self.before);
+        assert_each_slice_done_once(self.target()).await;
+        let unmarked = "SELECT count(*) FROM hyperhaul.run, jsonb_array_elements(plan -> 'steps') AS planned \
+                        WHERE NOT EXISTS (SELECT FROM hyperhaul.step \
+                        WHERE step.run_id = run.run_id AND step_id = planned ->> 'id')";
+        assert_eq!(self.target().value::<i64>(unmarked).await.unwrap(), 0);
+        self.call("verify").run().await.expect_code(0);
+    }
+
+    /// The table is what it was, no step is marked, and it takes writes.
+    async fn assert_back(&self) {
+        assert_eq!(self.state().await, "rolled back");
+        assert_eq!(rows_seen(&self.source, Positions::ROWS).await, self.before);
+        let marked = "SELECT count(*) FROM hyperhaul.step";
+        assert_eq!(self.target().value::<i64>(marked).await.unwrap(), 0);
+        let insert = "INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-12-11 12:00+00', 1, 'new')";
+        self.source.exec(insert).await.unwrap();
+    }
+
+    /// Waits until the query on the target says true.
+    async fn until(&self, what: &str, sql: &str) {
+        let probe = || async { self.target().value::<bool>(sql).await.unwrap_or(false) };
+        eventually(what, LIMIT, probe).await.unwrap();
+    }
+}
+
+/// A stop that tells what to do next: anything but a panic or a signal.
+#[track_caller]
+fn assert_clean_stop(ended: &Ended) {
+    assert!(
+        matches!(ended.code(), Some(1 | 3)) && ended.stderr.contains("hyperhaul: error:"),
+        "{ended:?}"
+    );
+}
+
+/// Holds the run's pending slices, so that a migration cannot end before this is dropped.
+struct HeldSlices(hyperhaul_testkit::Client);
+
+impl HeldSlices {
+    async fn hold(moved: &Moved, which: &str) -> HeldSlices {
+        let client = moved.target().connect().await.unwrap();
+        let sql =
+            format!("BEGIN; SELECT FROM hyperhaul.slice WHERE NOT done AND {which} FOR UPDATE");
+        client.batch_execute(&sql).await.unwrap();
+        HeldSlices(client)
+    }
+
+    async fn release(self) {
+        self.0.batch_execute("COMMIT").await.unwrap();
+    }
+}
