@@ -12,6 +12,7 @@ mod finding;
 mod findings;
 mod ident;
 mod options;
+mod phrase;
 mod plan;
 mod planner;
 mod slices;

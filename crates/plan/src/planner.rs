@@ -5,7 +5,7 @@ use crate::sql;
 use crate::{
     Action, ArrayElement, CarriedSequence, ChunkRange, Concurrency, Error, Options, Phase, Plan,
     Relation, Side, Step, StepId, TableOptions, TablePlan, TimeType, Topology, estimate, findings,
-    slices,
+    phrase, slices,
 };
 use std::collections::BTreeSet;
 
@@ -375,8 +375,8 @@ fn create_steps(
 
 fn chunk_steps(index: usize, table: &TablePlan, _: &TableFacts) -> Vec<Step> {
     let title = format!(
-        "make {} chunks of {}",
-        table.chunks.len(),
+        "make {} of {}",
+        phrase::count_of(&table.chunks, "chunk"),
         table.relation.plain()
     );
     vec![step(
@@ -498,7 +498,7 @@ fn foreign_key_steps(
         index,
         &table.relation,
         "",
-        format!("add {} foreign keys of {name}", wanted.len()),
+        format!("add {} of {name}", phrase::count_of(&wanted, "foreign key")),
         Action::Sql {
             statements: sql::add_foreign_keys(table, wanted.iter().copied()),
         },
@@ -555,7 +555,10 @@ fn finish_steps(
         });
     let sequences: Vec<CarriedSequence> = identity.chain(serial).collect();
     let carry = (!sequences.is_empty()).then(|| {
-        let title = format!("carry {} sequences of {name} on", sequences.len());
+        let title = format!(
+            "carry {} of {name} on",
+            phrase::count_of(&sequences, "sequence")
+        );
         step(
             Phase::Finish,
             index,

@@ -1,7 +1,8 @@
 //! Generated, identity and serial columns: how each is carried over.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{Column, Identity, OwnedSequence};
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_ident};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {

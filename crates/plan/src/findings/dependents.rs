@@ -2,10 +2,11 @@
 //!
 //! Publications have a file of their own.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{
     FunctionDependent, License, MaterializedView, Policy, Rule, TableFacts, Trigger, View,
 };
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_ident, quote_literal};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {

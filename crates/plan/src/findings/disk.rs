@@ -1,6 +1,7 @@
 //! The target's free disk against what the copy needs.
 
-use super::{Case, phrase};
+use super::Case;
+use crate::phrase;
 use crate::{Code, Finding, Severity};
 
 /// Free space over the need below which a person should look: sizes are estimates, and others write too.

@@ -1,7 +1,8 @@
 //! Checks on foreign keys, from the table and to it.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{ForeignKey, ReferencedBy};
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_ident};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! Checks on keys and indexes: what can exist on a hypertable, and what is not carried over.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{Index, KeyKind, Leaf, RelationKind, UniqueKey};
+use crate::phrase;
 use crate::sql::lacks_time;
 use crate::{Code, Finding, Relation, Severity, quote_ident};
 

@@ -5,8 +5,9 @@
 //! adding a foreign key that refers to the hypertable locks every chunk and its key's index; dropping one that refers
 //! to a partitioned table locks every partition.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::ServerFacts;
+use crate::phrase;
 use crate::{Code, Finding, Severity};
 
 /// Catalogs, referenced tables, sequences, views: what a transaction locks besides leaves and chunks.

@@ -15,7 +15,7 @@ mod foreign_keys;
 mod keys;
 mod locks;
 mod partman;
-mod phrase;
+
 mod privileges;
 mod publications;
 mod relation;

@@ -1,7 +1,8 @@
 //! pg_partman's management of the table, and what becomes of its retention.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{License, Partman};
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_literal};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {

@@ -1,7 +1,8 @@
 //! Checks on the table as a relation: its kind, inheritance, foreign leaves, names that are taken, storage.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{PartitionStrategy, RelationKind};
+use crate::phrase;
 use crate::{Code, Finding, Relation, Severity, quote_ident, quote_literal};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {

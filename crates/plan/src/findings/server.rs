@@ -1,7 +1,8 @@
 //! Checks on the servers: versions, TimescaleDB, standby, encoding, pooler, timeouts. Not privileges, disk or locks.
 
-use super::{Case, phrase};
+use super::Case;
 use crate::facts::{License, ServerFacts, Timescale};
+use crate::phrase;
 use crate::{Code, Finding, Severity};
 
 /// Major versions of PostgreSQL that the tests run on.

@@ -1,7 +1,8 @@
 //! Sessions and prepared transactions that hold locks which the run has to wait for.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::BlockingSession;
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_literal};
 
 /// Transactions younger than this are the application's daily work: they are counted, not named.

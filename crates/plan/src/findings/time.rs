@@ -1,7 +1,8 @@
 //! Checks on the time column's values and on how leaves and chunks lie to each other.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{ChunkRows, Leaf, LeafBound};
+use crate::phrase;
 use crate::{ChunkRange, Code, Finding, Severity, format_unix_us, quote_ident};
 use std::collections::BTreeSet;
 

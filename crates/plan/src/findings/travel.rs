@@ -2,8 +2,9 @@
 //!
 //! Within one database there is nothing to check here.
 
-use super::{Case, Subject, phrase};
+use super::{Case, Subject};
 use crate::facts::{BinaryTravel, Column, TableFacts};
+use crate::phrase;
 use crate::{Code, Finding, Severity, quote_ident, quote_literal};
 use std::collections::BTreeSet;
 

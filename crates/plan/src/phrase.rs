@@ -6,7 +6,7 @@ const KIB: f64 = 1024.0;
 const NAMED_MAX: usize = 5;
 
 /// `277,949`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
@@ -19,7 +19,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `1 row`, `277,949 rows`, `2 indexes`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     match (number, noun) {
         (1, _) => format!("1 {noun}"),
         (_, noun) if noun.ends_with('x') || noun.ends_with('s') => {
@@ -36,12 +36,12 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 }
 
 /// [`count`] of a length.
-pub(super) fn count_of<T>(items: &[T], noun: &str) -> String {
+pub(crate) fn count_of<T>(items: &[T], noun: &str) -> String {
     count(u64::try_from(items.len()).unwrap_or(u64::MAX), noun)
 }
 
 /// `412 KiB`, `38.5 MiB`, `1.3 GiB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     #[expect(
         clippy::cast_precision_loss,
         reason = "shown with one decimal, so rounding is meant"
@@ -57,7 +57,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// `45 s`, `12 min 5 s`, `3 h 20 min`, `2 days 4 h`.
-pub(super) fn seconds(seconds: u64) -> String {
+pub(crate) fn seconds(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -68,7 +68,7 @@ pub(super) fn seconds(seconds: u64) -> String {
 }
 
 /// `1 hour`, `7 days`: a chunk interval, as `--chunk-interval` takes it.
-pub(super) fn interval(interval_us: i64) -> String {
+pub(crate) fn interval(interval_us: i64) -> String {
     const UNITS: [(i64, &str); 4] = [
         (86_400_000_000, "day"),
         (3_600_000_000, "hour"),
@@ -89,7 +89,7 @@ pub(super) fn interval(interval_us: i64) -> String {
 }
 
 /// `a, b, c, d, e and 4 more`.
-pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
+pub(crate) fn list<S: AsRef<str>>(items: &[S]) -> String {
     let named: Vec<&str> = items.iter().take(NAMED_MAX).map(S::as_ref).collect();
     match items.len() - named.len() {
         0 => named.join(", "),
@@ -98,7 +98,7 @@ pub(super) fn list<S: AsRef<str>>(items: &[S]) -> String {
 }
 
 /// `(id, received_at)`; an expression shows as `expression`.
-pub(super) fn columns(columns: &[Option<String>]) -> String {
+pub(crate) fn columns(columns: &[Option<String>]) -> String {
     let named: Vec<&str> = columns
         .iter()
         .map(|column| column.as_deref().unwrap_or("expression"))
