@@ -58,9 +58,17 @@ SELECT format('hypertable %s.%s', hypertable_schema, hypertable_name), NULL, NUL
 /// The lines of one table, named as SQL would name it.
 pub(super) async fn table(database: &TestDatabase, name: &str) -> BTreeSet<String> {
     let client = database.connect().await.unwrap();
-    client.batch_execute("SET search_path = pg_catalog").await.unwrap();
-    let rows = client.query(TABLE, &[&name]).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-    rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).collect()
+    client
+        .batch_execute("SET search_path = pg_catalog")
+        .await
+        .unwrap();
+    let rows = client
+        .query(TABLE, &[&name])
+        .await
+        .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    rows.iter()
+        .filter_map(|row| row.get::<_, Option<String>>(0))
+        .collect()
 }
 
 /// The lines of all tables of the database, of what they are to each other, and of pg_partman's configuration where there is one.
@@ -70,12 +78,32 @@ pub(super) async fn everything(database: &TestDatabase) -> BTreeSet<String> {
         lines.insert(row.get::<_, String>(0));
         if row.get::<_, Option<bool>>(3) == Some(true) {
             let (schema, name): (String, String) = (row.get(1), row.get(2));
-            let quoted = format!("\"{}\".\"{}\"", schema.replace('"', "\"\""), name.replace('"', "\"\""));
-            lines.extend(table(database, &quoted).await.into_iter().map(|line| format!("{quoted} {line}")));
+            let quoted = format!(
+                "\"{}\".\"{}\"",
+                schema.replace('"', "\"\""),
+                name.replace('"', "\"\"")
+            );
+            lines.extend(
+                table(database, &quoted)
+                    .await
+                    .into_iter()
+                    .map(|line| format!("{quoted} {line}")),
+            );
         }
     }
-    if database.value::<bool>("SELECT to_regclass('partman.part_config') IS NOT NULL").await.unwrap() {
-        lines.extend(database.values::<String>("SELECT format('partman %s', to_jsonb(c)) FROM partman.part_config AS c").await.unwrap());
+    if database
+        .value::<bool>("SELECT to_regclass('partman.part_config') IS NOT NULL")
+        .await
+        .unwrap()
+    {
+        lines.extend(
+            database
+                .values::<String>(
+                    "SELECT format('partman %s', to_jsonb(c)) FROM partman.part_config AS c",
+                )
+                .await
+                .unwrap(),
+        );
     }
     lines
 }
@@ -85,5 +113,8 @@ pub(super) async fn everything(database: &TestDatabase) -> BTreeSet<String> {
 pub(super) fn assert_same(before: &BTreeSet<String>, after: &BTreeSet<String>) {
     let gone: Vec<&String> = before.difference(after).collect();
     let new: Vec<&String> = after.difference(before).collect();
-    assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
+    assert!(
+        gone.is_empty() && new.is_empty(),
+        "gone: {gone:#?}\nnew: {new:#?}"
+    );
 }

@@ -12,9 +12,35 @@ fn quoted(name: &str) -> String {
 }
 
 /// A partitioned table with these names for its schema, itself, its time column, another column, index, constraints and partitions.
-async fn create(database: &TestDatabase, schema: &str, table: &str, time: &str, column: &str) -> String {
-    let [schema, table, time, column, index, check, key, other, foreign] =
-        [schema, table, time, column, "An \"index\"", "it's > -1", "Schlüssel.1", "Ger\u{e4}te \"x\"", "zu 'x'"].map(quoted);
+async fn create(
+    database: &TestDatabase,
+    schema: &str,
+    table: &str,
+    time: &str,
+    column: &str,
+) -> String {
+    let [
+        schema,
+        table,
+        time,
+        column,
+        index,
+        check,
+        key,
+        other,
+        foreign,
+    ] = [
+        schema,
+        table,
+        time,
+        column,
+        "An \"index\"",
+        "it's > -1",
+        "Schlüssel.1",
+        "Ger\u{e4}te \"x\"",
+        "zu 'x'",
+    ]
+    .map(quoted);
     let relation = format!("{schema}.{table}");
     let first = format!("{schema}.{}", quoted("p.1 \"one\""));
     let second = format!("{schema}.{}", quoted("Zweite%s'"));
@@ -47,25 +73,52 @@ async fn moves(prefix: &str, schema: &str, table: &str, time: &str, column: &str
     let database = target_database(prefix).await;
     let relation = create(&database, schema, table, time, column).await;
     let query = format!("SELECT * FROM {relation}");
-    let (rows, lines) = (rows_seen(&database, &query).await, catalog::table(&database, &relation).await);
+    let (rows, lines) = (
+        rows_seen(&database, &query).await,
+        catalog::table(&database, &relation).await,
+    );
     let everything = catalog::everything(&database).await;
     let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
 
-    call("plan --sql").table(&relation).arg("--time-column").arg(time).run().await.expect_code(0);
+    call("plan --sql")
+        .table(&relation)
+        .arg("--time-column")
+        .arg(time)
+        .run()
+        .await
+        .expect_code(0);
     call("migrate").run().await.expect_code(0);
     assert_eq!(rows_seen(&database, &query).await, rows);
     catalog::assert_same(&lines, &catalog::table(&database, &relation).await);
     call("verify").run().await.expect_code(0);
     let (missing, at) = (quoted(column), quoted(time));
-    database.exec(&format!("DELETE FROM {relation} WHERE \"Id\" = 1234")).await.unwrap();
-    call("verify").run().await.expect_code(4).expect_printed(&["1234"]);
-    call("rollback --discard-new-rows").run().await.expect_code(0);
+    database
+        .exec(&format!("DELETE FROM {relation} WHERE \"Id\" = 1234"))
+        .await
+        .unwrap();
+    call("verify")
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["1234"]);
+    call("rollback --discard-new-rows")
+        .run()
+        .await
+        .expect_code(0);
     catalog::assert_same(&everything, &catalog::everything(&database).await);
     assert_eq!(rows_seen(&database, &query).await, rows);
 
     call("migrate").table(&relation).run().await.expect_code(0);
-    database.exec(&format!("INSERT INTO {relation} ({at}, {missing}) VALUES ('2026-01-01', 4)")).await.unwrap();
-    database.exec(&format!("DELETE FROM {relation} WHERE {at} = '2026-01-01'")).await.unwrap();
+    database
+        .exec(&format!(
+            "INSERT INTO {relation} ({at}, {missing}) VALUES ('2026-01-01', 4)"
+        ))
+        .await
+        .unwrap();
+    database
+        .exec(&format!("DELETE FROM {relation} WHERE {at} = '2026-01-01'"))
+        .await
+        .unwrap();
     call("cleanup --yes").run().await.expect_code(0);
     assert_eq!(rows_seen(&database, &query).await, rows);
     assert_each_slice_done_once(&database).await;
@@ -73,7 +126,14 @@ async fn moves(prefix: &str, schema: &str, table: &str, time: &str, column: &str
 
 #[tokio::test]
 async fn names_with_capitals_spaces_quotes_and_dots_move() {
-    moves("Names \"and\" dots", "My Schema.\"x\"", "Ta'ble. \"One\"", "Received at, \"UTC\"", "sel.ect '").await;
+    moves(
+        "Names \"and\" dots",
+        "My Schema.\"x\"",
+        "Ta'ble. \"One\"",
+        "Received at, \"UTC\"",
+        "sel.ect '",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -44,41 +44,81 @@ async fn sequences_go_on_where_they_were() {
         .await
         .unwrap();
     // 50 numbers were drawn and not used: they stay unused.
-    assert_eq!((added.get::<_, i32>(0), added.get::<_, i64>(1), added.get::<_, i32>(2)), (2_051, 21_000, 2_001));
+    assert_eq!(
+        (
+            added.get::<_, i32>(0),
+            added.get::<_, i64>(1),
+            added.get::<_, i32>(2)
+        ),
+        (2_051, 21_000, 2_001)
+    );
     assert_eq!(added.get::<_, f64>(3), 42.0);
-    let default: f64 = database.value("INSERT INTO samples (at) VALUES ('2026-03-01Z') RETURNING value").await.unwrap();
-    assert_eq!(default, 0.5, "also into a chunk that the migration did not make");
+    let default: f64 = database
+        .value("INSERT INTO samples (at) VALUES ('2026-03-01Z') RETURNING value")
+        .await
+        .unwrap();
+    assert_eq!(
+        default, 0.5,
+        "also into a chunk that the migration did not make"
+    );
     let by_hand = "INSERT INTO samples (at, always) VALUES ('2025-12-12Z', 5)";
     assert_eq!(refusal(&database, by_hand).await, GENERATED_ALWAYS);
 
     // They belong to the new table alone: dropping the old one takes nothing along.
-    database.exec("DELETE FROM samples WHERE serial_number > 2000").await.unwrap();
+    database
+        .exec("DELETE FROM samples WHERE serial_number > 2000")
+        .await
+        .unwrap();
     call("cleanup --yes").run().await.expect_code(0);
-    let next: i32 = database.value("INSERT INTO samples (at) VALUES ('2025-12-12Z') RETURNING serial_number").await.unwrap();
+    let next: i32 = database
+        .value("INSERT INTO samples (at) VALUES ('2025-12-12Z') RETURNING serial_number")
+        .await
+        .unwrap();
     assert_eq!(next, 2_053);
 }
 
 #[tokio::test]
 async fn foreign_keys_of_and_to_the_hypertables_hold() {
     let database = soar_database("insert_foreign_keys", 600).await;
-    Hyperhaul::new(&format!("migrate {SOAR_TABLES}")).source(database.url()).run().await.expect_code(0);
+    Hyperhaul::new(&format!("migrate {SOAR_TABLES}"))
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(0);
     let status = "INSERT INTO receiver_statuses (receiver_id, received_at, packet_timestamp, raw_message_id, raw_data)
         SELECT receiver_id, received_at, received_at, id, '' FROM raw_messages LIMIT 1";
     database.exec(status).await.unwrap();
     let no_message = status.replace(" id, ''", " gen_random_uuid(), ''");
     assert_eq!(refusal(&database, &no_message).await, FOREIGN_KEY_VIOLATION);
-    let other_time = status.replace("SELECT receiver_id, received_at,", "SELECT receiver_id, received_at + interval '1 hour',");
-    assert_eq!(refusal(&database, &other_time).await, FOREIGN_KEY_VIOLATION, "the key is the message and its time");
-    for write in ["DELETE FROM raw_messages", "UPDATE raw_messages SET id = gen_random_uuid()"] {
-        let sql = format!("{write} WHERE id = (SELECT raw_message_id FROM receiver_statuses LIMIT 1)");
-        assert_eq!(refusal(&database, &sql).await, FOREIGN_KEY_VIOLATION, "{write}");
+    let other_time = status.replace(
+        "SELECT receiver_id, received_at,",
+        "SELECT receiver_id, received_at + interval '1 hour',",
+    );
+    assert_eq!(
+        refusal(&database, &other_time).await,
+        FOREIGN_KEY_VIOLATION,
+        "the key is the message and its time"
+    );
+    for write in [
+        "DELETE FROM raw_messages",
+        "UPDATE raw_messages SET id = gen_random_uuid()",
+    ] {
+        let sql =
+            format!("{write} WHERE id = (SELECT raw_message_id FROM receiver_statuses LIMIT 1)");
+        assert_eq!(
+            refusal(&database, &sql).await,
+            FOREIGN_KEY_VIOLATION,
+            "{write}"
+        );
     }
     let no_receiver = "INSERT INTO raw_messages (received_at, receiver_id, raw_message_hash, raw_message) VALUES (now(), gen_random_uuid(), '', '')";
     assert_eq!(refusal(&database, no_receiver).await, FOREIGN_KEY_VIOLATION);
     // A message that nobody refers to goes.
     database
-        .exec("DELETE FROM raw_messages WHERE id = (SELECT id FROM raw_messages AS m WHERE NOT EXISTS
-            (SELECT FROM receiver_statuses WHERE raw_message_id = m.id) LIMIT 1)")
+        .exec(
+            "DELETE FROM raw_messages WHERE id = (SELECT id FROM raw_messages AS m WHERE NOT EXISTS
+            (SELECT FROM receiver_statuses WHERE raw_message_id = m.id) LIMIT 1)",
+        )
         .await
         .unwrap();
 }
@@ -86,7 +126,11 @@ async fn foreign_keys_of_and_to_the_hypertables_hold() {
 #[tokio::test]
 async fn generated_columns_fill_and_actions_of_foreign_keys_act() {
     let database = soar_database("insert_generated", 600).await;
-    Hyperhaul::new(&format!("migrate {SOAR_TABLES}")).source(database.url()).run().await.expect_code(0);
+    Hyperhaul::new(&format!("migrate {SOAR_TABLES}"))
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(0);
     let position: String = database
         .value(
             "INSERT INTO fixes (source, aprs_type, via, \"timestamp\", latitude, longitude, aircraft_id, received_at, receiver_id, raw_message_id)

@@ -1,7 +1,10 @@
 //! From PostgreSQL 15 without TimescaleDB to another server: types, defaults and numbers travel, the source stays fenced.
 
 use super::catalog;
-use crate::support::{Hyperhaul, assert_each_slice_done_once, assert_equal_rows, rows_seen, source_database, target_database};
+use crate::support::{
+    Hyperhaul, assert_each_slice_done_once, assert_equal_rows, rows_seen, source_database,
+    target_database,
+};
 use hyperhaul_testkit::TestDatabase;
 
 /// What has to be on the target before: types, and the function that a default calls.
@@ -38,16 +41,24 @@ const EVENTS: &str = "
 async fn databases(prefix: &str) -> (TestDatabase, TestDatabase) {
     let (source, target) = (source_database(prefix).await, target_database(prefix).await);
     source.exec(TYPES).await.unwrap();
-    target.exec("CREATE TYPE before AS ENUM ('x'); CREATE TYPE before_too AS ENUM ('x')").await.unwrap();
+    target
+        .exec("CREATE TYPE before AS ENUM ('x'); CREATE TYPE before_too AS ENUM ('x')")
+        .await
+        .unwrap();
     target.exec(TYPES).await.unwrap();
     let oid = "SELECT 'mood'::regtype::oid";
-    assert_ne!(source.value::<u32>(oid).await.unwrap(), target.value::<u32>(oid).await.unwrap());
+    assert_ne!(
+        source.value::<u32>(oid).await.unwrap(),
+        target.value::<u32>(oid).await.unwrap()
+    );
     source.exec(EVENTS).await.unwrap();
     (source, target)
 }
 
 fn call(arguments: &str, source: &TestDatabase, target: &TestDatabase) -> Hyperhaul {
-    Hyperhaul::new(arguments).source(source.url()).target(target.url())
+    Hyperhaul::new(arguments)
+        .source(source.url())
+        .target(target.url())
 }
 
 #[tokio::test]
@@ -56,8 +67,15 @@ async fn arrays_of_enums_domains_and_numbers_travel_to_another_server() {
     target.exec("CREATE TABLE devices (id integer PRIMARY KEY); INSERT INTO devices SELECT generate_series(0, 19)").await.unwrap();
     let lines = catalog::table(&source, "public.events").await;
     let rows = rows_seen(&source, "SELECT * FROM events").await;
-    call("migrate --table events", &source, &target).run().await.expect_code(0);
-    assert_equal_rows((&source, "SELECT * FROM events"), (&target, "SELECT * FROM events")).await;
+    call("migrate --table events", &source, &target)
+        .run()
+        .await
+        .expect_code(0);
+    assert_equal_rows(
+        (&source, "SELECT * FROM events"),
+        (&target, "SELECT * FROM events"),
+    )
+    .await;
     assert_eq!(rows_seen(&target, "SELECT * FROM events").await, rows);
     assert_each_slice_done_once(&target).await;
     call("verify", &source, &target).run().await.expect_code(0);
@@ -65,24 +83,42 @@ async fn arrays_of_enums_domains_and_numbers_travel_to_another_server() {
     // Fenced for good: two tables that take writes would be worse than one.
     let refused = source.exec("INSERT INTO events (at, device_id, moods, number) VALUES ('2025-12-11', 1, '{calm}', 1)").await;
     assert!(refused.is_err(), "the source is fenced");
-    let leaf = source.exec("UPDATE events_1 SET number = 0 WHERE id = 1").await;
+    let leaf = source
+        .exec("UPDATE events_1 SET number = 0 WHERE id = 1")
+        .await;
     assert!(leaf.is_err(), "its partitions too");
     let added: (i64, String, Option<String>) = {
         let sql = "INSERT INTO events (at, device_id, moods, number) VALUES ('2025-12-12', 1, '{calm}', 21) RETURNING id, station, latest::text";
         let row = target.query_one(sql, &[]).await.unwrap();
         (row.get(0), row.get(1), row.get(2))
     };
-    assert_eq!(added, (2_001, "station one".to_owned(), Some("calm".to_owned())));
-    target.exec("DELETE FROM events WHERE id = 2001").await.unwrap();
-    let without_triggers = lines.iter().filter(|line| !line.starts_with("trigger")).cloned().collect();
-    catalog::assert_same(&without_triggers, &catalog::table(&target, "public.events").await);
+    assert_eq!(
+        added,
+        (2_001, "station one".to_owned(), Some("calm".to_owned()))
+    );
+    target
+        .exec("DELETE FROM events WHERE id = 2001")
+        .await
+        .unwrap();
+    let without_triggers = lines
+        .iter()
+        .filter(|line| !line.starts_with("trigger"))
+        .cloned()
+        .collect();
+    catalog::assert_same(
+        &without_triggers,
+        &catalog::table(&target, "public.events").await,
+    );
 }
 
 #[tokio::test]
 async fn going_back_from_another_server_lifts_the_fence_and_drops_the_hypertable() {
     let (source, target) = databases("away_back").await;
     target.exec("CREATE TABLE devices (id integer PRIMARY KEY); INSERT INTO devices SELECT generate_series(0, 19)").await.unwrap();
-    let (source_before, target_before) = (catalog::table(&source, "public.events").await, catalog::everything(&target).await);
+    let (source_before, target_before) = (
+        catalog::table(&source, "public.events").await,
+        catalog::everything(&target).await,
+    );
     let rows = rows_seen(&source, "SELECT * FROM events").await;
     for failpoint in ["slice.before_commit:2", "step.after_commit:6", ""] {
         let migrate = call("migrate --table events", &source, &target);
@@ -91,13 +127,25 @@ async fn going_back_from_another_server_lifts_the_fence_and_drops_the_hypertable
         } else {
             migrate.failpoint(failpoint).run().await.expect_killed();
         }
-        call("rollback", &source, &target).run().await.expect_code(0);
-        catalog::assert_same(&source_before, &catalog::table(&source, "public.events").await);
+        call("rollback", &source, &target)
+            .run()
+            .await
+            .expect_code(0);
+        catalog::assert_same(
+            &source_before,
+            &catalog::table(&source, "public.events").await,
+        );
         catalog::assert_same(&target_before, &catalog::everything(&target).await);
         assert_eq!(rows_seen(&source, "SELECT * FROM events").await, rows);
-        source.exec("BEGIN; UPDATE events SET number = 0 WHERE id = 1; ROLLBACK").await.unwrap();
+        source
+            .exec("BEGIN; UPDATE events SET number = 0 WHERE id = 1; ROLLBACK")
+            .await
+            .unwrap();
     }
-    let left: i64 = source.value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'hyperhaul%'").await.unwrap();
+    let left: i64 = source
+        .value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'hyperhaul%'")
+        .await
+        .unwrap();
     assert_eq!(left, 0);
 }
 
@@ -108,14 +156,35 @@ async fn a_missing_referenced_table_blocks_unless_it_is_accepted() {
         .run()
         .await
         .expect_code(3)
-        .expect_printed(&["referenced_table_missing", "devices", "--accept referenced_table_missing"]);
-    call("migrate --table events --accept referenced_table_missing", &source, &target).run().await.expect_code(0);
-    assert_equal_rows((&source, "SELECT * FROM events"), (&target, "SELECT * FROM events")).await;
+        .expect_printed(&[
+            "referenced_table_missing",
+            "devices",
+            "--accept referenced_table_missing",
+        ]);
+    call(
+        "migrate --table events --accept referenced_table_missing",
+        &source,
+        &target,
+    )
+    .run()
+    .await
+    .expect_code(0);
+    assert_equal_rows(
+        (&source, "SELECT * FROM events"),
+        (&target, "SELECT * FROM events"),
+    )
+    .await;
     let keys: i64 = target.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'events'::regclass").await.unwrap();
     assert_eq!(keys, 0);
     // What the old server has goes only when one says so.
-    call("cleanup --yes", &source, &target).run().await.expect_code(0);
-    assert_eq!(rows_seen(&source, "SELECT * FROM events").await.count, 2_000);
+    call("cleanup --yes", &source, &target)
+        .run()
+        .await
+        .expect_code(0);
+    assert_eq!(
+        rows_seen(&source, "SELECT * FROM events").await.count,
+        2_000
+    );
 }
 
 #[tokio::test]
@@ -124,12 +193,22 @@ async fn a_missing_type_blocks_and_nothing_is_changed() {
     source.exec(TYPES).await.unwrap();
     source.exec(EVENTS).await.unwrap();
     let target = target_database("away_no_type").await;
-    let (source_before, target_before) = (catalog::table(&source, "public.events").await, catalog::everything(&target).await);
-    call("migrate --table events --accept referenced_table_missing", &source, &target)
-        .run()
-        .await
-        .expect_code(3)
-        .expect_printed(&["type_missing", "mood", "percent"]);
-    catalog::assert_same(&source_before, &catalog::table(&source, "public.events").await);
+    let (source_before, target_before) = (
+        catalog::table(&source, "public.events").await,
+        catalog::everything(&target).await,
+    );
+    call(
+        "migrate --table events --accept referenced_table_missing",
+        &source,
+        &target,
+    )
+    .run()
+    .await
+    .expect_code(3)
+    .expect_printed(&["type_missing", "mood", "percent"]);
+    catalog::assert_same(
+        &source_before,
+        &catalog::table(&source, "public.events").await,
+    );
     catalog::assert_same(&target_before, &catalog::everything(&target).await);
 }

@@ -2,8 +2,8 @@
 
 use super::catalog;
 use crate::support::{
-    Hyperhaul, SOAR_TABLES, assert_each_slice_done_once, assert_equal_rows, load_soar, rows_seen, soar_database, source_database,
-    target_database,
+    Hyperhaul, SOAR_TABLES, assert_each_slice_done_once, assert_equal_rows, load_soar, rows_seen,
+    soar_database, source_database, target_database,
 };
 use hyperhaul_testkit::TestDatabase;
 use std::collections::BTreeSet;
@@ -25,7 +25,12 @@ const MORE: &str = "
 async fn lines_of_tables(database: &TestDatabase) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     for table in TABLES {
-        lines.extend(catalog::table(database, table).await.into_iter().map(|line| format!("{table} {line}")));
+        lines.extend(
+            catalog::table(database, table)
+                .await
+                .into_iter()
+                .map(|line| format!("{table} {line}")),
+        );
     }
     lines
 }
@@ -46,11 +51,31 @@ async fn partitions_become_hypertables_with_all_that_belongs_to_them() {
         .run()
         .await
         .expect_code(3)
-        .expect_printed(&["hypertable_foreign_key", "fixes_raw_message_id_fkey", "--accept"]);
-    call(&format!("check {SOAR_TABLES}")).run().await.expect_code(0);
-    assert!(!database.value::<bool>("SELECT to_regnamespace('hyperhaul') IS NOT NULL").await.unwrap(), "check changes nothing");
-    call(&format!("plan {SOAR_TABLES}")).run().await.expect_code(0);
-    let migrated = call("migrate").run().await.expect_code(0).expect_printed(&["public.raw_messages", "public.fixes", "equal"]);
+        .expect_printed(&[
+            "hypertable_foreign_key",
+            "fixes_raw_message_id_fkey",
+            "--accept",
+        ]);
+    call(&format!("check {SOAR_TABLES}"))
+        .run()
+        .await
+        .expect_code(0);
+    assert!(
+        !database
+            .value::<bool>("SELECT to_regnamespace('hyperhaul') IS NOT NULL")
+            .await
+            .unwrap(),
+        "check changes nothing"
+    );
+    call(&format!("plan {SOAR_TABLES}"))
+        .run()
+        .await
+        .expect_code(0);
+    let migrated = call("migrate").run().await.expect_code(0).expect_printed(&[
+        "public.raw_messages",
+        "public.fixes",
+        "equal",
+    ]);
     assert!(migrated.stdout.contains("rows"));
     call("verify").run().await.expect_code(0);
     let status = call("status --json").run().await.expect_code(0).json();
@@ -59,31 +84,71 @@ async fn partitions_become_hypertables_with_all_that_belongs_to_them() {
 
     assert_hypertables(&database).await;
     for (table, before) in TABLES.iter().zip(&rows_before) {
-        assert_eq!(&rows_seen(&database, &format!("SELECT * FROM {table}")).await, before, "{table}");
+        assert_eq!(
+            &rows_seen(&database, &format!("SELECT * FROM {table}")).await,
+            before,
+            "{table}"
+        );
     }
-    assert_eq!(rows_seen(&database, "SELECT * FROM latest_fixes").await, view_before);
-    let lines_expected: BTreeSet<String> =
-        lines_before.iter().filter(|line| !line.contains("fixes_raw_message_id_fkey")).cloned().collect();
-    assert_eq!(lines_before.len() - lines_expected.len(), 2, "one foreign key, seen from both ends");
+    assert_eq!(
+        rows_seen(&database, "SELECT * FROM latest_fixes").await,
+        view_before
+    );
+    let lines_expected: BTreeSet<String> = lines_before
+        .iter()
+        .filter(|line| !line.contains("fixes_raw_message_id_fkey"))
+        .cloned()
+        .collect();
+    assert_eq!(
+        lines_before.len() - lines_expected.len(),
+        2,
+        "one foreign key, seen from both ends"
+    );
     catalog::assert_same(&lines_expected, &lines_of_tables(&database).await);
     assert_generated_columns(&database).await;
-    let managed: i64 = database.value("SELECT count(*) FROM partman.part_config").await.unwrap();
+    let managed: i64 = database
+        .value("SELECT count(*) FROM partman.part_config")
+        .await
+        .unwrap();
     assert_eq!(managed, 0, "pg_partman lets go of them");
 
     for (table, before) in ["raw_messages", "fixes"].iter().zip(&rows_before) {
-        let old = rows_seen(&database, &format!("SELECT * FROM hyperhaul_old_public.{table}")).await;
+        let old = rows_seen(
+            &database,
+            &format!("SELECT * FROM hyperhaul_old_public.{table}"),
+        )
+        .await;
         assert_eq!(&old, before, "the old table is kept");
     }
-    call("cleanup").run().await.expect_code(3).expect_printed(&["--yes", "DROP TABLE", "hyperhaul_old_public"]);
-    assert_eq!(rows_seen(&database, "SELECT * FROM hyperhaul_old_public.fixes").await, rows_before[1]);
+    call("cleanup").run().await.expect_code(3).expect_printed(&[
+        "--yes",
+        "DROP TABLE",
+        "hyperhaul_old_public",
+    ]);
+    assert_eq!(
+        rows_seen(&database, "SELECT * FROM hyperhaul_old_public.fixes").await,
+        rows_before[1]
+    );
     call("cleanup --yes").run().await.expect_code(0);
     assert_cleaned_up(&database).await;
     for (table, before) in TABLES.iter().zip(&rows_before) {
-        assert_eq!(&rows_seen(&database, &format!("SELECT * FROM {table}")).await, before, "{table}");
+        assert_eq!(
+            &rows_seen(&database, &format!("SELECT * FROM {table}")).await,
+            before,
+            "{table}"
+        );
     }
     catalog::assert_same(&lines_expected, &lines_of_tables(&database).await);
-    call("rollback").run().await.expect_code(2).expect_printed(&["cleaned up"]);
-    call("cleanup --yes").run().await.expect_code(2).expect_printed(&["cleaned up"]);
+    call("rollback")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["cleaned up"]);
+    call("cleanup --yes")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["cleaned up"]);
 }
 
 /// Both are hypertables with chunks of a day, and every row lies in the chunk of its day.
@@ -95,7 +160,13 @@ async fn assert_hypertables(database: &TestDatabase) {
         )
         .await
         .unwrap();
-    assert_eq!(dimensions, ["public.fixes received_at 1 day", "public.raw_messages received_at 1 day"]);
+    assert_eq!(
+        dimensions,
+        [
+            "public.fixes received_at 1 day",
+            "public.raw_messages received_at 1 day"
+        ]
+    );
     for table in TABLES {
         let sql = format!(
             "WITH chunk AS (SELECT format('%I.%I', chunk_schema, chunk_name)::regclass AS oid, range_start, range_end
@@ -136,9 +207,18 @@ async fn soar_moves_from_postgresql_15_to_a_database_that_has_its_other_tables()
     let target = target_database("soar_here").await;
     load_soar(&target, 3_000).await;
     target.exec("DROP TABLE fixes, raw_messages CASCADE; DELETE FROM partman.part_config; DROP VIEW IF EXISTS latest_fixes").await.unwrap();
-    let call = |arguments: &str| Hyperhaul::new(arguments).source(source.url()).target(target.url());
+    let call = |arguments: &str| {
+        Hyperhaul::new(arguments)
+            .source(source.url())
+            .target(target.url())
+    };
 
-    call(&format!("migrate {SOAR_TABLES} --accept referenced_table_missing")).run().await.expect_code(0);
+    call(&format!(
+        "migrate {SOAR_TABLES} --accept referenced_table_missing"
+    ))
+    .run()
+    .await
+    .expect_code(0);
     for table in TABLES {
         let query = format!("SELECT * FROM {table}");
         assert_equal_rows((&source, &query), (&target, &query)).await;

@@ -6,26 +6,61 @@ use hyperhaul_testkit::TestDatabase;
 async fn migrated(prefix: &str) -> TestDatabase {
     let database = target_database(prefix).await;
     Positions::default().create(&database).await;
-    Hyperhaul::new("migrate --table positions").source(database.url()).run().await.expect_code(0);
+    Hyperhaul::new("migrate --table positions")
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(0);
     database
 }
 
 #[tokio::test]
 async fn three_deleted_rows_are_named_by_their_keys() {
     let database = migrated("verify_deleted").await;
-    database.exec("DELETE FROM positions WHERE id IN (17, 801, 802)").await.unwrap();
+    database
+        .exec("DELETE FROM positions WHERE id IN (17, 801, 802)")
+        .await
+        .unwrap();
     let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
-    let ended = call("verify").run().await.expect_code(4).expect_printed(&["public.positions", "2025-12-11", "2025-12-12", "missing"]);
+    let ended = call("verify").run().await.expect_code(4).expect_printed(&[
+        "public.positions",
+        "2025-12-11",
+        "2025-12-12",
+        "499 in the target",
+        "498 in the target",
+    ]);
     for id in ["17", "801", "802"] {
-        let named = ended.stdout.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == id);
+        let named = ended
+            .stdout
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| word == id);
         assert!(named, "{id} is not named\n{}", ended.stdout);
     }
-    assert!(!ended.stdout.contains("flr"), "values beyond the key are nobody's business\n{}", ended.stdout);
-    let json = call("verify --json").run().await.expect_code(4).json().to_string();
-    assert!(["17", "801", "802"].iter().all(|id| json.contains(id)), "{json}");
+    assert!(
+        !ended.stdout.contains("flr"),
+        "values beyond the key are nobody's business\n{}",
+        ended.stdout
+    );
+    let json = call("verify --json")
+        .run()
+        .await
+        .expect_code(4)
+        .json()
+        .to_string();
+    assert!(
+        ["17", "801", "802"].iter().all(|id| json.contains(id)),
+        "{json}"
+    );
 
-    call("cleanup --yes").run().await.expect_code(3).expect_printed(&["no passed verification", "hyperhaul verify"]);
-    let old: i64 = database.value("SELECT count(*) FROM hyperhaul_old_public.positions").await.unwrap();
+    call("cleanup --yes")
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["no passed verification", "hyperhaul verify"]);
+    let old: i64 = database
+        .value("SELECT count(*) FROM hyperhaul_old_public.positions")
+        .await
+        .unwrap();
     assert_eq!(old, 2_000, "the old rows are still there");
     database.exec("INSERT INTO positions SELECT * FROM hyperhaul_old_public.positions WHERE id IN (17, 801, 802)").await.unwrap();
     call("verify").run().await.expect_code(0);
@@ -42,9 +77,22 @@ async fn a_changed_and_an_added_row_are_told_apart() {
         )
         .await
         .unwrap();
-    let ended = Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4);
-    let ended = ended.expect_printed(&["44", "777000", "different", "extra"]);
-    assert!(!ended.stdout.contains("secret text") && !ended.stdout.contains("missing"), "{}", ended.stdout);
+    let ended = Hyperhaul::new("verify")
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(4);
+    let ended = ended.expect_printed(&[
+        "(44,",
+        "(777000,",
+        "in both, different (1)",
+        "in the target only (1)",
+    ]);
+    assert!(
+        !ended.stdout.contains("secret text") && !ended.stdout.contains("in the source only"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[tokio::test]
@@ -58,7 +106,12 @@ async fn rows_that_changed_places_with_a_twin_are_not_equal() {
         )
         .await
         .unwrap();
-    Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4).expect_printed(&["101", "102", "different"]);
+    Hyperhaul::new("verify")
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["101", "102", "different"]);
 }
 
 #[tokio::test]
@@ -74,10 +127,34 @@ async fn an_index_or_a_constraint_that_is_gone_is_a_difference() {
 }
 
 #[tokio::test]
-async fn a_sequence_that_would_give_numbers_again_is_a_difference() {
-    let database = migrated("verify_sequence").await;
-    database.exec("SELECT setval(pg_get_serial_sequence('positions', 'id'), 5)").await.unwrap();
-    Hyperhaul::new("verify").source(database.url()).run().await.expect_code(4).expect_printed(&["positions_id_seq"]);
+async fn an_identity_that_would_give_numbers_again_is_a_difference() {
+    let database = target_database("verify_sequence").await;
+    database
+        .exec(
+            "CREATE TABLE samples (n bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+            CREATE TABLE samples_1 PARTITION OF samples FOR VALUES FROM ('2025-12-11Z') TO ('2025-12-12Z');
+            INSERT INTO samples (at) SELECT timestamptz '2025-12-11Z' + n * interval '1 minute' FROM generate_series(1, 100) AS n",
+        )
+        .await
+        .unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    call("migrate --table samples").run().await.expect_code(0);
+    database
+        .exec("ALTER TABLE samples ALTER COLUMN n RESTART WITH 5")
+        .await
+        .unwrap();
+    call("verify")
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["sequence public.samples_n_seq", "behind"]);
+    database
+        .exec(
+            "ALTER TABLE samples ALTER COLUMN n RESTART WITH 101; SELECT nextval('samples_n_seq')",
+        )
+        .await
+        .unwrap();
+    call("verify").run().await.expect_code(0);
 }
 
 #[tokio::test]
@@ -85,8 +162,19 @@ async fn a_run_that_stopped_before_its_verification_cannot_be_cleaned_up() {
     let database = target_database("verify_unfinished").await;
     Positions::default().create(&database).await;
     let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
-    call("migrate --table positions").failpoint("copy.before_mark").run().await.expect_killed();
-    call("cleanup --yes").run().await.expect_code(3).expect_printed(&["run 1 is running", "hyperhaul migrate"]);
-    let kept: i64 = database.value("SELECT count(*) FROM positions").await.unwrap();
+    call("migrate --table positions")
+        .failpoint("copy.before_mark")
+        .run()
+        .await
+        .expect_killed();
+    call("cleanup --yes")
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["run 1 is running", "hyperhaul migrate"]);
+    let kept: i64 = database
+        .value("SELECT count(*) FROM positions")
+        .await
+        .unwrap();
     assert_eq!(kept, 2_000);
 }
