@@ -1,7 +1,7 @@
 //! The two ends of a migration.
 
 use crate::Error;
-use hyperhaul_pg::{Server, Session};
+use hyperhaul_pg::{Disposition, Server, Session};
 
 /// Where rows come from and where they go.
 #[derive(Clone, Debug)]
@@ -13,13 +13,29 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// A session with the source.
+    /// A session with the source, to look at it before anything is begun.
     pub(crate) async fn source(&self, purpose: &str) -> Result<Session, Error> {
-        Ok(self.source.connect(purpose).await?)
+        self.source.connect(purpose).await.map_err(first)
     }
 
-    /// A session with the target.
+    /// A session with the target, likewise.
     pub(crate) async fn target(&self, purpose: &str) -> Result<Session, Error> {
-        Ok(self.target.connect(purpose).await?)
+        self.target.connect(purpose).await.map_err(first)
+    }
+}
+
+/// Nothing has answered yet: the connection string may as well be wrong as the server be down.
+fn first(error: hyperhaul_pg::Error) -> Error {
+    let no_database = error.sqlstate() == Some("3D000");
+    let no_answer = error.sqlstate().is_none() && error.disposition() == Disposition::Reconnect;
+    let error = Error::from(error);
+    if no_database {
+        error.into_usage().or_hint(
+            "Is its name right in the connection string? psql -l lists the server's databases.",
+        )
+    } else if no_answer {
+        error.into_usage()
+    } else {
+        error
     }
 }

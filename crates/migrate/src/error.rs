@@ -56,6 +56,12 @@ impl Error {
             .hint("Run hyperhaul migrate again to go on, or hyperhaul rollback to go back.")
     }
 
+    /// The same, for the user to put right in the call.
+    pub(crate) fn into_usage(mut self) -> Error {
+        self.kind = Kind::Usage;
+        self
+    }
+
     /// Says what it is about, before the message.
     pub(crate) fn about(mut self, what: &str) -> Error {
         self.message = format!("{what}: {}", self.message);
