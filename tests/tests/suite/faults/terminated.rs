@@ -231,14 +231,18 @@ async fn servers_that_stay_away_stop_the_run_and_the_next_one_goes_on() {
     let process = moved.call("migrate").spawn();
     moved.until("a slice is done", &slices_done(1)).await;
     let roles = [Role::Source, Role::Target];
-    roles.map(|role| instance.crash(role).unwrap());
+    for role in roles {
+        instance.crash(role).unwrap();
+    }
     let ended = process
         .wait()
         .await
         .expect_code(1)
         .expect_printed(&["HINT:"]);
     assert_clean_stop(&ended);
-    roles.map(|role| instance.start(role).unwrap());
+    for role in roles {
+        instance.start(role).unwrap();
+    }
     moved.assert_wholly_in_or_out().await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
