@@ -8,7 +8,7 @@ use super::rust_text::{take_apart, without_tests};
 /// A crate, and how the statements that it may hold begin.
 const ALLOWED: &[(&str, &[&str])] = &[
     // `plan --sql` prints a script, and says where its transactions begin and end.
-    ("cli", &["BEGIN;", "COMMIT;"]),
+    ("cli", &["BEGIN", "COMMIT"]),
     ("engine", &[]),
     ("pgcopy", &[]),
     // Transactions around a slice or a step, and what has to be named at the moment that it is done.
@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ROLLBACK",
             "SET LOCAL lock_timeout",
             "LOCK TABLE {} IN ACCESS SHARE MODE",
+            "LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
             "TRUNCATE ONLY {",
             "SELECT setval(",
             "SELECT 1",
@@ -60,21 +61,18 @@ const STATEMENTS: &[&str] = &[
 
 fn complaints(path: &str, source: &str, allowed: &[&str]) -> Vec<String> {
     let literals = take_apart(without_tests(source)).strings;
-    let statements = literals.iter().filter(|literal| {
-        STATEMENTS
-            .iter()
-            .any(|begin| literal.text.starts_with(begin))
-    });
-    let surplus =
-        statements.filter(|literal| !allowed.iter().any(|begin| literal.text.starts_with(begin)));
-    surplus
-        .map(|literal| {
-            format!(
-                "{path}:{}: SQL does not belong here: {}",
-                literal.line, literal.text
-            )
-        })
-        .collect()
+    let begins = |text: &str, with: &[&str]| with.iter().any(|begin| text.starts_with(begin));
+    let mut complaints = Vec::new();
+    for literal in &literals {
+        // Several statements may share a literal; prose after a semicolon begins with no keyword.
+        let parts = literal.text.split(';').map(str::trim_start);
+        let surplus = parts.filter(|part| begins(part, STATEMENTS) && !begins(part, allowed));
+        complaints.extend(
+            surplus
+                .map(|part| format!("{path}:{}: SQL does not belong here: {part}", literal.line)),
+        );
+    }
+    complaints
 }
 
 #[test]
@@ -95,6 +93,8 @@ fn statements_are_seen_and_prose_is_not() {
     let source = "// SELECT in a comment\nlet a = format!(\"SELECT {b} FROM c\");\nlet d = \"the SELECT failed\";\nlet e = r#\"ALTER TABLE f\"#;";
     assert_eq!(complaints("a.rs", source, &[]).len(), 2);
     assert_eq!(complaints("a.rs", source, &["SELECT {b}"]).len(), 1);
+    let hidden = "let a = \"BEGIN; DROP TABLE b\";";
+    assert_eq!(complaints("a.rs", hidden, &["BEGIN"]).len(), 1);
     assert_eq!(
         complaints(
             "a.rs",
