@@ -104,9 +104,21 @@ fn blocked(plan: &Plan) -> Error {
         .iter()
         .filter(|finding| finding.severity == hyperhaul_plan::Severity::Block);
     let list: Vec<String> = blocks
-        .map(|finding| format!("- {}: {}", finding.code, finding.message))
+        .map(|finding| match &finding.table {
+            Some(table) => format!(
+                "- {} of {}: {}",
+                finding.code,
+                table.plain(),
+                finding.message
+            ),
+            None => format!("- {}: {}", finding.code, finding.message),
+        })
         .collect();
-    Error::blocked(format!("{} findings block the run", list.len()))
+    let count = match list.len() {
+        1 => "a finding blocks the run".to_owned(),
+        count => format!("{count} findings block the run"),
+    };
+    Error::blocked(count)
         .detail(list.join("\n"))
         .hint("See hyperhaul check for what resolves them.")
 }

@@ -153,7 +153,7 @@ async fn a_table_that_cannot_become_a_hypertable_is_refused() {
         &database,
         "--table seen --time-column received_at",
         BLOCKED,
-        &["table_kind", "neither a table nor"],
+        &["table_kind", "public.seen", "neither a table nor"],
     )
     .await;
 }
