@@ -3,8 +3,8 @@
 use super::{
     BLOCKED, DONE, assert_is_hypertable, assert_newest_run_did_each_slice_once, call, refused,
 };
-use crate::support::{Hyperhaul, Positions, RowsSeen, rows_seen, target_database};
-use hyperhaul_testkit::{TestDatabase, eventually};
+use crate::support::{Hyperhaul, Positions, RowsSeen, Running, rows_seen, target_database};
+use hyperhaul_testkit::{Client, TestDatabase, eventually};
 use std::time::Duration;
 
 /// Four slices a leaf, one after another.
@@ -236,35 +236,34 @@ async fn a_leaf_added_or_gone_between_two_runs_stops_the_second() {
     }
 }
 
-#[tokio::test]
-async fn leaves_are_not_rewritten_or_dropped_while_they_are_copied() {
-    let (database, before) = positions("guarded").await;
+/// A run in the middle of its copying, which goes on when the session's transaction ends.
+async fn held(prefix: &str) -> (TestDatabase, RowsSeen, Client, Running) {
+    let (database, before) = positions(prefix).await;
     let options = "migrate --workers 1 --lock-timeout 5min";
-    call(options, &database)
+    let begun = call(options, &database)
         .table("positions")
-        .failpoint("slice.claimed")
-        .run()
-        .await
-        .expect_killed();
-    // The copying waits for this lock, the other leaves for the copying.
-    let chunk: String = database
-        .value("SELECT show_chunks('hyperhaul_new_public.positions')::text LIMIT 1")
-        .await
-        .unwrap();
+        .failpoint("slice.claimed");
+    begun.run().await.expect_killed();
+    let chunks = "SELECT show_chunks('hyperhaul_new_public.positions')::text LIMIT 1";
+    let chunk: String = database.value(chunks).await.unwrap();
     let holder = database.connect().await.unwrap();
-    holder
-        .batch_execute(&format!("BEGIN; LOCK TABLE {chunk} IN EXCLUSIVE MODE"))
-        .await
-        .unwrap();
+    let lock = format!("BEGIN; LOCK TABLE {chunk} IN EXCLUSIVE MODE");
+    holder.batch_execute(&lock).await.unwrap();
     let running = Hyperhaul::new("migrate").source(database.url()).spawn();
     let waits = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
         WHERE NOT granted AND application_name LIKE 'hyperhaul%' AND datname = current_database()";
-    eventually("the copying waits", Duration::from_secs(60), async || {
+    let limit = Duration::from_secs(60);
+    eventually("the copying waits", limit, async || {
         database.value::<i64>(waits).await.unwrap() > 0
     })
     .await
     .unwrap();
+    (database, before, holder, running)
+}
 
+#[tokio::test]
+async fn leaves_are_not_rewritten_or_dropped_while_they_are_copied() {
+    let (database, before, holder, running) = held("guarded").await;
     let other = database.connect().await.unwrap();
     other
         .batch_execute("SET lock_timeout = '200ms'")
@@ -275,6 +274,7 @@ async fn leaves_are_not_rewritten_or_dropped_while_they_are_copied() {
             format!("VACUUM FULL {leaf}"),
             format!("CLUSTER {leaf} USING {leaf}_pkey"),
             format!("DROP TABLE {leaf}"),
+            format!("ALTER TABLE positions DETACH PARTITION {leaf}"),
         ] {
             refused(&other, &statement, "55P03").await;
         }
@@ -292,4 +292,22 @@ async fn leaves_are_not_rewritten_or_dropped_while_they_are_copied() {
     running.wait().await.expect_code(DONE);
     assert_eq!(rows_seen(&database, Positions::ROWS).await, before);
     assert_newest_run_did_each_slice_once(&database).await;
+}
+
+#[tokio::test]
+async fn a_leaf_that_comes_while_others_are_copied_stops_the_run_before_the_cutover() {
+    let (database, before, holder, running) = held("leaf_meanwhile").await;
+    // The fence does not know it, so that rows can come in by its own name.
+    let (change, undo, said) = CHANGES[0];
+    database.exec(change).await.unwrap();
+    let row = "INSERT INTO positions_new (id, received_at, aircraft_id, packet) VALUES (-1, '2025-12-20 12:00+00', 1, 'new')";
+    database.exec(row).await.unwrap();
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    running
+        .wait()
+        .await
+        .expect_code(BLOCKED)
+        .expect_printed(&[said, "hyperhaul rollback"]);
+    database.exec(undo.unwrap()).await.unwrap();
+    assert_goes_on_to_equality(&database, &before).await;
 }
