@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::wire::{ClientMessage, ClientStream, Meaning, ServerStream};
+use crate::wire::{ClientMessage, ClientStream, Meaning, ServerStream, contains_words};
 use crate::{Error, ServerUrl};
 
 const READ_BYTES: usize = 64 * 1024;
@@ -377,37 +377,5 @@ impl<'a> Connection<'a> {
             _ => false,
         });
         passed
-    }
-}
-
-/// Whole words only: `READ COMMITTED` is no `COMMIT`.
-fn contains_words(sql: &str, text: &str) -> bool {
-    let (sql, text) = (sql.to_lowercase(), text.to_lowercase());
-    let of_word = |c: char| c.is_alphanumeric() || c == '_';
-    sql.match_indices(&text).any(|(at, _)| {
-        !sql[..at].ends_with(of_word) && !sql[at + text.len()..].starts_with(of_word)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_found_as_whole_words() {
-        for (sql, text, found) in [
-            ("COMMIT", "commit", true),
-            ("commit; select 1", "COMMIT", true),
-            ("BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", false),
-            (
-                "BEGIN ISOLATION LEVEL READ COMMITTED; COMMIT",
-                "commit",
-                true,
-            ),
-            ("INSERT INTO commit_log", "commit", false),
-            ("ALTER TABLE \"fixes\" RENAME", "alter table", true),
-        ] {
-            assert_eq!(contains_words(sql, text), found, "{sql}");
-        }
     }
 }

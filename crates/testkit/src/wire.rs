@@ -170,6 +170,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Whole words only: `READ COMMITTED` is no `COMMIT`.
+pub(crate) fn contains_words(sql: &str, text: &str) -> bool {
+    let (sql, text) = (sql.to_lowercase(), text.to_lowercase());
+    let of_word = |c: char| c.is_alphanumeric() || c == '_';
+    sql.match_indices(&text).any(|(at, _)| {
+        !sql[..at].ends_with(of_word) && !sql[at + text.len()..].starts_with(of_word)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -264,5 +273,23 @@ mod tests {
         let mut stream = ServerStream::default();
         stream.push(&bytes[..bytes.len() - 1]);
         assert_eq!(stream.ready_count(), 1, "its last byte is still to come");
+    }
+
+    #[test]
+    fn a_text_is_found_as_whole_words() {
+        for (sql, text, found) in [
+            ("COMMIT", "commit", true),
+            ("commit; select 1", "COMMIT", true),
+            ("BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", false),
+            (
+                "BEGIN ISOLATION LEVEL READ COMMITTED; COMMIT",
+                "commit",
+                true,
+            ),
+            ("INSERT INTO commit_log", "commit", false),
+            ("ALTER TABLE \"fixes\" RENAME", "alter table", true),
+        ] {
+            assert_eq!(contains_words(sql, text), found, "{sql}");
+        }
     }
 }
