@@ -51,7 +51,7 @@ impl Database {
         let admin = Server::parse(url)?;
         let server = admin.with_database(DATABASE);
         let session = admin.connect("bench").await?;
-        let content = format!("{rows} fixes");
+        let content = content(rows);
         let found = session
             .query_opt(
                 "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1",
@@ -64,10 +64,11 @@ impl Database {
         } else {
             drop_databases(&session).await?;
             load(&session, &server, rows).await?;
-            session
-                .batch(&format!("COMMENT ON DATABASE {DATABASE} IS '{content}'"))
-                .await?;
         }
+        // Until the end: a call that is interrupted leaves a sample that nobody takes for whole.
+        session
+            .batch(&format!("COMMENT ON DATABASE {DATABASE} IS NULL"))
+            .await?;
         let session = server.connect("bench").await?;
         let leaves = leaves(&session).await?;
         let sizes = "SELECT count(*), sum(pg_table_size(inhrelid)::bigint)::bigint \
@@ -149,10 +150,24 @@ impl Database {
         Ok(())
     }
 
-    /// Drops everything that the bench has made on the server.
-    pub(crate) async fn remove(&self) -> Result<()> {
-        drop_databases(&self.admin.connect("bench").await?).await
+    /// Ends the use of the sample: clears what the last way left, then keeps it for the next call or drops all that the bench has made
+    /// on the server.
+    pub(crate) async fn release(&self, keep: bool) -> Result<()> {
+        let admin = self.admin.connect("bench").await?;
+        if !keep {
+            return drop_databases(&admin).await;
+        }
+        self.clear().await?;
+        let content = content(self.rows);
+        Ok(admin
+            .batch(&format!("COMMENT ON DATABASE {DATABASE} IS '{content}'"))
+            .await?)
     }
+}
+
+/// The comment of a database whose sample is whole and unused.
+fn content(rows: u64) -> String {
+    format!("{rows} fixes")
 }
 
 async fn drop_databases(session: &Session) -> Result<()> {

@@ -26,10 +26,7 @@ pub(crate) async fn run(arguments: &Memory) -> Result<()> {
         };
         let measured = Way::Hyperhaul.run(&bench).await;
         settings = Some(Settings::read(&database.session().await?, &common.hyperhaul).await?);
-        database.clear().await?;
-        if !common.keep {
-            database.remove().await?;
-        }
+        database.release(common.keep && measured.is_ok()).await?;
         let measured = measured?;
         let peak = measured.client_memory_peak_bytes.unwrap_or(0);
         eprintln!(

@@ -19,11 +19,8 @@ pub(crate) async fn run(arguments: &Migrate) -> Result<()> {
     };
     let timed = run_rounds(&bench, &ways, arguments.rounds).await;
     let settings = Settings::read(&database.session().await?, &common.hyperhaul).await;
-    // What the last way left goes, whether it ended well or not.
-    database.clear().await?;
-    if !common.keep {
-        database.remove().await?;
-    }
+    // A way that failed may have left the sample half-way: then it is made anew next time.
+    database.release(common.keep && timed.is_ok()).await?;
     let comparison = Comparison {
         rows: database.rows,
         bytes: database.bytes,
