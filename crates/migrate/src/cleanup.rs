@@ -39,11 +39,11 @@ pub async fn cleanup_plan(
             );
         }
         state => {
-            return Err(
-                Error::blocked(format!("run {} is {}", run.id, state.name())).hint(
-                    "Only a run that is done can be cleaned up: finish it with hyperhaul migrate.",
-                ),
-            );
+            let hint = match state {
+                RunState::Planned | RunState::Running => "Finish it with hyperhaul migrate first.",
+                _ => "Its old tables are in use; there is nothing to clean up.",
+            };
+            return Err(Error::blocked(format!("run {} is {}", run.id, state.name())).hint(hint));
         }
     }
     let verdicts = ledger::verdicts(&target, run.id).await?;

@@ -3,6 +3,9 @@
 use hyperhaul_pg::Disposition;
 use std::fmt;
 
+/// dependent_objects_still_exist: what is to be dropped is still used, by something that a person has to decide about.
+const DEPENDENT_OBJECTS: &str = "2BP01";
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub struct Error {
@@ -125,7 +128,11 @@ impl From<hyperhaul_pg::Error> for Error {
     fn from(error: hyperhaul_pg::Error) -> Error {
         let kind = if error.is_configuration() || error.is_authentication() {
             Kind::Usage
-        } else if error.is_privilege() || error.is_lock_timeout() || error.is_disk_full() {
+        } else if error.is_privilege()
+            || error.is_lock_timeout()
+            || error.is_disk_full()
+            || error.sqlstate() == Some(DEPENDENT_OBJECTS)
+        {
             Kind::Blocked
         } else {
             Kind::Unexpected

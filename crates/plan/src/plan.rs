@@ -152,7 +152,7 @@ pub struct Slice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Routing {
-    /// All into the chunk of this interval: proved by the leaf's bound or its smallest and largest time.
+    /// All into the chunk of this interval: the leaf's bound proves it.
     OneChunk(ChunkRange),
     /// Each by its time.
     ByTime,
