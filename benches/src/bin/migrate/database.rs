@@ -11,6 +11,8 @@ use crate::fixes::COLUMNS;
 pub(crate) const DATABASE: &str = "hyperhaul_bench";
 /// Where pgcopydb copies to.
 pub(crate) const OTHER_DATABASE: &str = "hyperhaul_bench_pgcopydb";
+/// Who pgcopydb writes as.
+pub(crate) const LOADER: &str = "hyperhaul_bench_loader";
 /// Where the other ways make their table: under its own name, beside the old one, whose index names it shares.
 pub(crate) const SCHEMA: &str = "bench";
 
@@ -113,6 +115,12 @@ impl Database {
                 "CREATE DATABASE {OTHER_DATABASE} TEMPLATE template0"
             ))
             .await?;
+        admin
+            .batch(&format!("DROP ROLE IF EXISTS {LOADER}"))
+            .await?;
+        admin
+            .batch(&format!("CREATE ROLE {LOADER} NOLOGIN"))
+            .await?;
         let session = self
             .admin
             .with_database(OTHER_DATABASE)
@@ -127,6 +135,13 @@ impl Database {
         Ok(hyperhaul_testkit::ServerUrl::parse(&self.url)?
             .with_database(database)
             .to_string())
+    }
+
+    /// The connection string of [`OTHER_DATABASE`], for a session that gives up the superuser's rights for those of [`LOADER`].
+    pub(crate) fn url_as_loader(&self) -> Result<String> {
+        let url = self.url(OTHER_DATABASE)?;
+        let separator = if url.contains('?') { '&' } else { '?' };
+        Ok(format!("{url}{separator}options=-c%20role%3D{LOADER}"))
     }
 
     /// Brings back the state that every way starts from: no target, an old table without dead rows, nothing left to write out.
@@ -176,6 +191,9 @@ async fn drop_databases(session: &Session) -> Result<()> {
             .batch(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
             .await?;
     }
+    session
+        .batch(&format!("DROP ROLE IF EXISTS {LOADER}"))
+        .await?;
     Ok(())
 }
 

@@ -1,4 +1,7 @@
 //! pgcopydb, which knows no hypertables: into plain partitions of another database on the same server.
+//!
+//! It runs VACUUM ANALYZE on every partition that it has filled, and 0.10 cannot be told not to. That is no part of copying, so it
+//! works as a role that may write the partitions but does not own them: the server skips them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::{Bench, hypertable};
 use crate::client;
-use crate::database::{DATABASE, OTHER_DATABASE};
+use crate::database::{DATABASE, LOADER, OTHER_DATABASE};
 use crate::fixes::DEFINITION;
 use crate::measured::Measured;
 
@@ -32,6 +35,11 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
             .await?;
         writeln!(filter, "public.{name}")?;
     }
+    session
+        .batch(&format!(
+            "GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO {LOADER}"
+        ))
+        .await?;
     session.batch("CHECKPOINT").await?;
     let folder = std::env::temp_dir().join(format!("hyperhaul_bench_{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
@@ -52,7 +60,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
             .arg("--dir")
             .arg(folder.join("work"))
             .env("PGCOPYDB_SOURCE_PGURI", bench.database.url(DATABASE)?)
-            .env("PGCOPYDB_TARGET_PGURI", bench.database.url(OTHER_DATABASE)?),
+            .env("PGCOPYDB_TARGET_PGURI", bench.database.url_as_loader()?),
     );
     fs::remove_dir_all(&folder)
         .with_context(|| format!("could not remove {}", folder.display()))?;
