@@ -7,7 +7,7 @@ use crate::verify::target_digests;
 use crate::{Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{Phase, Plan, StepId, compare};
+use hyperhaul_plan::{Phase, Plan, StepId, compare, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub async fn rollback(
         .into_keys()
         .collect();
     if !options.discard_new_rows && is_cut_over(&context.plan, &done) {
-        refuse_new_rows(&context, session).await?;
+        keep_writers_off(&context, session).await?;
     }
     let from = [RunState::Running, RunState::Done, RunState::RollingBack];
     change_state(session, context.run, &from, RunState::RollingBack).await?;
@@ -106,6 +106,43 @@ async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
         meter.item_done();
     }
     Ok(())
+}
+
+/// Keeps writers off the hypertables, then looks for rows that the old tables do not have: none can come in behind the look.
+/// Where there are some, writers are let on again, and nothing is undone.
+async fn keep_writers_off(context: &Context, session: &Session) -> Result<(), Error> {
+    let tables = &context.plan.tables;
+    let fence = tables
+        .iter()
+        .flat_map(|table| sql::fence_hypertable(&table.relation));
+    run_statements(context, session, fence.collect()).await?;
+    let refused = refuse_new_rows(context, session).await;
+    if refused.is_err() {
+        let unfence = tables
+            .iter()
+            .flat_map(|table| sql::unfence_hypertable(&table.relation));
+        run_statements(context, session, unfence.collect()).await?;
+    }
+    refused
+}
+
+async fn run_statements(
+    context: &Context,
+    session: &Session,
+    statements: Vec<String>,
+) -> Result<(), Error> {
+    let lock_timeout_ms = context.plan.options.lock_timeout_ms;
+    session
+        .transaction(async || {
+            session
+                .batch(&format!("SET LOCAL lock_timeout = {lock_timeout_ms}"))
+                .await?;
+            for statement in &statements {
+                session.batch(statement).await?;
+            }
+            Ok::<(), Error>(())
+        })
+        .await
 }
 
 /// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.

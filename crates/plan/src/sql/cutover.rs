@@ -2,13 +2,11 @@
 //!
 //! Both tables keep their names and change schemas, so that every index, constraint and sequence keeps its name too.
 
-use super::fence::FENCE_TRIGGER;
+use super::fence::{FENCE_TRIGGER, leaves_unchanged};
 use super::keys::not_valid;
 use super::{LEDGER_SCHEMA, archive_schema, comment_on, create_schemas, drop_schema_if_empty};
-use crate::facts::{
-    Facts, Policy, PublicationMember, ReferencedBy, RelationKind, TableFacts, Trigger, View,
-};
-use crate::{Plan, Relation, TablePlan, Topology, quote_ident, quote_literal};
+use crate::facts::{Facts, Policy, PublicationMember, ReferencedBy, TableFacts, Trigger, View};
+use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
 
 /// Puts the hypertables in the tables' places.
@@ -61,31 +59,6 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     }
     statements.extend(schemas(tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     statements
-}
-
-/// Locks the table against new partitions, and refuses to go on if one has come that the plan does not know: it has no fence,
-/// and rows in it would stay behind.
-fn leaves_unchanged(found: &TableFacts) -> Vec<String> {
-    if found.kind != RelationKind::Partitioned {
-        return Vec::new();
-    }
-    let parents = std::iter::once(&found.relation).chain(&found.branches);
-    let locks = parents.map(|parent| format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"));
-    let known: Vec<String> = found
-        .leaves
-        .iter()
-        .map(|leaf| leaf.oid.to_string())
-        .collect();
-    let refuse = format!(
-        "DO $do$ BEGIN IF EXISTS (SELECT FROM pg_partition_tree({}::regclass) WHERE isleaf \
-         AND relid::oid <> ALL ('{{{}}}'::oid[])) THEN \
-         RAISE EXCEPTION 'a partition was added since the plan was made' \
-         USING ERRCODE = 'object_not_in_prerequisite_state', \
-         HINT = 'Go back with hyperhaul rollback, then make a new plan.'; END IF; END $do$",
-        quote_literal(&found.relation.to_string()),
-        known.join(",")
-    );
-    locks.chain(std::iter::once(refuse)).collect()
 }
 
 /// Puts the old tables back.

@@ -14,7 +14,7 @@ pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, 
 pub(crate) use create::{create_schemas, create_sequences, create_table};
 pub use cutover::cleanup_statements;
 pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
-pub use fence::FENCE_TRIGGER;
+pub use fence::{FENCE_TRIGGER, fence_hypertable, unfence_hypertable};
 pub(crate) use fence::{fence, unfence};
 pub(crate) use keys::{
     add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,

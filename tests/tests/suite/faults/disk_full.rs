@@ -2,9 +2,11 @@
 
 use super::Moved;
 use crate::support::{Positions, target_database};
-use hyperhaul_testkit::{Servers, SmallDisk, TestDatabase, skip};
+use hyperhaul_testkit::{Servers, SmallDisk, TestDatabase, eventually, skip};
+use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
+const LAUNCHER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A database whose files are all on the small disk.
 async fn database_on(disk: &SmallDisk) -> TestDatabase {
@@ -16,7 +18,11 @@ async fn database_on(disk: &SmallDisk) -> TestDatabase {
     let beside = target_database("disk_beside").await;
     let (name, tablespace) = (database.name(), disk.tablespace());
     let sql = format!("ALTER DATABASE \"{name}\" SET TABLESPACE \"{tablespace}\"");
-    beside.exec(&sql).await.unwrap();
+    // TimescaleDB's launcher looks into a new database once, at a moment of its own.
+    let moved = || async { beside.exec(&sql).await.is_ok() };
+    eventually("the database lies on the small disk", LAUNCHER_LIMIT, moved)
+        .await
+        .unwrap();
     database.with_extensions(&["timescaledb"]).await.unwrap()
 }
 
