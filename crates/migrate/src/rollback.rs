@@ -7,9 +7,19 @@ use crate::verify::target_digests;
 use crate::{Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
+use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::{Phase, Plan, StepId, compare, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Pauses while the hypertable's lock can't be had or its server is away.
+const FENCE_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(250),
+    pause_max: Duration::from_secs(2),
+    total_max: Duration::from_secs(60),
+    pause_count_max: 5,
+};
 
 /// How to go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,34 +125,39 @@ async fn keep_writers_off(context: &Context, session: &Session) -> Result<(), Er
     let fence = tables
         .iter()
         .flat_map(|table| sql::fence_hypertable(&table.relation));
-    run_statements(context, session, fence.collect()).await?;
+    run_statements(context, fence.collect()).await?;
     let refused = refuse_new_rows(context, session).await;
     if refused.is_err() {
         let unfence = tables
             .iter()
             .flat_map(|table| sql::unfence_hypertable(&table.relation));
-        run_statements(context, session, unfence.collect()).await?;
+        run_statements(context, unfence.collect()).await?;
     }
     refused
 }
 
-async fn run_statements(
-    context: &Context,
-    session: &Session,
-    statements: Vec<String>,
-) -> Result<(), Error> {
-    let lock_timeout_ms = context.plan.options.lock_timeout_ms;
-    session
-        .transaction(async || {
-            session
-                .batch(&format!("SET LOCAL lock_timeout = {lock_timeout_ms}"))
-                .await?;
-            for statement in &statements {
-                session.batch(statement).await?;
+/// Runs statements that may be run twice, in one implicit transaction, and again where a lock or a session was lost.
+async fn run_statements(context: &Context, statements: Vec<String>) -> Result<(), Error> {
+    let sql = format!(
+        "SET lock_timeout = {}; {}",
+        context.plan.options.lock_timeout_ms,
+        statements.join("; ")
+    );
+    let mut backoff = Backoff::new(FENCE_BACKOFF);
+    loop {
+        let tried = async {
+            let session = context.target("fence").await?;
+            Ok::<(), Error>(session.batch(&sql).await?)
+        };
+        match tried.await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                context
+                    .wait_to_retry("keeping writers off", error, &mut backoff)
+                    .await?
             }
-            Ok::<(), Error>(())
-        })
-        .await
+        }
+    }
 }
 
 /// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::{Bench, hypertable};
 use crate::client;
-use crate::database::{DATABASE, LOADER, OTHER_DATABASE};
+use crate::database::{DATABASE, LOADER};
 use crate::fixes::DEFINITION;
 use crate::measured::Measured;
 
