@@ -17,6 +17,7 @@ mod plan;
 mod planner;
 mod slices;
 pub mod sql;
+mod steps;
 mod structure;
 #[cfg(test)]
 mod testing;

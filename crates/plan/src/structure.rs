@@ -2,8 +2,8 @@
 
 use crate::TablePlan;
 use crate::facts::{Column, Facts, Index, KeyKind, TableFacts, UniqueKey};
-use crate::planner::can_exist;
 use crate::sql::{key_definition, lacks_time};
+use crate::steps::can_exist;
 use std::collections::BTreeMap;
 
 /// A table's structure as lines of definition by name: comparable and readable.

@@ -11,7 +11,6 @@ const TEST_LINES_MAX: usize = 600;
 const LONGER: &[(&str, usize)] = &[
     ("crates/pg/src/error.rs", 406),
     ("crates/pg/src/session.rs", 442),
-    ("crates/plan/src/planner.rs", 658),
 ];
 
 /// Folders of one machine. Examples of tests live under `EXAMPLE_HOME`.

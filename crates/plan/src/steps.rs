@@ -1,0 +1,115 @@
+//! The steps of a plan, in order; what each part of the lifecycle consists of is in the modules below.
+
+mod build;
+mod create;
+mod cutover;
+mod fence;
+mod finish;
+
+pub(crate) use build::can_exist;
+
+use crate::facts::{Facts, TableFacts};
+use crate::{Action, Concurrency, Phase, Side, Step, StepId, TablePlan, Topology};
+
+/// What the steps of one table are made from.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    /// Index into `tables`.
+    index: usize,
+    table: &'a TablePlan,
+    found: &'a TableFacts,
+    /// All tables of the plan.
+    tables: &'a [TablePlan],
+    facts: &'a Facts,
+    topology: Topology,
+}
+
+/// All steps, in order.
+pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> Vec<Step> {
+    let each = |make: fn(Scope<'_>) -> Vec<Step>| {
+        let scopes = tables
+            .iter()
+            .zip(&facts.tables)
+            .enumerate()
+            .map(|(index, (table, found))| Scope {
+                index,
+                table,
+                found,
+                tables,
+                facts,
+                topology,
+            });
+        scopes.flat_map(make).collect::<Vec<Step>>()
+    };
+    let mut steps = each(fence::steps);
+    steps.push(create::schemas(tables, facts));
+    steps.extend(each(create::steps));
+    steps.extend(each(create::chunks));
+    steps.push(copy(tables));
+    steps.extend(each(build::keys));
+    steps.extend(each(build::indexes));
+    steps.extend(each(build::foreign_keys));
+    steps.extend(each(finish::steps));
+    steps.extend(each(finish::verify));
+    steps.push(cutover::step(tables, facts, topology));
+    steps.extend(each(cutover::after));
+    steps
+}
+
+impl Scope<'_> {
+    /// A step about the table, alone in its phase, without inverse; the callers change what differs.
+    fn step(self, phase: Phase, object: &str, title: String, action: Action) -> Step {
+        let name = self.table.relation.plain();
+        let object = if object.is_empty() {
+            String::new()
+        } else {
+            format!(":{object}")
+        };
+        Step {
+            id: StepId(format!("{}:{name}{object}", phase.name())),
+            phase,
+            table: Some(self.index),
+            title,
+            side: Side::Target,
+            action,
+            inverse: Vec::new(),
+            concurrency: Concurrency::Alone,
+            weight_bytes: 0,
+        }
+    }
+}
+
+/// A step about all tables.
+fn common_step(
+    phase: Phase,
+    object: &str,
+    title: &str,
+    action: Action,
+    inverse: Vec<String>,
+) -> Step {
+    Step {
+        id: StepId(format!("{}:{object}", phase.name())),
+        phase,
+        table: None,
+        title: title.to_owned(),
+        side: Side::Target,
+        action,
+        inverse,
+        concurrency: Concurrency::Alone,
+        weight_bytes: 0,
+    }
+}
+
+fn copy(tables: &[TablePlan]) -> Step {
+    let weight_bytes = tables.iter().map(|table| table.data_bytes).sum();
+    Step {
+        weight_bytes,
+        ..common_step(
+            Phase::Copy,
+            "slices",
+            "copy the slices",
+            Action::CopySlices,
+            Vec::new(),
+        )
+    }
+}

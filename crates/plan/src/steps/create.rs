@@ -1,0 +1,53 @@
+//! Steps of the phases `create` and `chunks`: the empty target.
+
+use super::{Scope, common_step};
+use crate::facts::Facts;
+use crate::{Action, Phase, Step, TablePlan, Topology, phrase, sql};
+use std::collections::BTreeSet;
+
+/// The staging schemas of all tables.
+pub(super) fn schemas(tables: &[TablePlan], facts: &Facts) -> Step {
+    let names: BTreeSet<&String> = tables.iter().map(|table| &table.staging.schema).collect();
+    let inverse = names
+        .into_iter()
+        .map(|name| sql::drop_schema_if_empty(name))
+        .collect();
+    let action = Action::Sql {
+        statements: sql::create_schemas(facts, tables),
+    };
+    common_step(
+        Phase::Create,
+        "schemas",
+        "create the staging schemas",
+        action,
+        inverse,
+    )
+}
+
+/// The hypertable, with its own sequences where it is in another database.
+pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
+    let Scope { table, found, .. } = scope;
+    let mut inverse = vec![format!("DROP TABLE IF EXISTS {}", table.staging)];
+    if scope.topology == Topology::OtherDatabase {
+        let sequences = found.sequences.iter();
+        inverse.extend(
+            sequences.map(|sequence| format!("DROP SEQUENCE IF EXISTS {}", sequence.relation)),
+        );
+    }
+    let statements = sql::create_sequences(found, scope.topology)
+        .into_iter()
+        .chain(sql::create_table(table, found, scope.facts))
+        .collect();
+    let title = format!("create hypertable {}", table.staging.plain());
+    vec![Step {
+        inverse,
+        ..scope.step(Phase::Create, "", title, Action::Sql { statements })
+    }]
+}
+
+/// Its chunks, before rows come.
+pub(super) fn chunks(scope: Scope<'_>) -> Vec<Step> {
+    let count = phrase::count_of(&scope.table.chunks, "chunk");
+    let title = format!("make {count} of {}", scope.table.relation.plain());
+    vec![scope.step(Phase::Chunks, "", title, Action::CreateChunks)]
+}
