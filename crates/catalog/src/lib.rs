@@ -15,6 +15,7 @@ mod dependents;
 mod error;
 mod fetch;
 mod generated;
+mod hashing;
 mod keys;
 mod leaves;
 mod machine;

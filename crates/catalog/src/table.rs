@@ -9,7 +9,9 @@ use hyperhaul_plan::{Relation, TableOptions, TimeType};
 use serde::Deserialize;
 
 use crate::fetch::{fetch, fetch_opt};
-use crate::{Error, columns, dependents, keys, leaves, observe, partman, server, sessions};
+use crate::{
+    Error, columns, dependents, hashing, keys, leaves, observe, partman, server, sessions,
+};
 
 const TABLE: &str = include_str!("sql/table.sql");
 
@@ -169,6 +171,7 @@ async fn look(
         partition_key,
         time_column,
         time_type,
+        unhashable: hashing::unhashable(session, &columns).await?,
         columns,
         dropped_columns: row.dropped_columns,
         leaves: tree.leaves,

@@ -10,7 +10,7 @@ use crate::{Error, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, SliceRecord};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{ChunkRange, Relation, Slice, leaf_slices, quote_ident};
+use hyperhaul_plan::{ChunkRange, Cut, Relation, Slice, leaf_slices, quote_ident};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves per LOCK statement: bounds the statement's length.
@@ -106,13 +106,12 @@ async fn recut(
             .zip(context.plan.tables.get(index))
             .and_then(|(found, table)| {
                 let leaf = found.leaves.iter().find(|leaf| leaf.oid == oid)?;
-                Some(leaf_slices(
-                    index,
-                    table,
-                    leaf,
-                    &found.leaves,
-                    context.plan.options.slice_bytes,
-                ))
+                let cut = Cut {
+                    table: index,
+                    strategy: first.slice.strategy,
+                    slice_bytes: context.plan.options.slice_bytes,
+                };
+                Some(leaf_slices(cut, table, leaf, &found.leaves))
             });
         let cut = cut.ok_or_else(|| {
             Error::blocked(format!("leaf {} is gone", first.slice.leaf.plain()))

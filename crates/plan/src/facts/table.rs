@@ -29,6 +29,8 @@ pub struct TableFacts {
     pub time_type: Option<TimeType>,
     /// Columns in the order of the table, dropped ones left out.
     pub columns: Vec<Column>,
+    /// Copied columns whose type the server has no hash function for (`hash_record_extended`).
+    pub unhashable: Vec<String>,
     /// Attributes that were dropped but still take a place in the source's tuples.
     pub dropped_columns: u32,
     /// Leaves, ordered by bound (default last).

@@ -2,6 +2,7 @@
 //!
 //! Both tables keep their names and change schemas, so that every index, constraint and sequence keeps its name too.
 
+use super::attach::unfence_attached;
 use super::fence::{FENCE_TRIGGER, leaves_unchanged};
 use super::keys::not_valid;
 use super::{LEDGER_SCHEMA, archive_schema, comment_on, create_schemas, drop_schema_if_empty};
@@ -19,7 +20,9 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
         statements.extend(pairs().flat_map(|(_, found)| leaves_unchanged(found)));
-        statements.extend(pairs().flat_map(|(_, found)| drop_referencing(found, tables)));
+        let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
+        statements.extend(unattached.flat_map(|(_, found)| drop_referencing(found, tables)));
+        statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
     }
     statements.extend(pairs().flat_map(|(table, found)| swap(table, found, topology)));
     for (table, found) in pairs() {
@@ -103,7 +106,9 @@ pub(crate) fn cutover_inverse(
     }
     if topology == Topology::SameDatabase {
         for (table, found) in pairs() {
-            statements.extend(referencing(found, tables).flat_map(add_referencing));
+            if table.attached.is_empty() {
+                statements.extend(referencing(found, tables).flat_map(add_referencing));
+            }
             statements.extend(
                 found
                     .publications

@@ -1,0 +1,108 @@
+//! Attaching a partition to the hypertable as a chunk, and giving it back. No row moves either way.
+
+use super::create::extension_schema;
+use super::fence::FENCE_TRIGGER;
+use super::keys::not_valid;
+use crate::facts::{Facts, ReferencedBy, RelationKind, TableFacts};
+use crate::sql::comment_on;
+use crate::time::literal_text;
+use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
+
+/// Makes a partition a chunk.
+///
+/// The partition's own copies of the table's foreign keys go before: the hypertable's are added and validated by
+/// `attach_chunk` itself. Keys, indexes and checks are matched, not doubled.
+pub(crate) fn attach_leaf(table: &TablePlan, leaf: &AttachedLeaf, facts: &Facts) -> Vec<String> {
+    let name = quote_literal(&leaf.leaf.to_string());
+    let detach = format!(
+        "DO $hyperhaul_attach$ DECLARE twins text[]; twin text; BEGIN \
+         twins := ARRAY(SELECT conname FROM pg_catalog.pg_constraint \
+         WHERE conrelid = {name}::regclass AND contype = 'f' AND conparentid <> 0); \
+         ALTER TABLE {} DETACH PARTITION {}; \
+         FOREACH twin IN ARRAY twins LOOP \
+         EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {name}, twin); \
+         END LOOP; END $hyperhaul_attach$",
+        table.relation, leaf.leaf
+    );
+    let attach = format!(
+        "CALL {}.attach_chunk({}::regclass, {name}::regclass, {}::jsonb)",
+        extension_schema(facts),
+        quote_literal(&table.staging.to_string()),
+        quote_literal(&slices_json(table, leaf.range))
+    );
+    vec![detach, attach]
+}
+
+/// Gives a chunk back to its table as a partition. Its foreign keys are matched by the table's.
+pub(crate) fn give_leaf_back(table: &TablePlan, leaf: &AttachedLeaf, facts: &Facts) -> Vec<String> {
+    let text = |time_us| quote_literal(&literal_text(time_us, table.time_type));
+    vec![
+        format!(
+            "CALL {}.detach_chunk({}::regclass)",
+            extension_schema(facts),
+            quote_literal(&leaf.leaf.to_string())
+        ),
+        format!(
+            "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})",
+            table.relation,
+            leaf.leaf,
+            text(leaf.range.start_us),
+            text(leaf.range.end_us)
+        ),
+    ]
+}
+
+/// `{"received_at": ["2025-12-11 00:00:00+00", "2025-12-12 00:00:00+00"]}`.
+fn slices_json(table: &TablePlan, range: ChunkRange) -> String {
+    let text = |time_us| literal_text(time_us, table.time_type);
+    let bounds = [text(range.start_us), text(range.end_us)];
+    serde_json::json!({ table.time_column.clone(): bounds }).to_string()
+}
+
+/// Takes the fence off the chunks that were partitions: TimescaleDB refuses to insert where a chunk has a statement trigger.
+pub(crate) fn unfence_attached(table: &TablePlan) -> Vec<String> {
+    let chunks = table.attached.iter();
+    chunks
+        .map(|leaf| format!("DROP TRIGGER IF EXISTS {FENCE_TRIGGER} ON {}", leaf.leaf))
+        .collect()
+}
+
+/// A partition that rows refer to cannot be detached: drops the foreign keys that refer to the table.
+pub(crate) fn drop_references(found: &TableFacts) -> Vec<String> {
+    let drop = |key: &ReferencedBy| {
+        format!(
+            "ALTER TABLE {} DROP CONSTRAINT {}",
+            key.relation,
+            quote_ident(&key.name)
+        )
+    };
+    found.referenced_by.iter().map(drop).collect()
+}
+
+/// Adds them again. NOT VALID where that is possible, so that the rows are not looked at: nothing was written while they
+/// were missing. A partitioned table's are validated (PostgreSQL 17 and older know no NOT VALID there).
+pub(crate) fn add_references(found: &TableFacts, facts: &Facts) -> Vec<String> {
+    let is_partitioned = |key: &ReferencedBy| {
+        let mut tables = facts.tables.iter();
+        tables
+            .any(|table| table.relation == key.relation && table.kind == RelationKind::Partitioned)
+    };
+    let add = |key: &ReferencedBy| {
+        let name = quote_ident(&key.name);
+        let definition = if is_partitioned(key) {
+            key.definition.clone()
+        } else {
+            not_valid(&key.definition)
+        };
+        let comment = comment_on(
+            &format!("CONSTRAINT {name} ON {}", key.relation),
+            key.comment.as_ref(),
+        );
+        std::iter::once(format!(
+            "ALTER TABLE {} ADD CONSTRAINT {name} {definition}",
+            key.relation
+        ))
+        .chain(comment)
+    };
+    found.referenced_by.iter().flat_map(add).collect()
+}
