@@ -37,7 +37,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
     let slices = slices::slices(&tables, &leaves, &ways, &options);
     let steps = steps::steps(&tables, &facts, topology);
     let estimate = estimate::estimate(&facts, &options, &tables, &slices);
-    let findings = findings::findings(&facts, &options, &tables, topology, &estimate);
+    let findings = findings::findings(&facts, &options, &tables, &ways, topology, &estimate);
     Ok(Plan {
         format: Plan::FORMAT,
         options,

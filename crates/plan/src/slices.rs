@@ -202,7 +202,7 @@ mod tests {
     fn cut_to(slice_bytes: u64) -> Cut {
         Cut {
             table: 0,
-            strategy: Strategy::Copy,
+            strategy: crate::Strategy::Copy,
             slice_bytes,
         }
     }

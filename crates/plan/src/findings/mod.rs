@@ -21,11 +21,12 @@ mod publications;
 mod relation;
 mod server;
 mod sessions;
+mod strategies;
 mod time;
 mod travel;
 
 use crate::facts::{Facts, TableFacts};
-use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology};
+use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology, Way};
 
 /// What the checks look at.
 #[derive(Clone, Copy)]
@@ -33,6 +34,7 @@ struct Case<'a> {
     facts: &'a Facts,
     options: &'a Options,
     tables: &'a [TablePlan],
+    ways: &'a [Way],
     topology: Topology,
     estimate: &'a Estimate,
 }
@@ -70,6 +72,7 @@ pub fn findings(
     facts: &Facts,
     options: &Options,
     tables: &[TablePlan],
+    ways: &[Way],
     topology: Topology,
     estimate: &Estimate,
 ) -> Vec<Finding> {
@@ -77,6 +80,7 @@ pub fn findings(
         facts,
         options,
         tables,
+        ways,
         topology,
         estimate,
     };
@@ -108,7 +112,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 11] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 12] = [
         relation::check,
         privileges::check_table,
         keys::check,
@@ -120,6 +124,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         travel::check_table,
         partman::check,
         sessions::check,
+        strategies::check,
     ];
     let run = |check: &fn(&Case, Subject) -> Vec<Finding>| check(case, subject);
     let on_table = |finding: Finding| finding.on(&subject.found.relation);

@@ -3,11 +3,11 @@
 //! Both tables keep their names and change schemas, so that every index, constraint and sequence keeps its name too.
 
 use super::attach::unfence_attached;
-use super::fence::{FENCE_TRIGGER, leaves_unchanged};
+use super::fence::prove_fence;
 use super::keys::not_valid;
-use super::{LEDGER_SCHEMA, archive_schema, comment_on, create_schemas, drop_schema_if_empty};
+use super::{archive_schema, comment_on, create_schemas, drop_schema_if_empty};
 use crate::facts::{Facts, Policy, PublicationMember, ReferencedBy, TableFacts, Trigger, View};
-use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
+use crate::{Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
 
 /// Puts the hypertables in the tables' places.
@@ -15,11 +15,11 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     let mut statements = Vec::new();
     let pairs = || tables.iter().zip(&facts.tables);
     if topology == Topology::SameDatabase {
+        statements.extend(pairs().flat_map(|(_, found)| prove_fence(facts, found)));
         statements.extend(
             schemas(tables, |table| &table.archive.schema)
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
-        statements.extend(pairs().flat_map(|(_, found)| leaves_unchanged(found)));
         let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
         statements.extend(unattached.flat_map(|(_, found)| drop_referencing(found, tables)));
         statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
@@ -141,38 +141,6 @@ pub(crate) fn validate_referencing(
         .collect()
 }
 
-/// Drops what is no longer needed after a passed verification: the old tables, their schema and the fence's function.
-///
-/// `drop_source`: drop the source's tables too where they are in another database.
-pub fn cleanup_statements(plan: &Plan, drop_source: bool) -> Vec<String> {
-    let old = |table: &TablePlan| match plan.topology {
-        Topology::SameDatabase => table.archive.to_string(),
-        Topology::OtherDatabase => table.relation.to_string(),
-    };
-    if plan.topology == Topology::OtherDatabase && !drop_source {
-        return Vec::new();
-    }
-    let tables: Vec<String> = plan.tables.iter().map(old).collect();
-    let mut statements = vec![format!("DROP TABLE {}", tables.join(", "))];
-    if plan.topology == Topology::SameDatabase {
-        statements
-            .extend(schemas(&plan.tables, |table| &table.archive.schema).map(drop_schema_if_empty));
-        statements
-            .extend(schemas(&plan.tables, |table| &table.staging.schema).map(drop_schema_if_empty));
-    }
-    statements.push(drop_fence_function());
-    statements
-}
-
-/// Drops the fence's function unless another run's fence still uses it.
-fn drop_fence_function() -> String {
-    format!(
-        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = '{FENCE_TRIGGER}') THEN \
-         DROP FUNCTION IF EXISTS {}.fence(); END IF; END $do$",
-        quote_ident(LEDGER_SCHEMA)
-    )
-}
-
 fn swap(table: &TablePlan, found: &TableFacts, topology: Topology) -> Vec<String> {
     let mut statements = release_sequences(found);
     if topology == Topology::SameDatabase {
@@ -220,7 +188,7 @@ fn own_sequences(table: &TablePlan, found: &TableFacts) -> Vec<String> {
 
 /// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
 /// ones, and cannot exist between hypertables.
-fn referencing<'a>(
+pub(super) fn referencing<'a>(
     found: &'a TableFacts,
     tables: &'a [TablePlan],
 ) -> impl Iterator<Item = &'a ReferencedBy> {
@@ -374,7 +342,7 @@ fn alter_publication(member: &PublicationMember, out: &Relation, into: &Relation
 }
 
 /// The different schemas among those that `schema` names for each table.
-fn schemas<'a>(
+pub(super) fn schemas<'a>(
     tables: &'a [TablePlan],
     schema: impl Fn(&'a TablePlan) -> &'a String,
 ) -> impl Iterator<Item = &'a str> {

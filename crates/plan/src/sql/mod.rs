@@ -4,27 +4,30 @@
 //! qualified. Utility statements take no parameters, so their values are literals, quoted by `quote_literal`.
 
 mod attach;
+mod cleanup;
 mod copy;
 mod create;
 mod cutover;
 mod fence;
 mod keys;
+mod orphans;
 mod partman;
 
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
+pub use cleanup::cleanup_statements;
 pub use copy::{
     chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
     slice_hash_sql, slice_insert_sql, verify_rows_sql,
 };
 pub(crate) use create::{create_schemas, create_sequences, create_table};
-pub use cutover::cleanup_statements;
 pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
-pub use fence::{FENCE_TRIGGER, fence_hypertable, unfence_hypertable};
+pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{fence, unfence};
 pub(crate) use keys::{
     add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     not_valid, replica_identity, validate_foreign_key,
 };
+pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
 
 use crate::ident::derived_name;
@@ -43,13 +46,22 @@ pub fn archive_schema(schema: &str) -> String {
     derived_name("hyperhaul_old_", schema)
 }
 
+/// `DO` around a body, with a tag that no name in it can end.
+pub(crate) fn do_block(body: &str) -> String {
+    let mut tag = "$do$".to_owned();
+    while body.contains(&tag) {
+        tag.insert_str(1, "un");
+    }
+    format!("DO {tag} {body} {tag}")
+}
+
 /// Drops a schema unless something is in it: another run's tables, or what a user has put there.
 pub(crate) fn drop_schema_if_empty(schema: &str) -> String {
-    format!(
-        "DO $do$ BEGIN DROP SCHEMA IF EXISTS {}; \
-         EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $do$",
+    do_block(&format!(
+        "BEGIN DROP SCHEMA IF EXISTS {}; \
+         EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END",
         quote_ident(schema)
-    )
+    ))
 }
 
 /// `"a", "b"`.
