@@ -11,13 +11,11 @@
 use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::lead::{Leader, change_state};
-use crate::verify::target_digests;
-use crate::{Error, Event, Meter, RunState};
+use crate::{Error, Event, Meter, RunState, digests};
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Relation, StepId, TablePlan, compare, sql};
+use hyperhaul_plan::{Relation, StepId, TablePlan, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +44,7 @@ pub(crate) async fn keep_writers_off(
     let fence = each_hypertable(context, sql::fence_hypertable);
     change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
     failpoint("rollback.fenced");
-    let looked = look(context, leader, discard).await;
+    let looked = look(context, leader, steps_done, discard).await;
     let Err(error) = looked else { return Ok(()) };
     let before = if context
         .plan
@@ -116,10 +114,15 @@ async fn change(
     }
 }
 
-async fn look(context: &Context, leader: &mut Leader, discard: bool) -> Result<(), Error> {
+async fn look(
+    context: &Context,
+    leader: &mut Leader,
+    steps_done: &BTreeSet<StepId>,
+    discard: bool,
+) -> Result<(), Error> {
     let session = leader.session(context).await?;
     if !discard {
-        refuse_new_rows(context, session).await?;
+        refuse_new_rows(context, session, steps_done).await?;
     }
     refuse_orphans(context, session).await
 }
@@ -180,15 +183,20 @@ async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Erro
 }
 
 /// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
-async fn refuse_new_rows(context: &Context, session: &Session) -> Result<(), Error> {
+///
+/// Not those in attached chunks: the partition takes them along.
+async fn refuse_new_rows(
+    context: &Context,
+    session: &Session,
+    steps_done: &BTreeSet<StepId>,
+) -> Result<(), Error> {
     context.tell(Event::Notice(
         "looking for rows written since the cutover".to_owned(),
     ));
     for (index, table) in context.plan.tables.iter().enumerate() {
-        let copied = ledger::source_digests(session, context.run, index).await?;
+        let places = context.places(table, steps_done);
         let meter = Arc::new(Meter::default());
-        let present = target_digests(context, index, &table.relation, &meter).await?;
-        let verdict = compare(&copied, &present);
+        let verdict = digests::verdict(context, session, index, places, &meter).await?;
         if !verdict.equal() {
             return Err(written(table, &verdict));
         }

@@ -40,4 +40,4 @@ pub use planner::plan;
 pub use slices::{Cut, leaf_slices};
 pub use structure::{Structure, structure_differences, wanted_structure};
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};
-pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, compare};
+pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, by_interval, compare};

@@ -62,6 +62,11 @@ impl ChunkRange {
         }
     }
 
+    /// Whether the intervals have a point in common.
+    pub fn overlaps(self, other: ChunkRange) -> bool {
+        self.start_us < other.end_us && other.start_us < self.end_us
+    }
+
     /// Whether `time_us` lies in the interval.
     pub fn contains(self, time_us: i64) -> bool {
         self.start_us <= time_us && time_us < self.end_us

@@ -103,7 +103,7 @@ fn interval_start_sql(table: &TablePlan) -> String {
     format!("floor({us}::numeric / {interval}) * {interval}")
 }
 
-/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` (all, if `None`), with the key as text behind the copied
+/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in attached chunks (all, if `None`), with the key as text behind the copied
 /// columns where `with_key`.
 pub fn verify_rows_sql(
     table: &TablePlan,
@@ -117,12 +117,20 @@ pub fn verify_rows_sql(
     } else {
         String::new()
     };
-    let condition = range.map_or(String::new(), |range| {
+    let within = |range: ChunkRange| {
         format!(
-            " WHERE {time} >= {} AND {time} < {}",
+            "{time} >= {} AND {time} < {}",
             time_literal(range.start_us, table.time_type),
             time_literal(range.end_us, table.time_type)
         )
+    };
+    let condition = range.map_or(String::new(), |range| {
+        let attached = table.attached.iter().map(|leaf| leaf.range);
+        let elsewhere: String = attached
+            .filter(|attached| attached.overlaps(range))
+            .map(|attached| format!(" AND NOT ({})", within(attached)))
+            .collect();
+        format!(" WHERE {}{elsewhere}", within(range))
     });
     format!(
         "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",
