@@ -22,6 +22,7 @@ mod digests;
 mod drift;
 mod error;
 mod failpoint;
+mod fence;
 mod guard;
 mod interrupt;
 mod lanes;

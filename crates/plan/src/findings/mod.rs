@@ -23,6 +23,7 @@ mod server;
 mod sessions;
 mod time;
 mod travel;
+mod writers;
 
 use crate::facts::{Facts, TableFacts};
 use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology};
@@ -108,7 +109,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 11] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 12] = [
         relation::check,
         privileges::check_table,
         keys::check,
@@ -116,6 +117,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         foreign_keys::check,
         dependents::check,
         publications::check,
+        writers::check,
         columns::check,
         travel::check_table,
         partman::check,

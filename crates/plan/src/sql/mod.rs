@@ -16,10 +16,8 @@ pub use cleanup::cleanup_statements;
 pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
 pub(crate) use create::{create_schemas, create_sequences, create_table};
 pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
-pub use fence::{
-    FENCE_TRIGGER, fence_hypertable, fence_owner, fence_stands, hold_fence, unfence_hypertable,
-};
-pub(crate) use fence::{fence, unfence};
+pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
+pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
 pub(crate) use keys::{
     add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     not_valid, replica_identity, validate_foreign_key,

@@ -13,8 +13,8 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
     let fence = step(
         "",
         format!("keep writers off {name}"),
-        sql::fence(scope.found),
-        sql::unfence(scope.found),
+        sql::fence(scope.facts, scope.found),
+        sql::unfence(scope.facts, scope.found),
     );
     let release = scope.found.partman.as_ref().map(|partman| {
         step(
