@@ -29,6 +29,7 @@ mod sessions;
 mod survey;
 mod table;
 mod travel;
+mod writers;
 
 pub use blockers::{Blocker, blockers, end_backend, end_sessions};
 pub use chunks::{Chunk, chunks, file_numbers, type_oid};

@@ -6,6 +6,9 @@ use std::fmt;
 /// dependent_objects_still_exist: what is to be dropped is still used, by something that a person has to decide about.
 const DEPENDENT_OBJECTS: &str = "2BP01";
 
+/// object_not_in_prerequisite_state: what `plan`'s own statements raise where they refuse to go on.
+const REFUSED: &str = "55000";
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub struct Error {
@@ -131,7 +134,9 @@ impl From<hyperhaul_pg::Error> for Error {
         } else if error.is_privilege()
             || error.is_lock_timeout()
             || error.is_disk_full()
-            || error.sqlstate() == Some(DEPENDENT_OBJECTS)
+            || [DEPENDENT_OBJECTS, REFUSED]
+                .map(Some)
+                .contains(&error.sqlstate())
         {
             Kind::Blocked
         } else {

@@ -5,7 +5,7 @@ use crate::drift::{self, When};
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, fence, lanes,
     sequences, survey, worker,
 };
 use chrono::Utc;
@@ -267,6 +267,11 @@ async fn run_phase(
     if phase == Phase::Fence {
         let done = steps.iter().map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
+    }
+    if phase == Phase::Copy {
+        // What follows takes as long again, and would be in vain.
+        let steps = context.plan.steps.iter();
+        fence::check(context, &steps.map(|step| step.id.clone()).collect()).await?;
     }
     Ok(verification)
 }

@@ -23,6 +23,7 @@ mod digests;
 mod drift;
 mod error;
 mod failpoint;
+mod fence;
 mod guard;
 mod interrupt;
 mod lanes;

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::watch::Watch;
-use crate::{Error, Event};
+use crate::{Error, Event, fence};
 use chrono::{DateTime, Utc};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
@@ -147,7 +147,11 @@ impl Lane {
     ) -> Result<(), hyperhaul_pg::Error> {
         let context = self.context.clone();
         let side = work.step.side;
-        if !context.is_atomic(side) && self.source.is_none() {
+        let held = match work.direction {
+            Direction::Forward => fence::held_during(&context, work.step),
+            Direction::Back => None,
+        };
+        if (held.is_some() || !context.is_atomic(side)) && self.source.is_none() {
             self.source = Some(
                 context
                     .connections
@@ -158,8 +162,18 @@ impl Lane {
         }
         let source = self.source.as_ref().filter(|_| !context.is_atomic(side));
         let session = source.unwrap_or(&self.target);
+        let attempt = async {
+            match (held, &self.source) {
+                (Some(statements), Some(holder)) => {
+                    let done = transact_held(&context, (holder, &statements), session, work).await;
+                    holder.roll_back().await;
+                    done
+                }
+                _ => transact(&context, session, &self.target, None, work).await,
+            }
+        };
         tokio::select! {
-            result = transact(&context, session, &self.target, work) => result,
+            result = attempt => result,
             // Never ends by itself.
             () = watch.over(session.backend_pid()) => Ok(()),
             () = context.interrupt.aborted() => Err(cancelled(session).await),
@@ -195,6 +209,7 @@ async fn transact(
     context: &Context,
     session: &Session,
     target: &Session,
+    holder: Option<&Session>,
     work: Work<'_>,
 ) -> Result<(), hyperhaul_pg::Error> {
     let marking = (!context.is_atomic(work.step.side)).then_some(target);
@@ -219,6 +234,10 @@ async fn transact(
             // The mark's session may have been ended while the statements waited, by who took the lead.
             Some(target) => target.batch("SELECT 1").await?,
         }
+        if let Some(holder) = holder {
+            // What it holds is held until its session ends.
+            holder.batch("SELECT 1").await?;
+        }
         session.batch("COMMIT").await?;
         failpoint("step.after_commit");
         if let Some(target) = marking {
@@ -234,6 +253,22 @@ async fn transact(
         return Err(error);
     }
     Ok(())
+}
+
+/// As [`transact`], while a session on the source holds what `statements` lock and prove there.
+async fn transact_held(
+    context: &Context,
+    (holder, statements): (&Session, &[String]),
+    target: &Session,
+    work: Work<'_>,
+) -> Result<(), hyperhaul_pg::Error> {
+    let timeout_ms = context.plan.options.lock_timeout_ms;
+    let begin = format!("BEGIN; SET LOCAL lock_timeout = {timeout_ms}");
+    holder.batch(&begin).await?;
+    for statement in statements {
+        holder.batch(statement).await?;
+    }
+    transact(context, target, target, Some(holder), work).await
 }
 
 /// Sets or takes away the mark.

@@ -168,6 +168,8 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         row_security: false,
         force_row_security: false,
         publications: Vec::new(),
+        subscriptions: Vec::new(),
+        fences: Vec::new(),
         inherits: Vec::new(),
         inherited_by: Vec::new(),
         grants: [("soar_app", "INSERT"), ("soar_readonly", "SELECT")]

@@ -177,6 +177,12 @@ const OBJECTS: &[(Object, Describe)] = &[
             .map(|member| (member.publication.clone(), publication_text(member)))
             .collect()
     }),
+    (Object::Subscription, |table| {
+        let subscriptions = table.subscriptions.iter();
+        subscriptions
+            .map(|one| (on_leaf(&one.name, Some(&one.relation)), "writes".to_owned()))
+            .collect()
+    }),
     (Object::Inheritance, |table| {
         let parents = table
             .inherits

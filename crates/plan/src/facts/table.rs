@@ -1,8 +1,8 @@
 //! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
 
 use super::{
-    BlockingSession, FunctionDependent, Leaf, MaterializedView, Partman, Policy, PublicationMember,
-    Rule, Trigger, View,
+    BlockingSession, Fence, FunctionDependent, Leaf, MaterializedView, Partman, Policy,
+    PublicationMember, Rule, Subscription, Trigger, View,
 };
 use crate::{Relation, TimeType};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,10 @@ pub struct TableFacts {
     pub force_row_security: bool,
     /// Publications that it is in.
     pub publications: Vec<PublicationMember>,
+    /// Subscriptions that write to it or to something below it.
+    pub subscriptions: Vec<Subscription>,
+    /// Fences that stand on it or on something below it.
+    pub fences: Vec<Fence>,
     /// Parents by `INHERITS` (not by partitioning).
     pub inherits: Vec<Relation>,
     /// Children by `INHERITS` (not by partitioning).

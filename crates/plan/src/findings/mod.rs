@@ -24,6 +24,7 @@ mod sessions;
 mod strategies;
 mod time;
 mod travel;
+mod writers;
 
 use crate::facts::{Facts, TableFacts};
 use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology, Way};
@@ -112,7 +113,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 12] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 13] = [
         relation::check,
         privileges::check_table,
         keys::check,
@@ -120,6 +121,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         foreign_keys::check,
         dependents::check,
         publications::check,
+        writers::check,
         columns::check,
         travel::check_table,
         partman::check,

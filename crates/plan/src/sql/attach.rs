@@ -1,7 +1,8 @@
 //! Attaching a partition to the hypertable as a chunk, and giving it back. No row moves either way.
 
 use super::create::extension_schema;
-use super::fence::FENCE_TRIGGER;
+use super::do_block;
+use super::fence::{FENCE_TRIGGER, stands};
 use super::keys::not_valid;
 use crate::facts::{Facts, ReferencedBy, RelationKind, TableFacts};
 use crate::sql::comment_on;
@@ -12,25 +13,31 @@ use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
 ///
 /// The partition's own copies of the table's foreign keys go before: the hypertable's are added and validated by
 /// `attach_chunk` itself. Keys, indexes and checks are matched, not doubled.
-pub(crate) fn attach_leaf(table: &TablePlan, leaf: &AttachedLeaf, facts: &Facts) -> Vec<String> {
+pub(crate) fn attach_leaf(
+    table: &TablePlan,
+    found: &TableFacts,
+    leaf: &AttachedLeaf,
+    facts: &Facts,
+) -> Vec<String> {
     let name = quote_literal(&leaf.leaf.to_string());
-    let detach = format!(
-        "DO $hyperhaul_attach$ DECLARE twins text[]; twin text; BEGIN \
+    let detach = do_block(&format!(
+        "DECLARE twins text[]; twin text; BEGIN \
          twins := ARRAY(SELECT conname FROM pg_catalog.pg_constraint \
          WHERE conrelid = {name}::regclass AND contype = 'f' AND conparentid <> 0); \
          ALTER TABLE {} DETACH PARTITION {}; \
          FOREACH twin IN ARRAY twins LOOP \
          EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {name}, twin); \
-         END LOOP; END $hyperhaul_attach$",
+         END LOOP; END",
         table.relation, leaf.leaf
-    );
+    ));
     let attach = format!(
         "CALL {}.attach_chunk({}::regclass, {name}::regclass, {}::jsonb)",
         extension_schema(facts),
         quote_literal(&table.staging.to_string()),
         quote_literal(&slices_json(table, leaf.range))
     );
-    vec![detach, attach]
+    // The fence goes with the partition, so this is the last moment to look whether it stood.
+    vec![stands(facts, found, &table.attached), detach, attach]
 }
 
 /// Gives a chunk back to its table as a partition. Its foreign keys are matched by the table's.

@@ -15,7 +15,8 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     let mut statements = Vec::new();
     let pairs = || tables.iter().zip(&facts.tables);
     if topology == Topology::SameDatabase {
-        statements.extend(pairs().flat_map(|(_, found)| prove_fence(facts, found)));
+        statements
+            .extend(pairs().flat_map(|(table, found)| prove_fence(facts, found, &table.attached)));
         statements.extend(
             schemas(tables, |table| &table.archive.schema)
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),

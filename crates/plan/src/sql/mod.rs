@@ -22,7 +22,7 @@ pub use copy::{
 pub(crate) use create::{create_schemas, create_sequences, create_table};
 pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
-pub(crate) use fence::{fence, unfence};
+pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
 pub(crate) use keys::{
     add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     not_valid, replica_identity, validate_foreign_key,

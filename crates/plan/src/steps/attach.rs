@@ -33,7 +33,7 @@ fn attach(scope: Scope<'_>, leaf: &AttachedLeaf) -> Step {
         leaf.leaf.plain(),
         scope.table.staging.plain()
     );
-    let statements = sql::attach_leaf(scope.table, leaf, scope.facts);
+    let statements = sql::attach_leaf(scope.table, scope.found, leaf, scope.facts);
     Step {
         inverse: sql::give_leaf_back(scope.table, leaf, scope.facts),
         concurrency: Concurrency::OnePerTable,

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 /// The staging schemas of all tables.
 pub(super) fn schemas(tables: &[TablePlan], facts: &Facts) -> Step {
     let names: BTreeSet<&String> = tables.iter().map(|table| &table.staging.schema).collect();
+    // A rollback's fence on the hypertable may have brought the function here.
     let inverse = names
         .into_iter()
         .map(|name| sql::drop_schema_if_empty(name))
+        .chain(sql::drop_fence_function())
         .collect();
     let action = Action::Sql {
         statements: sql::create_schemas(facts, tables),
