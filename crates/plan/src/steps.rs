@@ -73,6 +73,7 @@ impl Scope<'_> {
             side: Side::Target,
             action,
             inverse: Vec::new(),
+            orphans: Vec::new(),
             concurrency: Concurrency::Alone,
             weight_bytes: 0,
         }
@@ -95,6 +96,7 @@ fn common_step(
         side: Side::Target,
         action,
         inverse,
+        orphans: Vec::new(),
         concurrency: Concurrency::Alone,
         weight_bytes: 0,
     }

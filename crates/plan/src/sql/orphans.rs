@@ -1,6 +1,6 @@
 //! Rows of other tables that would keep their foreign key from coming back at a rollback.
 
-use super::cutover::referencing;
+use super::foreign_keys::referencing;
 use crate::facts::ReferencedBy;
 use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 
@@ -31,27 +31,35 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
 }
 
 fn orphans(table: &TablePlan, key: &ReferencedBy) -> OrphanQuery {
-    let pairs = key.columns.iter().zip(&key.referenced_columns);
-    let given = key
-        .columns
+    OrphanQuery {
+        relation: key.relation.clone(),
+        constraint: key.name.clone(),
+        rows_sql: rows_without(
+            (&key.relation, &key.columns),
+            (&table.archive, &key.referenced_columns),
+        ),
+    }
+}
+
+/// Gives the rows of the first table that refer by these columns to a row that the second table does not have.
+pub(crate) fn rows_without(
+    (referring, columns): (&Relation, &[String]),
+    (referred, referred_columns): (&Relation, &[String]),
+) -> String {
+    // A row with a NULL among the columns is not checked (MATCH SIMPLE).
+    let given = columns
         .iter()
         .map(|column| format!("referring.{} IS NOT NULL", quote_ident(column)));
-    let same = pairs.map(|(own, other)| {
+    let same = columns.iter().zip(referred_columns).map(|(own, other)| {
         format!(
-            "old.{} = referring.{}",
+            "referred.{} = referring.{}",
             quote_ident(other),
             quote_ident(own)
         )
     });
-    OrphanQuery {
-        relation: key.relation.clone(),
-        constraint: key.name.clone(),
-        rows_sql: format!(
-            "SELECT * FROM {} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {} AS old WHERE {})",
-            key.relation,
-            given.collect::<Vec<_>>().join(" AND "),
-            table.archive,
-            same.collect::<Vec<_>>().join(" AND ")
-        ),
-    }
+    format!(
+        "SELECT * FROM {referring} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {referred} AS referred WHERE {})",
+        given.collect::<Vec<_>>().join(" AND "),
+        same.collect::<Vec<_>>().join(" AND ")
+    )
 }
