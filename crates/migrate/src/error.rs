@@ -62,6 +62,25 @@ impl Error {
             .hint("Run hyperhaul migrate again to go on, or hyperhaul rollback to go back.")
     }
 
+    /// An interruption of this command, to go on with it; any other error as it is.
+    pub(crate) fn interrupted_at(self, command: &str) -> Error {
+        if self.kind != Kind::Interrupted {
+            return self;
+        }
+        self.hint(format!("Run hyperhaul {command} again to go on."))
+    }
+
+    /// The same, where a rollback could not let writers on again because of `lifting`.
+    pub(crate) fn still_fenced(self, lifting: &Error) -> Error {
+        let detail = format!("Writers are still kept off the hypertables: {lifting}.");
+        let detail = match &self.detail {
+            Some(own) => format!("{own}\n{detail}"),
+            None => detail,
+        };
+        self.detail(detail)
+            .hint("Run hyperhaul rollback again, or let writers on again with hyperhaul migrate.")
+    }
+
     /// The same, for the user to put right in the call.
     pub(crate) fn into_usage(mut self) -> Error {
         self.kind = Kind::Usage;
@@ -134,6 +153,7 @@ impl From<hyperhaul_pg::Error> for Error {
         } else if error.is_privilege()
             || error.is_lock_timeout()
             || error.is_disk_full()
+            || error.is_foreign_key_violation()
             || [DEPENDENT_OBJECTS, REFUSED]
                 .map(Some)
                 .contains(&error.sqlstate())
@@ -155,7 +175,8 @@ impl From<hyperhaul_pg::Error> for Error {
 /// The server's own hint, where it says enough.
 fn hint(error: &hyperhaul_pg::Error) -> Option<String> {
     if error.is_disk_full() {
-        let hint = "Free disk space on the server, then run hyperhaul migrate again: it goes on where it stopped.";
+        let hint =
+            "Free disk space on the server, then run the same again: it goes on where it stopped.";
         return Some(hint.to_owned());
     }
     error.hint().map(str::to_owned)
@@ -172,6 +193,9 @@ impl From<hyperhaul_ledger::Error> for Error {
     fn from(error: hyperhaul_ledger::Error) -> Error {
         match error {
             hyperhaul_ledger::Error::Pg(error) => error.into(),
+            error @ hyperhaul_ledger::Error::NoRun(_) => {
+                Error::usage(error.to_string()).hint("See the newest one with hyperhaul status.")
+            }
             error @ hyperhaul_ledger::Error::Content { .. } => Error::unexpected(error.to_string()),
         }
     }

@@ -102,6 +102,7 @@ impl Scope<'_> {
             side: Side::Target,
             action,
             inverse: Vec::new(),
+            orphans: Vec::new(),
             concurrency: Concurrency::Alone,
             weight_bytes: 0,
         }
@@ -124,6 +125,7 @@ fn common_step(
         side: Side::Target,
         action,
         inverse,
+        orphans: Vec::new(),
         concurrency: Concurrency::Alone,
         weight_bytes: 0,
     }

@@ -381,6 +381,7 @@ pub(crate) fn referenced_by(name: &str, from: &str, rows: u64) -> ReferencedBy {
         referenced_columns: vec!["id".into(), "received_at".into()],
         validated: true,
         from_hypertable: false,
+        partitioned: false,
         rows_estimate: rows,
         can_change: true,
         comment: None,

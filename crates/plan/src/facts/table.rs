@@ -353,6 +353,8 @@ pub struct ReferencedBy {
     pub validated: bool,
     /// Whether the referencing table is a hypertable.
     pub from_hypertable: bool,
+    /// Whether the referencing table is partitioned: PostgreSQL 17 and older refuse NOT VALID there.
+    pub partitioned: bool,
     /// Rows of the referencing table, estimated.
     pub rows_estimate: u64,
     /// Whether the role owns the referencing table.

@@ -3,9 +3,8 @@
 use super::create::extension_schema;
 use super::do_block;
 use super::fence::{FENCE_TRIGGER, stands};
-use super::keys::not_valid;
-use crate::facts::{Facts, ReferencedBy, RelationKind, TableFacts};
-use crate::sql::comment_on;
+use super::foreign_keys::{add_constraint, definition_added};
+use crate::facts::{Facts, ReferencedBy, TableFacts};
 use crate::time::literal_text;
 use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
 
@@ -88,28 +87,8 @@ pub(crate) fn drop_references(found: &TableFacts) -> Vec<String> {
 
 /// Adds them again. NOT VALID where that is possible, so that the rows are not looked at: nothing was written while they
 /// were missing. A partitioned table's are validated (PostgreSQL 17 and older know no NOT VALID there).
-pub(crate) fn add_references(found: &TableFacts, facts: &Facts) -> Vec<String> {
-    let is_partitioned = |key: &ReferencedBy| {
-        let mut tables = facts.tables.iter();
-        tables
-            .any(|table| table.relation == key.relation && table.kind == RelationKind::Partitioned)
-    };
-    let add = |key: &ReferencedBy| {
-        let name = quote_ident(&key.name);
-        let definition = if is_partitioned(key) {
-            key.definition.clone()
-        } else {
-            not_valid(&key.definition)
-        };
-        let comment = comment_on(
-            &format!("CONSTRAINT {name} ON {}", key.relation),
-            key.comment.as_ref(),
-        );
-        std::iter::once(format!(
-            "ALTER TABLE {} ADD CONSTRAINT {name} {definition}",
-            key.relation
-        ))
-        .chain(comment)
-    };
-    found.referenced_by.iter().flat_map(add).collect()
+pub(crate) fn add_references(found: &TableFacts) -> Vec<String> {
+    let keys = found.referenced_by.iter();
+    keys.flat_map(|key| add_constraint(key, &definition_added(key)))
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! Cleanup: the old tables go. Each is dropped only if it is the very table that was planned, and may be gone already.
 
 use super::cutover::schemas;
-use super::fence::FENCE_TRIGGER;
-use super::{LEDGER_SCHEMA, do_block, drop_schema_if_empty};
+use super::fence::drop_fence_function;
+use super::{do_block, drop_schema_if_empty};
 use crate::facts::TableFacts;
-use crate::{Plan, Relation, TablePlan, Topology, quote_ident, quote_literal};
+use crate::{Plan, Relation, TablePlan, Topology, quote_literal};
 
 /// Drops what is no longer needed after a passed verification: the old tables, their schema and the fence's function. They
 /// may be run again: on another server the answer to their COMMIT may be lost.
@@ -32,7 +32,7 @@ pub fn cleanup_statements(plan: &Plan, drop_source: bool) -> Vec<String> {
         statements
             .extend(schemas(&plan.tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     }
-    statements.push(drop_fence_function());
+    statements.extend(drop_fence_function());
     statements
 }
 
@@ -46,14 +46,5 @@ fn refuse_another(name: &Relation, found: &TableFacts) -> String {
          USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Drop it by hand if it is to go.'; \
          END IF; END IF; END",
         found.oid
-    ))
-}
-
-/// Drops the fence's function unless another run's fence still uses it.
-fn drop_fence_function() -> String {
-    do_block(&format!(
-        "BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = '{FENCE_TRIGGER}') THEN \
-         DROP FUNCTION IF EXISTS {}.fence(); END IF; END",
-        quote_ident(LEDGER_SCHEMA)
     ))
 }

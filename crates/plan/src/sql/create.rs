@@ -1,8 +1,9 @@
 //! The target: an empty hypertable like the source, in the staging schema, without keys and indexes.
 
+use super::sequences::sequence_options;
 use super::{column_list, comment_on, staging_schema};
-use crate::facts::{CheckConstraint, Column, Facts, Grant, Identity, OwnedSequence, TableFacts};
-use crate::{Relation, TablePlan, Topology, quote_ident, quote_literal};
+use crate::facts::{CheckConstraint, Column, Facts, Grant, Identity, TableFacts};
+use crate::{Relation, TablePlan, quote_ident, quote_literal};
 use std::collections::BTreeMap;
 
 /// Makes the schemas that the run builds in.
@@ -22,24 +23,6 @@ pub(crate) fn create_schemas(facts: &Facts, tables: &[TablePlan]) -> Vec<String>
         }
     }
     statements
-}
-
-/// Makes the sequences that the defaults of the table use and the target does not have (another database only).
-pub(crate) fn create_sequences(table: &TableFacts, topology: Topology) -> Vec<String> {
-    match topology {
-        Topology::SameDatabase => Vec::new(),
-        Topology::OtherDatabase => {
-            let create = |sequence: &OwnedSequence| {
-                format!(
-                    "CREATE SEQUENCE {} AS {} {}",
-                    sequence.relation,
-                    sequence.type_sql,
-                    sequence_options(sequence)
-                )
-            };
-            table.sequences.iter().map(create).collect()
-        }
-    }
 }
 
 /// Creates the table and makes it a hypertable.
@@ -163,14 +146,6 @@ fn identity_sql(identity: &Identity, staging: &Relation) -> String {
     format!(
         " GENERATED {word} AS IDENTITY (SEQUENCE NAME {name} {})",
         sequence_options(&identity.sequence)
-    )
-}
-
-fn sequence_options(sequence: &OwnedSequence) -> String {
-    let cycle = if sequence.cycle { "CYCLE" } else { "NO CYCLE" };
-    format!(
-        "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {cycle}",
-        sequence.start, sequence.increment, sequence.min, sequence.max, sequence.cache
     )
 }
 

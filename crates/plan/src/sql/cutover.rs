@@ -4,9 +4,10 @@
 
 use super::attach::unfence_attached;
 use super::fence::prove_fence;
-use super::keys::not_valid;
-use super::{archive_schema, comment_on, create_schemas, drop_schema_if_empty};
-use crate::facts::{Facts, Policy, PublicationMember, ReferencedBy, TableFacts, Trigger, View};
+use super::foreign_keys::{drop_outgoing, drop_referencing, point_back, re_point};
+use super::sequences::{own_sequences, release_sequences};
+use super::{archive_schema, create_schemas, drop_schema_if_empty};
+use crate::facts::{Facts, Policy, PublicationMember, TableFacts, Trigger, View};
 use crate::{Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
 
@@ -21,14 +22,16 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
             schemas(tables, |table| &table.archive.schema)
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
+        statements.extend(pairs().filter_map(|(table, found)| grant_archive(table, found, facts)));
         let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
         statements.extend(unattached.flat_map(|(_, found)| drop_referencing(found, tables)));
+        statements.extend(pairs().flat_map(|(_, found)| drop_outgoing(found, tables)));
         statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
     }
     statements.extend(pairs().flat_map(|(table, found)| swap(table, found, topology)));
     for (table, found) in pairs() {
         if topology == Topology::SameDatabase {
-            statements.extend(referencing(found, tables).flat_map(add_referencing_not_valid));
+            statements.extend(re_point(found, tables));
             statements.extend(
                 found
                     .publications
@@ -108,7 +111,7 @@ pub(crate) fn cutover_inverse(
     if topology == Topology::SameDatabase {
         for (table, found) in pairs() {
             if table.attached.is_empty() {
-                statements.extend(referencing(found, tables).flat_map(add_referencing));
+                statements.extend(point_back(found, tables));
             }
             statements.extend(
                 found
@@ -123,23 +126,15 @@ pub(crate) fn cutover_inverse(
     statements
 }
 
-/// Validates the foreign keys of other tables that were re-pointed, as `(referencing table, constraint, statement)`.
-pub(crate) fn validate_referencing(
-    tables: &[TablePlan],
-    found: &TableFacts,
-) -> Vec<(Relation, String, String)> {
-    let validate = |key: &ReferencedBy| {
-        let statement = format!(
-            "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-            key.relation,
-            quote_ident(&key.name)
-        );
-        (key.relation.clone(), key.name.clone(), statement)
-    };
-    referencing(found, tables)
-        .filter(|key| key.validated)
-        .map(validate)
-        .collect()
+/// The archive is as open to the tables' owner as the staging schema is.
+fn grant_archive(table: &TablePlan, found: &TableFacts, facts: &Facts) -> Option<String> {
+    (found.owner != facts.target.role).then(|| {
+        format!(
+            "GRANT USAGE, CREATE ON SCHEMA {} TO {}",
+            quote_ident(&table.archive.schema),
+            quote_ident(&found.owner)
+        )
+    })
 }
 
 fn swap(table: &TablePlan, found: &TableFacts, topology: Topology) -> Vec<String> {
@@ -164,74 +159,6 @@ fn swap(table: &TablePlan, found: &TableFacts, topology: Topology) -> Vec<String
     ));
     statements.extend(own_sequences(table, found));
     statements
-}
-
-/// A sequence moves with the table that owns it: the owner is changed around the move, so that it stays where it is.
-fn release_sequences(found: &TableFacts) -> Vec<String> {
-    let owned = found.sequences.iter().filter(|sequence| sequence.owned);
-    owned
-        .map(|sequence| format!("ALTER SEQUENCE {} OWNED BY NONE", sequence.relation))
-        .collect()
-}
-
-fn own_sequences(table: &TablePlan, found: &TableFacts) -> Vec<String> {
-    let owned = found.sequences.iter().filter(|sequence| sequence.owned);
-    let own = |sequence: &crate::facts::OwnedSequence| {
-        format!(
-            "ALTER SEQUENCE {} OWNED BY {}.{}",
-            sequence.relation,
-            table.relation,
-            quote_ident(&sequence.column)
-        )
-    };
-    owned.map(own).collect()
-}
-
-/// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
-/// ones, and cannot exist between hypertables.
-pub(super) fn referencing<'a>(
-    found: &'a TableFacts,
-    tables: &'a [TablePlan],
-) -> impl Iterator<Item = &'a ReferencedBy> {
-    let moved = |key: &&ReferencedBy| !tables.iter().any(|table| table.relation == key.relation);
-    found
-        .referenced_by
-        .iter()
-        .filter(moved)
-        .filter(|key| !key.from_hypertable)
-}
-
-fn drop_referencing(found: &TableFacts, tables: &[TablePlan]) -> Vec<String> {
-    let drop = |key: &ReferencedBy| {
-        format!(
-            "ALTER TABLE {} DROP CONSTRAINT {}",
-            key.relation,
-            quote_ident(&key.name)
-        )
-    };
-    referencing(found, tables).map(drop).collect()
-}
-
-fn add_referencing(key: &ReferencedBy) -> Vec<String> {
-    add_constraint(key, &key.definition)
-}
-
-fn add_referencing_not_valid(key: &ReferencedBy) -> Vec<String> {
-    add_constraint(key, &not_valid(&key.definition))
-}
-
-fn add_constraint(key: &ReferencedBy, definition: &str) -> Vec<String> {
-    let name = quote_ident(&key.name);
-    let comment = comment_on(
-        &format!("CONSTRAINT {name} ON {}", key.relation),
-        key.comment.as_ref(),
-    );
-    std::iter::once(format!(
-        "ALTER TABLE {} ADD CONSTRAINT {name} {definition}",
-        key.relation
-    ))
-    .chain(comment)
-    .collect()
 }
 
 /// A view's definition names the table; replacing the view binds that name to the relation that now has it.

@@ -9,9 +9,11 @@ mod copy;
 mod create;
 mod cutover;
 mod fence;
+mod foreign_keys;
 mod keys;
 mod orphans;
 mod partman;
+mod sequences;
 
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
 pub use cleanup::cleanup_statements;
@@ -19,16 +21,20 @@ pub use copy::{
     chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
     slice_hash_sql, slice_insert_sql, verify_rows_sql,
 };
-pub(crate) use create::{create_schemas, create_sequences, create_table};
-pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
+pub(crate) use create::{create_schemas, create_table};
+pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
+pub(crate) use foreign_keys::{
+    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans,
+    restore_outgoing, validate_foreign_key, validate_referencing,
+};
 pub(crate) use keys::{
-    add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
-    not_valid, replica_identity, validate_foreign_key,
+    index_step_sql, key_definition, key_step_sql, lacks_time, late_checks, replica_identity,
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
+pub(crate) use sequences::create_sequences;
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};

@@ -1,6 +1,6 @@
 //! Rows of other tables that would keep their foreign key from coming back at a rollback.
 
-use super::cutover::referencing;
+use super::foreign_keys::referencing;
 use crate::facts::ReferencedBy;
 use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 
@@ -31,27 +31,53 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
 }
 
 fn orphans(table: &TablePlan, key: &ReferencedBy) -> OrphanQuery {
-    let pairs = key.columns.iter().zip(&key.referenced_columns);
-    let given = key
-        .columns
+    OrphanQuery {
+        relation: key.relation.clone(),
+        constraint: key.name.clone(),
+        rows_sql: rows_without(
+            (&key.relation, &key.columns),
+            (&old_rows(table, key), &key.referenced_columns),
+        ),
+    }
+}
+
+/// Where the rows are that the old table will have: with those that attached chunks bring back.
+fn old_rows(table: &TablePlan, key: &ReferencedBy) -> String {
+    if table.attached.is_empty() {
+        return table.archive.to_string();
+    }
+    let columns = super::column_list(&key.referenced_columns);
+    let leaves = table
+        .attached
+        .iter()
+        .map(|leaf| format!("ONLY {}", leaf.leaf));
+    let selects: Vec<String> = std::iter::once(table.archive.to_string())
+        .chain(leaves)
+        .map(|rows| format!("SELECT {columns} FROM {rows}"))
+        .collect();
+    format!("({})", selects.join(" UNION ALL "))
+}
+
+/// Gives the rows of the first table that refer by these columns to a row that the second one, a table or a query in
+/// parentheses, does not have.
+pub(crate) fn rows_without(
+    (referring, columns): (&Relation, &[String]),
+    (referred, referred_columns): (&str, &[String]),
+) -> String {
+    // A row with a NULL among the columns is not checked (MATCH SIMPLE).
+    let given = columns
         .iter()
         .map(|column| format!("referring.{} IS NOT NULL", quote_ident(column)));
-    let same = pairs.map(|(own, other)| {
+    let same = columns.iter().zip(referred_columns).map(|(own, other)| {
         format!(
-            "old.{} = referring.{}",
+            "referred.{} = referring.{}",
             quote_ident(other),
             quote_ident(own)
         )
     });
-    OrphanQuery {
-        relation: key.relation.clone(),
-        constraint: key.name.clone(),
-        rows_sql: format!(
-            "SELECT * FROM {} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {} AS old WHERE {})",
-            key.relation,
-            given.collect::<Vec<_>>().join(" AND "),
-            table.archive,
-            same.collect::<Vec<_>>().join(" AND ")
-        ),
-    }
+    format!(
+        "SELECT * FROM {referring} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {referred} AS referred WHERE {})",
+        given.collect::<Vec<_>>().join(" AND "),
+        same.collect::<Vec<_>>().join(" AND ")
+    )
 }

@@ -12,7 +12,7 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
     let release = (!found.referenced_by.is_empty()).then(|| {
         let count = phrase::count_of(&found.referenced_by, "foreign key");
         Step {
-            inverse: sql::add_references(found, scope.facts),
+            inverse: sql::add_references(found),
             ..scope.step(
                 Phase::Attach,
                 "references",

@@ -4,6 +4,7 @@
 mod changed_source;
 mod fence;
 mod fence_stood;
+mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
