@@ -5,7 +5,7 @@ use crate::drift::{self, When};
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, fence, lanes,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
     sequences, survey, worker,
 };
 use chrono::Utc;
@@ -264,14 +264,12 @@ async fn run_phase(
         verification.extend(told(context, &step.title, run_patiently(context, step, meter)).await?);
     }
     lanes::run_steps(context, &sql, meter).await?;
-    if phase == Phase::Fence {
-        let done = steps.iter().map(|step| step.id.clone()).collect();
+    // After the copy, since what follows takes as long again and might be in vain.
+    if matches!(phase, Phase::Fence | Phase::Copy) {
+        let fences = context.plan.steps.iter();
+        let fences = fences.filter(|step| step.phase == Phase::Fence);
+        let done = fences.map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
-    }
-    if phase == Phase::Copy {
-        // What follows takes as long again, and would be in vain.
-        let steps = context.plan.steps.iter();
-        fence::check(context, &steps.map(|step| step.id.clone()).collect()).await?;
     }
     Ok(verification)
 }
