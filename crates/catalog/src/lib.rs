@@ -38,7 +38,7 @@ pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
 pub use sequences::{SequencePosition, column_sequence, sequence_position};
-pub use server::server_facts;
+pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;
 pub use survey::survey;
 pub use table::{Depth, table_facts};

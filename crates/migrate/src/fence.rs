@@ -8,7 +8,7 @@ use hyperhaul_plan::{Phase, Step, StepId, Topology, sql};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Pauses of a look that lost its session.
+/// Pauses after a lost session or a lock that could not be had.
 const LOOK_BACKOFF: Limits = Limits {
     pause_first: Duration::from_millis(200),
     pause_max: Duration::from_secs(2),
@@ -33,25 +33,33 @@ pub(crate) async fn check(context: &Context, done: &BTreeSet<StepId>) -> Result<
         .into_iter()
         .filter_map(|table| sql::fence_stands(&context.plan, table))
         .collect();
-    if looks.is_empty() {
+    on_source(context, "looking at the fence", &looks).await
+}
+
+/// Runs statements that may be run twice in one transaction on the source, and again where a lock or the session was lost.
+async fn on_source(context: &Context, what: &str, statements: &[String]) -> Result<(), Error> {
+    if statements.is_empty() {
         return Ok(());
     }
+    let timeout_ms = context.plan.options.lock_timeout_ms;
+    let timeout = format!("SET LOCAL lock_timeout = {timeout_ms}");
     let mut backoff = Backoff::new(LOOK_BACKOFF);
     loop {
         let tried = async {
             let session = context.source("fence").await?;
-            for look in &looks {
-                session.batch(look).await?;
-            }
-            Ok::<(), Error>(())
+            session
+                .transaction(async || {
+                    session.batch(&timeout).await?;
+                    for statement in statements {
+                        session.batch(statement).await?;
+                    }
+                    Ok::<(), Error>(())
+                })
+                .await
         };
         match tried.await {
             Ok(()) => return Ok(()),
-            Err(error) => {
-                context
-                    .wait_to_retry("looking at the fence", error, &mut backoff)
-                    .await?
-            }
+            Err(error) => context.wait_to_retry(what, error, &mut backoff).await?,
         }
     }
 }
@@ -64,24 +72,11 @@ pub(crate) async fn check(context: &Context, done: &BTreeSet<StepId>) -> Result<
 /// If the source refuses or is lost.
 pub(crate) async fn lift_unmarked(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
     let steps = context.plan.steps.iter().rev();
-    let unmarked: Vec<&Step> = steps
+    let inverses: Vec<String> = steps
         .filter(|step| !context.is_atomic(step.side) && !done.contains(&step.id))
+        .flat_map(|step| step.inverse.clone())
         .collect();
-    if unmarked.is_empty() {
-        return Ok(());
-    }
-    let session = context.source("fence").await?;
-    session
-        .transaction(async || {
-            let timeout_ms = context.plan.options.lock_timeout_ms;
-            let timeout = format!("SET LOCAL lock_timeout = {timeout_ms}");
-            session.batch(&timeout).await?;
-            for statement in unmarked.iter().flat_map(|step| &step.inverse) {
-                session.batch(statement).await?;
-            }
-            Ok(())
-        })
-        .await
+    on_source(context, "lifting the fence", &inverses).await
 }
 
 /// What a session on the source has to hold while the step's transaction runs: at the cutover, where the source is on

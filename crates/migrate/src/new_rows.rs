@@ -121,10 +121,12 @@ async fn look(
     discard: bool,
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
-    if !discard {
-        refuse_new_rows(context, session, steps_done).await?;
+    if discard {
+        refuse_orphans(context, session).await
+    } else {
+        // Where no row was written, no foreign key lacks one either.
+        refuse_new_rows(context, session, steps_done).await
     }
-    refuse_orphans(context, session).await
 }
 
 /// What was made on a hypertable since the cutover would keep it from being dropped, half-way through the rollback.
@@ -158,7 +160,7 @@ pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
     )
 }
 
-/// Rows of other tables that refer to what the old tables lack keep their foreign keys from coming back.
+/// Rows that refer to what the old tables lack, and old rows that refer to what was deleted, keep foreign keys from coming back.
 async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Error> {
     let mut list = Vec::new();
     for query in sql::orphan_queries(&context.plan) {
@@ -176,9 +178,10 @@ async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Erro
         return Ok(());
     }
     Err(
-        Error::blocked("rows refer to rows that would be gone after the rollback")
+        Error::blocked("rows refer to what is not there after the rollback")
             .detail(list.join("\n"))
-            .hint("Delete those rows or point them elsewhere, then run hyperhaul rollback again. Nothing was undone."),
+            .hint("Delete those rows or point them elsewhere; the old tables' own take no writes: put back the rows that they \
+                   refer to. Then run hyperhaul rollback again. Nothing was undone."),
     )
 }
 

@@ -5,7 +5,7 @@ use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
-use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, survey};
+use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
@@ -68,6 +68,7 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
     let session = leader.session(context).await?;
     change_state(session, context.run, &from, RunState::RollingBack).await?;
     undo(context, &done).await?;
+    fence::lift_unmarked(context, &done).await?;
     let session = leader.session(context).await?;
     let from = [RunState::RollingBack];
     change_state(session, context.run, &from, RunState::RolledBack).await

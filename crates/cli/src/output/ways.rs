@@ -56,6 +56,9 @@ fn leaves(ways: &[&Way], shortened: bool) -> String {
         .collect();
     match ways.len() - shown {
         0 => names.join(", "),
-        more => format!("{} and {more} more (--all-slices lists them)", names.join(", ")),
+        more => format!(
+            "{} and {more} more (--all-slices lists them)",
+            names.join(", ")
+        ),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn validate_foreign_key(table: &TablePlan, key: &ForeignKey) -> Strin
 }
 
 /// Foreign keys of the table to tables that stay where they are. Those between tables of the run stay between the old ones.
-fn outgoing<'a>(
+pub(super) fn outgoing<'a>(
     found: &'a TableFacts,
     tables: &'a [TablePlan],
 ) -> impl Iterator<Item = &'a ForeignKey> {

@@ -1,10 +1,10 @@
-//! Rows of other tables that would keep their foreign key from coming back at a rollback.
+//! Rows that would keep a foreign key from coming back at a rollback: of other tables, and of the old table itself.
 
-use super::foreign_keys::referencing;
+use super::foreign_keys::{outgoing, referencing};
 use crate::facts::ReferencedBy;
 use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 
-/// Finds the rows of a table that refer to what the old table does not have.
+/// Finds the rows of a table that refer to what is not there, or will not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrphanQuery {
     /// The table whose rows they are.
@@ -20,25 +20,28 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
     if plan.topology == Topology::OtherDatabase {
         return Vec::new();
     }
-    let pairs = plan.tables.iter().zip(&plan.facts.tables);
-    pairs
-        .flat_map(|(table, found)| {
-            referencing(found, &plan.tables)
-                .filter(|key| key.validated)
-                .map(|key| orphans(table, key))
-        })
-        .collect()
-}
-
-fn orphans(table: &TablePlan, key: &ReferencedBy) -> OrphanQuery {
-    OrphanQuery {
-        relation: key.relation.clone(),
-        constraint: key.name.clone(),
-        rows_sql: rows_without(
-            (&key.relation, &key.columns),
-            (&old_rows(table, key), &key.referenced_columns),
-        ),
+    let mut queries = Vec::new();
+    for (table, found) in plan.tables.iter().zip(&plan.facts.tables) {
+        let to_it = referencing(found, &plan.tables).filter(|key| key.validated);
+        queries.extend(to_it.map(|key| OrphanQuery {
+            relation: key.relation.clone(),
+            constraint: key.name.clone(),
+            rows_sql: rows_without(
+                (&key.relation, &key.columns),
+                (&old_rows(table, key), &key.referenced_columns),
+            ),
+        }));
+        let from_it = outgoing(found, &plan.tables).filter(|key| key.validated);
+        queries.extend(from_it.map(|key| OrphanQuery {
+            relation: table.archive.clone(),
+            constraint: key.name.clone(),
+            rows_sql: rows_without(
+                (&table.archive, &key.columns),
+                (&key.references.to_string(), &key.referenced_columns),
+            ),
+        }));
     }
+    queries
 }
 
 /// Where the rows are that the old table will have: with those that attached chunks bring back.

@@ -3,8 +3,10 @@
 mod bad_input;
 mod catalog;
 mod identifiers;
+mod in_the_way;
 mod inserting;
 mod interrupting;
+mod mistaken;
 mod other_server;
 mod plan;
 mod rollback;
