@@ -2,8 +2,8 @@
 
 use super::create::extension_schema;
 use super::do_block;
-use super::fence::{FENCE_TRIGGER, stands};
-use super::foreign_keys::{add_constraint, definition_added};
+use super::fence::{FENCE_ROW_TRIGGER, FENCE_TRIGGER, stands};
+use super::foreign_keys::add_constraint;
 use crate::facts::{Facts, ReferencedBy, TableFacts};
 use crate::time::literal_text;
 use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
@@ -65,12 +65,14 @@ fn slices_json(table: &TablePlan, range: ChunkRange) -> String {
     serde_json::json!({ table.time_column.clone(): bounds }).to_string()
 }
 
-/// Takes the fence off the chunks that were partitions: TimescaleDB refuses to insert where a chunk has a statement trigger.
+/// Takes the fence off the chunks that were partitions. Their row trigger stays with them when they are detached, and
+/// TimescaleDB refuses to insert where a chunk has a statement trigger.
 pub(crate) fn unfence_attached(table: &TablePlan) -> Vec<String> {
-    let chunks = table.attached.iter();
-    chunks
-        .map(|leaf| format!("DROP TRIGGER IF EXISTS {FENCE_TRIGGER} ON {}", leaf.leaf))
-        .collect()
+    let drop = |leaf: &AttachedLeaf| {
+        let trigger = |name| format!("DROP TRIGGER IF EXISTS {name} ON {}", leaf.leaf);
+        [trigger(FENCE_TRIGGER), trigger(FENCE_ROW_TRIGGER)]
+    };
+    table.attached.iter().flat_map(drop).collect()
 }
 
 /// A partition that rows refer to cannot be detached: drops the foreign keys that refer to the table.
@@ -85,10 +87,9 @@ pub(crate) fn drop_references(found: &TableFacts) -> Vec<String> {
     found.referenced_by.iter().map(drop).collect()
 }
 
-/// Adds them again. NOT VALID where that is possible, so that the rows are not looked at: nothing was written while they
-/// were missing. A partitioned table's are validated (PostgreSQL 17 and older know no NOT VALID there).
+/// Adds them again, as they were, when the partitions are back.
 pub(crate) fn add_references(found: &TableFacts) -> Vec<String> {
     let keys = found.referenced_by.iter();
-    keys.flat_map(|key| add_constraint(key, &definition_added(key)))
+    keys.flat_map(|key| add_constraint(key, &key.definition))
         .collect()
 }

@@ -19,7 +19,7 @@ use crate::{AttachedLeaf, Plan, Relation, quote_ident, quote_literal};
 pub const FENCE_TRIGGER: &str = "hyperhaul_fence";
 
 /// Name of its row triggers.
-const FENCE_ROW_TRIGGER: &str = "hyperhaul_fence_row";
+pub(super) const FENCE_ROW_TRIGGER: &str = "hyperhaul_fence_row";
 
 /// The fence's function, as `to_regprocedure` takes it.
 const FENCE_FUNCTION: &str = "hyperhaul.fence()";
