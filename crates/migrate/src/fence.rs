@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::context::Context;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Phase, Step, StepId, Topology, sql};
+use hyperhaul_plan::{Phase, Side, Step, StepId, Topology, sql};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -26,7 +26,9 @@ pub(crate) async fn check(context: &Context, done: &BTreeSet<StepId>) -> Result<
         .plan
         .steps
         .iter()
-        .filter(|step| step.phase == Phase::Fence && done.contains(&step.id))
+        // What is on the target in this phase comes before the fence.
+        .filter(|step| step.phase == Phase::Fence && step.side == Side::Source)
+        .filter(|step| done.contains(&step.id))
         .filter_map(|step| step.table)
         .collect();
     let looks: Vec<String> = tables

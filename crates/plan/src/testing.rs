@@ -324,6 +324,9 @@ pub(crate) fn sequence(name: &str, column: &str) -> OwnedSequence {
         cache: 1,
         cycle: false,
         last_value: Some(4_711),
+        owner: "soar".into(),
+        grants: Vec::new(),
+        comment: None,
     }
 }
 

@@ -267,7 +267,7 @@ fn sequences(table: &TableFacts) -> Vec<Described> {
         .chain(&table.sequences)
         .map(|sequence| {
             let definition = format!(
-                "{} for {}, start {}, increment {}, {} to {}, cache {}, cycle {}, owned {}",
+                "{} for {}, start {}, increment {}, {} to {}, cache {}, cycle {}, owned {}, owner {}",
                 sequence.type_sql,
                 sequence.column,
                 sequence.start,
@@ -276,7 +276,8 @@ fn sequences(table: &TableFacts) -> Vec<Described> {
                 sequence.max,
                 sequence.cache,
                 sequence.cycle,
-                sequence.owned
+                sequence.owned,
+                sequence.owner
             );
             (sequence.relation.plain(), definition)
         })

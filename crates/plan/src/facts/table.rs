@@ -225,6 +225,12 @@ pub struct OwnedSequence {
     pub cycle: bool,
     /// `last_value`; `None` if it was never called or can't be read.
     pub last_value: Option<i64>,
+    /// Its owner.
+    pub owner: String,
+    /// Who may do what with it.
+    pub grants: Vec<Grant>,
+    /// Comment.
+    pub comment: Option<String>,
 }
 
 /// Whether a type's binary form means the same in another database.

@@ -10,6 +10,7 @@ mod create;
 mod cutover;
 mod fence;
 mod foreign_keys;
+mod grants;
 mod keys;
 mod orphans;
 mod partman;
@@ -34,7 +35,7 @@ pub(crate) use keys::{
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
-pub(crate) use sequences::create_sequences;
+pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};

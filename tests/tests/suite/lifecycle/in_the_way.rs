@@ -58,9 +58,9 @@ async fn what_uses_the_hypertable_since_the_cutover_is_named_before_a_rollback()
             "notes_position",
         ),
         (
-            "CREATE FUNCTION height(positions) RETURNS integer LANGUAGE sql RETURN $1.altitude_feet",
-            "DROP FUNCTION height",
-            "function public.height(public.positions)",
+            "CREATE FUNCTION feet(positions) RETURNS integer LANGUAGE sql RETURN $1.altitude_feet",
+            "DROP FUNCTION feet(positions)",
+            "function public.feet(public.positions)",
         ),
     ] {
         database.exec(make).await.unwrap();

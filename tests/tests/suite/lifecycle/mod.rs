@@ -7,6 +7,7 @@ mod in_the_way;
 mod inserting;
 mod interrupting;
 mod mistaken;
+mod other_owner;
 mod other_server;
 mod plan;
 mod rollback;
