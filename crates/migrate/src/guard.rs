@@ -10,9 +10,7 @@ use crate::{Error, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, SliceRecord};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{
-    ChunkRange, Cut, Relation, Slice, Strategy, leaf_slices, quote_ident,
-};
+use hyperhaul_plan::{ChunkRange, Cut, Relation, Slice, Strategy, leaf_slices, quote_ident};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves per LOCK statement: bounds the statement's length.

@@ -75,6 +75,21 @@ impl Server {
     }
 }
 
+/// Connection string of the Community edition's server that the environment names in `HYPERHAUL_COMMUNITY_URL`: superuser,
+/// database `postgres`.
+///
+/// # Errors
+///
+/// [`Error::is_unavailable`] where it names none: packages have the Apache edition only.
+pub fn community_url() -> Result<String, Error> {
+    match std::env::var("HYPERHAUL_COMMUNITY_URL") {
+        Ok(url) if !url.is_empty() => Ok(url),
+        _ => Err(Error::unavailable(
+            "HYPERHAUL_COMMUNITY_URL names no server of TimescaleDB's Community edition",
+        )),
+    }
+}
+
 /// The servers that all tests share. Nobody stops them.
 #[derive(Debug)]
 pub struct Servers {

@@ -15,6 +15,19 @@ pub(crate) async fn target_database(prefix: &str) -> TestDatabase {
     database.with_extensions(&["timescaledb"]).await.unwrap()
 }
 
+/// A database on the Community edition's server, where there is one; says that the test is skipped where there is none.
+pub(crate) async fn community_database(prefix: &str) -> Option<TestDatabase> {
+    let url = match hyperhaul_testkit::community_url() {
+        Ok(url) => url,
+        Err(reason) => {
+            hyperhaul_testkit::skip(prefix, &reason);
+            return None;
+        }
+    };
+    let database = TestDatabase::create(&url, prefix).await.unwrap();
+    Some(database.with_extensions(&["timescaledb"]).await.unwrap())
+}
+
 /// A database on the shared plain server.
 pub(crate) async fn source_database(prefix: &str) -> TestDatabase {
     let servers = Servers::shared().unwrap();
