@@ -71,6 +71,7 @@ struct ReferencedByRow {
     validated: bool,
     partitioned: bool,
     rows_estimate: u64,
+    owner: String,
     can_change: bool,
     comment: Option<String>,
 }
@@ -151,6 +152,7 @@ fn referenced_by(rows: Vec<ReferencedByRow>, hypertables: &[Relation]) -> Vec<Re
         validated: row.validated,
         partitioned: row.partitioned,
         rows_estimate: row.rows_estimate,
+        owner: row.owner,
         can_change: row.can_change,
         comment: row.comment,
     };

@@ -23,6 +23,7 @@ mod leaves;
 mod machine;
 mod observe;
 mod partman;
+mod privileges;
 mod sequences;
 mod server;
 mod sessions;

@@ -9,7 +9,7 @@ use hyperhaul_plan::{Options, Relation};
 
 use crate::fetch::fetch;
 use crate::identity::identity;
-use crate::{Depth, Error, server_facts, table_facts};
+use crate::{Depth, Error, privileges, server_facts, table_facts};
 
 /// $1 and $2 are schemas and names of relations.
 const OCCUPIED: &str = "\
@@ -59,7 +59,19 @@ pub async fn survey(
             missing_relations(target, &tables).await?,
         )
     };
+    let (foreign_owners, target_schemas) = if same_database {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            privileges::foreign_owners(target, &tables).await?,
+            privileges::schemas(target, &tables).await?,
+        )
+    };
     Ok(Facts {
+        superusers: privileges::superusers(source).await?,
+        foreign_owners,
+        target_schemas,
+        unreferencable: privileges::unreferencable(target, &tables).await?,
         source: source_facts,
         target: target_facts,
         same_database,

@@ -25,6 +25,10 @@ pub(crate) fn soar() -> (Facts, Options) {
             .into(),
         missing_types: Vec::new(),
         missing_relations: Vec::new(),
+        superusers: vec!["postgres".into()],
+        foreign_owners: Vec::new(),
+        target_schemas: Vec::new(),
+        unreferencable: Vec::new(),
     };
     let options = options(&facts);
     (facts, options)
@@ -182,6 +186,8 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         comment: None,
         replica_identity: ReplicaIdentity::Default,
         partman: None,
+        partman_hidden: None,
+        not_owned: Vec::new(),
         sessions: Vec::new(),
         options: Vec::new(),
         tablespace: None,
@@ -386,6 +392,7 @@ pub(crate) fn referenced_by(name: &str, from: &str, rows: u64) -> ReferencedBy {
         from_hypertable: false,
         partitioned: false,
         rows_estimate: rows,
+        owner: "soar".into(),
         can_change: true,
         comment: None,
     }

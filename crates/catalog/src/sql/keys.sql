@@ -108,6 +108,7 @@ SELECT json_build_object(
                 SELECT coalesce(sum(greatest(r.reltuples::bigint, 0)), 0)
                 FROM below JOIN pg_class AS r ON r.oid = below.oid WHERE r.relkind = 'r'
             ),
+            'owner', pg_get_userbyid(t.relowner),
             'can_change', pg_has_role(t.relowner, 'USAGE'),
             'comment', obj_description(c.oid, 'pg_constraint')
         ) ORDER BY n.nspname, t.relname, c.conname), '[]')

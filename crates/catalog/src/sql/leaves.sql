@@ -46,6 +46,8 @@ members AS (
     SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid,
         json_build_object('schema', n.nspname, 'name', c.relname) AS relation,
         has_table_privilege(c.oid, 'SELECT') AS can_select,
+        pg_get_userbyid(c.relowner) AS owner,
+        pg_has_role(c.relowner, 'USAGE') AS is_owner,
         row_security_active(c.oid) AS hides_rows,
         CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_relation_size(c.oid), 0) ELSE 0 END AS heap_bytes
     FROM tree
@@ -83,6 +85,11 @@ SELECT json_build_object(
         FROM members WHERE relkind = 'p' AND level > 0
     ),
     'can_select', (SELECT bool_and(can_select) FROM members),
+    'not_owned', (
+        SELECT coalesce(json_agg(json_build_object('relation', relation, 'owner', owner)
+            ORDER BY level, relation ->> 'schema', relation ->> 'name'), '[]')
+        FROM members WHERE level > 0 AND NOT is_owner
+    ),
     'hides_rows', (SELECT bool_or(hides_rows) FROM members),
     'index_bytes', (
         SELECT coalesce(json_agg(json_build_object('oid', t.root::bigint, 'bytes', t.bytes)), '[]')

@@ -100,6 +100,10 @@ pub struct PublicationMember {
     pub columns: Option<Vec<String>>,
     /// Row filter, if there is one.
     pub filter: Option<String>,
+    /// The publication's owner.
+    pub owner: String,
+    /// Whether the role is a member of that.
+    pub can_change: bool,
 }
 
 /// A session or prepared transaction that holds a lock on the table, a leaf or a referencing table.

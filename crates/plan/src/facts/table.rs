@@ -85,12 +85,25 @@ pub struct TableFacts {
     pub replica_identity: ReplicaIdentity,
     /// pg_partman's configuration of it, if it manages it.
     pub partman: Option<Partman>,
+    /// Schema of pg_partman where it is installed and the role may not read whether it manages the table.
+    pub partman_hidden: Option<String>,
+    /// What is below the table and belongs to roles that the role is no member of.
+    pub not_owned: Vec<NotOwned>,
     /// Sessions that hold locks on it, on its leaves or on tables that refer to it, longest first, ours left out.
     pub sessions: Vec<BlockingSession>,
     /// Its storage parameters as `name=value`.
     pub options: Vec<String>,
     /// Tablespace other than the database's default.
     pub tablespace: Option<String>,
+}
+
+/// A partition of a role that the run's role is no member of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotOwned {
+    /// The partition.
+    pub relation: Relation,
+    /// Its owner.
+    pub owner: String,
 }
 
 /// Kinds of relation that a user may name.
@@ -363,7 +376,9 @@ pub struct ReferencedBy {
     pub partitioned: bool,
     /// Rows of the referencing table, estimated.
     pub rows_estimate: u64,
-    /// Whether the role owns the referencing table.
+    /// The referencing table's owner.
+    pub owner: String,
+    /// Whether the role is a member of that.
     pub can_change: bool,
     /// Comment.
     pub comment: Option<String>,

@@ -12,10 +12,10 @@ mod columns;
 mod dependents;
 mod disk;
 mod foreign_keys;
+mod grounds;
 mod keys;
 mod locks;
 mod partman;
-
 mod privileges;
 mod publications;
 mod relation;
@@ -86,7 +86,7 @@ pub fn findings(
         estimate,
     };
     let mut findings = server::check(&case);
-    findings.extend(privileges::check_databases(&case));
+    findings.extend(grounds::check(&case));
     findings.extend(travel::check_databases(&case));
     findings.extend(disk::check(&case));
     findings.extend(locks::check(&case));

@@ -8,6 +8,7 @@ mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
+mod privileges_around;
 mod properties;
 mod replicated;
 mod shapes;

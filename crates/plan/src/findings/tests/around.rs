@@ -36,6 +36,8 @@ fn publication(through: &str) -> PublicationMember {
         through: through.into(),
         columns: None,
         filter: None,
+        owner: "soar".into(),
+        can_change: true,
     }
 }
 

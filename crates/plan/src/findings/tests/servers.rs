@@ -270,10 +270,31 @@ fn privileges() {
             block(
                 "not the owner",
                 Code::Privilege,
-                &[r#"GRANT "postgres" TO "soar";"#],
+                &[r#"GRANT "pilot" TO "soar";"#],
+                |facts, _| {
+                    fixes(facts).owner = "pilot".into();
+                    fixes(facts).privileges.owner = false;
+                },
+            ),
+            block(
+                "a superuser's table",
+                Code::Privilege,
+                &[r#"ALTER TABLE "public"."fixes" OWNER TO "soar";"#],
                 |facts, _| {
                     fixes(facts).owner = "postgres".into();
                     fixes(facts).privileges.owner = false;
+                },
+            ),
+            acceptable(
+                "pg_partman can't be read",
+                Code::Partman,
+                &[
+                    r#"GRANT USAGE ON SCHEMA "partman" TO "soar";"#,
+                    "--accept partman",
+                ],
+                |facts, _| {
+                    fixes(facts).partman = None;
+                    fixes(facts).partman_hidden = Some("partman".into());
                 },
             ),
             block(
