@@ -6,11 +6,12 @@ use crate::failpoint::failpoint;
 use chrono::Utc;
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{
-    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, Copied, CopyRequest, Destination, Pool,
-    Progress, SourceReader,
+    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
+    SourceReader,
 };
-use hyperhaul_ledger::{self as ledger, SliceResult};
+use hyperhaul_ledger::{self as ledger, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
+use hyperhaul_pgcopy::Digest;
 use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +37,13 @@ pub(crate) struct SliceWorker {
     pool: Arc<Pool>,
     progress: Progress,
     tables: HashMap<usize, KnownTable>,
+}
+
+/// What moving a slice's rows came to.
+struct Moved {
+    rows: u64,
+    bytes: u64,
+    chunks: Vec<ChunkRows>,
 }
 
 /// A table's chunks and rewrites: they do not change while slices are copied.
@@ -149,15 +157,10 @@ impl SliceWorker {
             Strategy::Copy | Strategy::Attach => self.copy(slice, table).await?,
         };
         failpoint("slice.copied");
-        let range = |key: ChunkKey| ChunkRange {
-            start_us: key.start_us,
-            end_us: key.end_us,
-        };
-        let digests = moved.digests.into_iter();
         let result = SliceResult {
             rows: moved.rows,
             bytes: moved.bytes,
-            digests: digests.map(|(key, digest)| (range(key), digest)).collect(),
+            chunks: moved.chunks,
             started_at,
         };
         Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
@@ -165,12 +168,10 @@ impl SliceWorker {
 
     /// Lets the server itself insert the rows: source and target are one database. Their hashes are for the verification
     /// to ask for, since the source is there as long as there is a way back.
-    async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Copied, Error> {
+    async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
-        let chunk = match slice.routing {
-            Routing::OneChunk(range) => known.chunks.iter().find(|chunk| chunk.range == range),
-            Routing::ByTime => None,
-        };
+        let range = one_chunk(slice.routing);
+        let chunk = known.chunks.iter().find(|chunk| Some(chunk.range) == range);
         let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
         let sql = sql::slice_insert_sql(table, slice, into);
         let inserting = self.target.execute(&sql, &[]);
@@ -183,15 +184,20 @@ impl SliceWorker {
             }
         };
         self.progress.add(rows, slice.bytes);
-        Ok(Copied {
+        let written = |range| ChunkRows {
+            range,
+            rows,
+            digest: None,
+        };
+        Ok(Moved {
             rows,
             bytes: slice.bytes,
-            digests: Vec::new(),
+            chunks: one_chunk(slice.routing).map(written).into_iter().collect(),
         })
     }
 
     /// Copies the rows through this process, which digests them on the way.
-    async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Copied, Error> {
+    async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
         let (destination, truncate) = destination(slice, table, &known.chunks);
         let rewrites = known.rewrites.clone();
@@ -210,10 +216,23 @@ impl SliceWorker {
             request,
             &self.progress,
         );
-        tokio::select! {
-            copied = copy => Ok(copied?),
-            () = self.context.interrupt.aborted() => Err(Error::interrupted()),
-        }
+        let copied = tokio::select! {
+            copied = copy => copied?,
+            () = self.context.interrupt.aborted() => return Err(Error::interrupted()),
+        };
+        let written = |(key, digest): (ChunkKey, Digest)| ChunkRows {
+            range: ChunkRange {
+                start_us: key.start_us,
+                end_us: key.end_us,
+            },
+            rows: digest.rows,
+            digest: Some(digest),
+        };
+        Ok(Moved {
+            rows: copied.rows,
+            bytes: copied.bytes,
+            chunks: copied.digests.into_iter().map(written).collect(),
+        })
     }
 
     async fn known_table(&mut self, index: usize, table: &TablePlan) -> Result<&KnownTable, Error> {
@@ -225,6 +244,14 @@ impl SliceWorker {
                 Ok(new.insert(KnownTable { chunks, rewrites }))
             }
         }
+    }
+}
+
+/// The chunk interval that all rows of a slice lie in, if its leaf's bound proves that.
+fn one_chunk(routing: Routing) -> Option<ChunkRange> {
+    match routing {
+        Routing::OneChunk(range) => Some(range),
+        Routing::ByTime => None,
     }
 }
 
