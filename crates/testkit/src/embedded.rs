@@ -127,5 +127,7 @@ fn cache() -> Result<PathBuf, Error> {
     }
     let home = std::env::home_dir();
     home.map(|home| home.join(".cache").join("hyperhaul"))
-        .ok_or_else(|| Error::new("there is no home folder for the cache; name one in HYPERHAUL_CACHE"))
+        .ok_or_else(|| {
+            Error::new("there is no home folder for the cache; name one in HYPERHAUL_CACHE")
+        })
 }
