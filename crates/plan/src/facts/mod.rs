@@ -12,8 +12,8 @@ mod table;
 mod writers;
 
 pub use dependents::{
-    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger,
-    View,
+    BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
+    PublicationMember, Rule, Trigger, View,
 };
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
@@ -26,6 +26,7 @@ pub use table::{
 pub use writers::{Fence, Subscription};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub struct Facts {
     pub target_roles: Vec<String>,
     /// Types, as `format_type` prints them, that the tables use and the target lacks (another server only).
     pub missing_types: Vec<String>,
+    /// Extensions of the source that these types belong to, by the type's text.
+    pub type_extensions: BTreeMap<String, String>,
     /// Relations that foreign keys refer to and the target lacks (another server only).
     pub missing_relations: Vec<crate::Relation>,
     /// Roles of the source that are superusers: no membership in them is proposed.

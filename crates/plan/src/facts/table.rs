@@ -1,7 +1,7 @@
 //! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
 
 use super::{
-    BlockingSession, Fence, FunctionDependent, Leaf, MaterializedView, Partman, Policy,
+    BlockingSession, Fence, FunctionDependent, Leaf, LeafObject, MaterializedView, Partman, Policy,
     PublicationMember, Rule, Subscription, Trigger, View,
 };
 use crate::{Relation, TimeType};
@@ -59,6 +59,8 @@ pub struct TableFacts {
     pub triggers: Vec<Trigger>,
     /// Rewrite rules.
     pub rules: Vec<Rule>,
+    /// What hangs on single partitions.
+    pub leaf_objects: Vec<LeafObject>,
     /// Row-security policies.
     pub policies: Vec<Policy>,
     /// `ENABLE ROW LEVEL SECURITY`.
@@ -294,6 +296,8 @@ pub struct UniqueKey {
     pub comment: Option<String>,
     /// Whether the index is the one of `CLUSTER`.
     pub clustered: bool,
+    /// Storage parameters of its index as `name=value`.
+    pub options: Vec<String>,
 }
 
 /// A CHECK constraint.
@@ -330,6 +334,8 @@ pub struct Index {
     pub statistics_targets: Vec<(i16, i32)>,
     /// Tablespace other than the default.
     pub tablespace: Option<String>,
+    /// Whether it is the one of `CLUSTER`.
+    pub clustered: bool,
 }
 
 /// A foreign key of the table.
@@ -416,4 +422,6 @@ pub struct ExtendedStatistics {
     pub body_sql: String,
     /// Statistics target where set.
     pub target: Option<i32>,
+    /// Comment.
+    pub comment: Option<String>,
 }
