@@ -34,6 +34,8 @@ struct LeafRow {
     index_bytes: u64,
     rows_estimate: u64,
     own_indexes: Vec<String>,
+    options: Vec<String>,
+    tablespace: Option<String>,
     foreign_server: Option<String>,
 }
 
@@ -108,6 +110,8 @@ fn leaf(row: LeafRow) -> Result<Leaf, Error> {
         null_times: 0,
         infinite_times: 0,
         own_indexes: row.own_indexes,
+        options: row.options,
+        tablespace: row.tablespace,
         foreign_server: row.foreign_server,
     })
 }

@@ -23,6 +23,14 @@ const ROLES: &str = "SELECT json_agg(rolname ORDER BY rolname)::text FROM pg_rol
 const MISSING_TYPES: &str = "\
 SELECT coalesce(json_agg(t ORDER BY t), '[]')::text FROM unnest($1::text[]) AS t WHERE to_regtype(t) IS NULL";
 
+/// $1 are types. An array's element type is the extension's own.
+const TYPE_EXTENSIONS: &str = "\
+SELECT coalesce(json_object_agg(t, e.extname), '{}')::text
+FROM unnest($1::text[]) AS t JOIN pg_type AS y ON y.oid = to_regtype(t)
+JOIN pg_depend AS d ON d.classid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'e'
+    AND d.objid = CASE WHEN y.typcategory = 'A' THEN y.typelem ELSE y.oid END
+JOIN pg_extension AS e ON e.oid = d.refobjid";
+
 /// $1 and $2 are schemas and names of relations.
 const MISSING_RELATIONS: &str = "\
 SELECT coalesce(json_agg(json_build_object('schema', s, 'name', r) ORDER BY s, r), '[]')::text
@@ -77,6 +85,13 @@ pub async fn survey(
         same_database,
         occupied: occupied(target, &tables, same_database).await?,
         target_roles: fetch(target, "roles", ROLES, &[]).await?,
+        type_extensions: fetch(
+            source,
+            "types of extensions",
+            TYPE_EXTENSIONS,
+            &[&missing_types],
+        )
+        .await?,
         missing_types,
         missing_relations,
         tables,

@@ -195,6 +195,7 @@ async fn look(
         functions: dependents.functions,
         triggers: dependents.triggers,
         rules: dependents.rules,
+        leaf_objects: dependents::leaf_objects(session, row.oid).await?,
         policies: dependents.policies,
         row_security: row.row_security,
         force_row_security: row.force_row_security,

@@ -24,6 +24,7 @@ pub(crate) fn soar() -> (Facts, Options) {
             .map(String::from)
             .into(),
         missing_types: Vec::new(),
+        type_extensions: BTreeMap::new(),
         missing_relations: Vec::new(),
         superusers: vec!["postgres".into()],
         foreign_owners: Vec::new(),
@@ -168,6 +169,7 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         functions: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
+        leaf_objects: Vec::new(),
         policies: Vec::new(),
         row_security: false,
         force_row_security: false,
@@ -349,6 +351,7 @@ pub(crate) fn key(name: &str, kind: KeyKind, columns: &[&str], definition: &str)
         size_bytes: 20 << 20,
         comment: None,
         clustered: false,
+        options: Vec::new(),
     }
 }
 
@@ -364,6 +367,7 @@ pub(crate) fn index(name: &str, method: &str, column: &str) -> Index {
         comment: None,
         statistics_targets: Vec::new(),
         tablespace: None,
+        clustered: false,
     }
 }
 
@@ -436,6 +440,8 @@ pub(crate) fn leaf(name: &str, oid: u32, rows: u64, row_bytes: u64) -> Leaf {
         null_times: 0,
         infinite_times: 0,
         own_indexes: Vec::new(),
+        options: Vec::new(),
+        tablespace: None,
         foreign_server: None,
     }
 }

@@ -43,7 +43,7 @@ width AS (
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ),
 members AS (
-    SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid,
+    SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid, c.reloptions, c.reltablespace,
         json_build_object('schema', n.nspname, 'name', c.relname) AS relation,
         has_table_privilege(c.oid, 'SELECT') AS can_select,
         pg_get_userbyid(c.relowner) AS owner,
@@ -69,6 +69,8 @@ leaves AS (
             WHEN m.reltuples >= 0 AND m.relpages > 0 THEN round(
                 m.reltuples::numeric * (m.heap_bytes / current_setting('block_size')::bigint) / m.relpages)
             ELSE m.heap_bytes / (SELECT bytes FROM width) END,
+        'options', coalesce(to_json(m.reloptions), '[]'),
+        'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = m.reltablespace),
         'own_indexes', coalesce(l.own, '[]'),
         'foreign_server', (
             SELECT s.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver

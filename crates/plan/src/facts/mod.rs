@@ -4,28 +4,32 @@
 //! name in them is schema-qualified. `None` means that the fact could not be seen with this role's
 //! privileges, never that the thing does not exist; where that can be the case the field says so.
 
+mod columns;
 mod dependents;
+mod keys;
 mod leaf;
 mod partman;
 mod server;
 mod table;
 mod writers;
 
+pub use columns::{BinaryTravel, Column, Generation, Identity, OwnedSequence};
 pub use dependents::{
-    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger,
-    View,
+    BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
+    PublicationMember, Rule, Trigger, View,
 };
+pub use keys::{CheckConstraint, ForeignKey, Index, KeyKind, ReferencedBy, UniqueKey};
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
 pub use server::{Extension, License, ServerFacts, ServerSettings, TargetSchema, Timescale};
 pub use table::{
-    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant,
-    Identity, Index, KeyKind, NotOwned, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
-    ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
+    ExtendedStatistics, Grant, NotOwned, PartitionKey, PartitionStrategy, Privileges, RelationKind,
+    ReplicaIdentity, TableFacts,
 };
 pub use writers::{Fence, Subscription};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ pub struct Facts {
     pub target_roles: Vec<String>,
     /// Types, as `format_type` prints them, that the tables use and the target lacks (another server only).
     pub missing_types: Vec<String>,
+    /// Extensions of the source that these types belong to, by the type's text.
+    pub type_extensions: BTreeMap<String, String>,
     /// Relations that foreign keys refer to and the target lacks (another server only).
     pub missing_relations: Vec<crate::Relation>,
     /// Roles of the source that are superusers: no membership in them is proposed.

@@ -14,6 +14,7 @@ mod disk;
 mod foreign_keys;
 mod grounds;
 mod keys;
+mod leaves;
 mod locks;
 mod partman;
 mod privileges;
@@ -113,13 +114,14 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 13] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 14] = [
         relation::check,
         privileges::check_table,
         keys::check,
         time::check,
         foreign_keys::check,
         dependents::check,
+        leaves::check,
         publications::check,
         writers::check,
         columns::check,
