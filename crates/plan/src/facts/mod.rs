@@ -5,6 +5,7 @@
 //! privileges, never that the thing does not exist; where that can be the case the field says so.
 
 mod dependents;
+mod keys;
 mod leaf;
 mod partman;
 mod server;
@@ -15,13 +16,16 @@ pub use dependents::{
     BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
     PublicationMember, Rule, Trigger, View,
 };
+pub use keys::{
+    CheckConstraint, ExtendedStatistics, ForeignKey, Index, KeyKind, ReferencedBy, ReplicaIdentity,
+    UniqueKey,
+};
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
 pub use server::{Extension, License, ServerFacts, ServerSettings, TargetSchema, Timescale};
 pub use table::{
-    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant,
-    Identity, Index, KeyKind, NotOwned, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
-    ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
+    BinaryTravel, Column, Generation, Grant, Identity, NotOwned, OwnedSequence, PartitionKey,
+    PartitionStrategy, Privileges, RelationKind, TableFacts,
 };
 pub use writers::{Fence, Subscription};
 
