@@ -53,11 +53,12 @@ pub(crate) async fn run(arguments: &Scale) -> Result<()> {
             skipped.push((rows, reason));
             continue;
         }
-        let moved = sized(arguments, &admin, rows).await;
+        let sized = sized(arguments, &admin, rows).await;
         let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-        settings = Some(Settings::read(&session, &common.hyperhaul).await?);
         session.batch(&drop).await?;
-        all.extend(moved?);
+        let (moved, read) = sized?;
+        settings = Some(read);
+        all.extend(moved);
     }
     if common.json {
         let object = serde_json::json!({
@@ -84,8 +85,8 @@ fn too_large(arguments: &Scale, rows: u64) -> Option<String> {
     })
 }
 
-/// Every strategy on a table of this size.
-async fn sized(arguments: &Scale, admin: &Server, rows: u64) -> Result<Vec<Moved>> {
+/// Every strategy on a table of this size, and the server that it was on.
+async fn sized(arguments: &Scale, admin: &Server, rows: u64) -> Result<(Vec<Moved>, Settings)> {
     let common = &arguments.common;
     fill(admin, rows).await?;
     let session = admin.with_database(DATABASE).connect("bench").await?;
@@ -107,7 +108,7 @@ async fn sized(arguments: &Scale, admin: &Server, rows: u64) -> Result<Vec<Moved
         };
         let measured = migration.run()?;
         let count = session
-            .query_one("SELECT count(*) FROM readings", &[])
+            .query_one("SELECT count(*) FROM public.readings", &[])
             .await?;
         ensure!(
             u64::try_from(count.get::<_, i64>(0))? == rows,
@@ -128,7 +129,7 @@ async fn sized(arguments: &Scale, admin: &Server, rows: u64) -> Result<Vec<Moved
         );
         all.push(moved);
     }
-    Ok(all)
+    Ok((all, Settings::read(&session, &common.hyperhaul).await?))
 }
 
 /// A narrow table in daily partitions.
@@ -165,7 +166,7 @@ async fn fill(admin: &Server, rows: u64) -> Result<()> {
             .await?;
     }
     eprintln!("sample: {rows} rows in {days} partitions");
-    Ok(session.batch("VACUUM ANALYZE readings").await?)
+    Ok(session.batch("VACUUM ANALYZE public.readings").await?)
 }
 
 fn print(all: &[Moved], strategies: &[String]) {
