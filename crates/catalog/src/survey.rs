@@ -78,7 +78,7 @@ pub async fn survey(
         source: source_facts,
         target: target_facts,
         same_database,
-        occupied: occupied(target, &tables, same_database).await?,
+        occupied: occupied(target, options, &tables, same_database).await?,
         target_roles: fetch(target, "roles", ROLES, &[]).await?,
         missing_types,
         missing_relations,
@@ -91,9 +91,10 @@ async fn identity(session: &Session) -> Result<Identity, Error> {
 }
 
 /// Which of the names are taken that the tables, their indexes and sequences need: in the staging schema, and in the archive
-/// schema or, on another server, in their own. What other runs have in those schemas is not in the way.
+/// schema or, on another server, in their own; and those of aggregates. What other runs have in those schemas is not in the way.
 async fn occupied(
     target: &Session,
+    options: &Options,
     tables: &[TableFacts],
     same_database: bool,
 ) -> Result<Vec<Relation>, Error> {
@@ -105,10 +106,13 @@ async fn occupied(
         };
         [name.in_schema(&staging_schema(&name.schema)), place]
     };
+    let declared = options.tables.iter().flat_map(|table| &table.policies.aggregates);
+    let aggregates = declared.map(|aggregate| aggregate.relation.clone());
     let names: BTreeSet<Relation> = tables
         .iter()
         .flat_map(final_names)
         .flat_map(needed)
+        .chain(aggregates)
         .collect();
     let (schemas, names) = unzip(&names);
     fetch(target, "occupied names", OCCUPIED, &[&schemas, &names]).await

@@ -15,6 +15,7 @@ mod options;
 mod phrase;
 mod plan;
 mod planner;
+mod policies;
 mod slices;
 pub mod sql;
 mod steps;
@@ -36,6 +37,9 @@ pub use plan::{
     Step, StepId, TablePlan, Topology,
 };
 pub use planner::plan;
+pub use policies::{
+    Aggregate, BUCKET_COLUMN, Columnstore, Declaration, Measure, MeasureFunction, OrderBy, Policies,
+};
 pub use slices::leaf_slices;
 pub use structure::{Structure, structure_differences, wanted_structure};
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};

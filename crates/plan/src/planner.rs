@@ -5,7 +5,7 @@ use crate::facts::{
 };
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, findings, slices, sql, steps,
+    estimate, findings, policies, slices, sql, steps,
 };
 use std::collections::BTreeSet;
 
@@ -55,6 +55,7 @@ fn table_plan(
     topology: Topology,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
+    policies::validate(found, &time_column, time_type, &wanted.policies)?;
     let copied: Vec<&Column> = found
         .columns
         .iter()
@@ -92,6 +93,7 @@ fn table_plan(
             .map(|leaf| leaf.heap_bytes + leaf.toast_bytes)
             .sum(),
         index_bytes: found.leaves.iter().map(|leaf| leaf.index_bytes).sum(),
+        policies: wanted.policies.clone(),
         copy_columns,
         relation,
     })

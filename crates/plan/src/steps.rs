@@ -5,6 +5,7 @@ mod create;
 mod cutover;
 mod fence;
 mod finish;
+mod policies;
 
 pub(crate) use build::can_exist;
 
@@ -53,6 +54,7 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
     steps.extend(each(cutover::after));
+    steps.extend(each(policies::steps));
     steps
 }
 

@@ -15,6 +15,7 @@ mod foreign_keys;
 mod keys;
 mod locks;
 mod partman;
+mod policies;
 
 mod privileges;
 mod publications;
@@ -108,7 +109,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 11] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 12] = [
         relation::check,
         privileges::check_table,
         keys::check,
@@ -119,6 +120,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         columns::check,
         travel::check_table,
         partman::check,
+        policies::check,
         sessions::check,
     ];
     let run = |check: &fn(&Case, Subject) -> Vec<Finding>| check(case, subject);

@@ -109,7 +109,7 @@ fn create_hypertable(table: &TablePlan, facts: &Facts) -> String {
 }
 
 /// `INTERVAL '1 day'`: the largest unit that fits, since that is how people will see it.
-fn interval_sql(interval_us: i64) -> String {
+pub(super) fn interval_sql(interval_us: i64) -> String {
     const UNITS: [(i64, &str); 4] = [
         (86_400_000_000, "day"),
         (3_600_000_000, "hour"),

@@ -215,7 +215,7 @@ fn own_sequences(table: &TablePlan, found: &TableFacts) -> Vec<String> {
 
 /// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
 /// ones, and cannot exist between hypertables.
-fn referencing<'a>(
+pub(crate) fn referencing<'a>(
     found: &'a TableFacts,
     tables: &'a [TablePlan],
 ) -> impl Iterator<Item = &'a ReferencedBy> {

@@ -8,19 +8,28 @@ mod create;
 mod cutover;
 mod fence;
 mod keys;
+mod maintain;
 mod partman;
+mod policies;
 
 pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
 pub(crate) use create::{create_schemas, create_sequences, create_table};
 pub use cutover::cleanup_statements;
-pub(crate) use cutover::{cutover, cutover_inverse, validate_referencing};
+pub(crate) use cutover::{cutover, cutover_inverse, referencing, validate_referencing};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, unfence_hypertable};
 pub(crate) use fence::{fence, unfence};
 pub(crate) use keys::{
     add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     not_valid, replica_identity, validate_foreign_key,
 };
+pub use maintain::{
+    delete_expired, drop_expired, roll_up, scheduled_retention, scheduled_roll_up, vacuum,
+};
 pub(crate) use partman::{release, restore};
+pub(crate) use policies::{
+    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
+    create_rollup, refresh_history,
+};
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};
@@ -36,6 +45,15 @@ pub fn staging_schema(schema: &str) -> String {
 /// Schema to which the old tables of `schema` go at cutover.
 pub fn archive_schema(schema: &str) -> String {
     derived_name("hyperhaul_old_", schema)
+}
+
+/// `DO` around a body, with a tag that no name in it can end.
+pub(crate) fn do_block(body: &str) -> String {
+    let mut tag = "$do$".to_owned();
+    while body.contains(&tag) {
+        tag.insert_str(1, "un");
+    }
+    format!("DO {tag} {body} {tag}")
 }
 
 /// Drops a schema unless something is in it: another run's tables, or what a user has put there.
