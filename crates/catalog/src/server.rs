@@ -77,7 +77,10 @@ pub async fn server_facts(session: &Session, server: &Server) -> Result<ServerFa
 }
 
 /// The hypertables of the database; none, where TimescaleDB is not installed.
-pub(crate) async fn hypertables(session: &Session) -> Result<Vec<Relation>, Error> {
+///
+/// # Errors
+/// The server's; an answer that is not understood.
+pub async fn hypertables(session: &Session) -> Result<Vec<Relation>, Error> {
     if fetch(session, "extensions", HAS_TIMESCALEDB, &[]).await? {
         fetch(session, "hypertables", HYPERTABLES, &[]).await
     } else {

@@ -6,18 +6,10 @@ use hyperhaul_pg::{Server, Session};
 use hyperhaul_plan::facts::{Facts, TableFacts};
 use hyperhaul_plan::sql::{archive_schema, staging_schema};
 use hyperhaul_plan::{Options, Relation};
-use serde::Deserialize;
 
 use crate::fetch::fetch;
+use crate::identity::identity;
 use crate::{Depth, Error, server_facts, table_facts};
-
-/// A physical copy has its origin's system identifier and oids, but was started by itself.
-const IDENTITY: &str = "\
-SELECT json_build_object(
-    'started', pg_postmaster_start_time(),
-    'database_oid', (SELECT d.oid::bigint FROM pg_database AS d WHERE d.datname = current_database()),
-    'system_identifier', CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-        THEN (SELECT system_identifier FROM pg_control_system()) END)::text";
 
 /// $1 and $2 are schemas and names of relations.
 const OCCUPIED: &str = "\
@@ -35,13 +27,6 @@ SELECT coalesce(json_agg(t ORDER BY t), '[]')::text FROM unnest($1::text[]) AS t
 const MISSING_RELATIONS: &str = "\
 SELECT coalesce(json_agg(json_build_object('schema', s, 'name', r) ORDER BY s, r), '[]')::text
 FROM unnest($1::text[], $2::text[]) AS u (s, r) WHERE to_regclass(format('%I.%I', s, r)) IS NULL";
-
-#[derive(Deserialize, PartialEq, Eq)]
-struct Identity {
-    started: String,
-    database_oid: u32,
-    system_identifier: Option<i64>,
-}
 
 /// Gathers all facts for the options. Source and target may be the same server and database;
 /// the sessions must not be in a transaction.
@@ -84,10 +69,6 @@ pub async fn survey(
         missing_relations,
         tables,
     })
-}
-
-async fn identity(session: &Session) -> Result<Identity, Error> {
-    fetch(session, "the server's identity", IDENTITY, &[]).await
 }
 
 /// Which of the names are taken that the tables, their indexes and sequences need: in the staging schema, and in the archive

@@ -9,7 +9,9 @@ use hyperhaul_plan::{Relation, TableOptions, TimeType};
 use serde::Deserialize;
 
 use crate::fetch::{fetch, fetch_opt};
-use crate::{Error, columns, dependents, keys, leaves, observe, partman, server, sessions};
+use crate::{
+    Error, columns, dependents, keys, leaves, observe, partman, server, sessions, writers,
+};
 
 const TABLE: &str = include_str!("sql/table.sql");
 
@@ -151,6 +153,7 @@ async fn look(
     let tree = leaves::tree(session, row.oid, time_column.as_deref()).await?;
     let keys = keys::keys(session, row.oid, &tree.index_bytes, &hypertables).await?;
     let dependents = dependents::dependents(session, row.oid).await?;
+    let writers = writers::writers(session, row.oid).await?;
     Ok(TableFacts {
         relation: relation.clone(),
         oid: row.oid,
@@ -189,6 +192,8 @@ async fn look(
         row_security: row.row_security,
         force_row_security: row.force_row_security,
         publications: dependents::publications(session, row.oid).await?,
+        subscriptions: writers.subscriptions,
+        fences: writers.fences,
         inherits: row.inherits,
         inherited_by: row.inherited_by,
         grants: row.grants,

@@ -170,9 +170,12 @@ pub(crate) struct Cleanup {
     /// Really drop; without it cleanup prints what it would drop and exits with 3.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Also drop the tables on a source that is another database; without it they stay.
+    /// Also drop the tables on a source that is another database, now or in a later cleanup; without it they stay, fenced.
     #[arg(long)]
     pub(crate) drop_source: bool,
+    /// Carry on although a verify since the cutover found rows of the old table missing or different in the hypertable.
+    #[arg(long)]
+    pub(crate) accept_differences: bool,
 }
 
 #[derive(Debug, Subcommand)]

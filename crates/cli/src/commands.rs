@@ -6,7 +6,9 @@ use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
 use crate::{sample, signals};
-use hyperhaul_migrate::{Connections, Interrupt, RollbackOptions, RunId, RunStatus};
+use hyperhaul_migrate::{
+    CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
+};
 use hyperhaul_plan::Plan;
 use output::check::Ends;
 use serde::Serialize;
@@ -223,8 +225,11 @@ async fn rollback(asked: &arguments::Rollback, plain: bool) -> Result<Exit, Fail
 
 async fn cleanup(asked: &arguments::Cleanup) -> Result<Exit, Failure> {
     let connections = connections(&asked.servers)?;
-    let plan =
-        hyperhaul_migrate::cleanup_plan(&connections, asked.which.run, asked.drop_source).await?;
+    let options = CleanupOptions {
+        drop_source: asked.drop_source,
+        accept_differences: asked.accept_differences,
+    };
+    let plan = hyperhaul_migrate::cleanup_plan(&connections, asked.which.run, &options).await?;
     let look = Look::of_stdout();
     if asked.yes {
         hyperhaul_migrate::cleanup(&connections, &plan).await?;

@@ -112,10 +112,18 @@ pub async fn differences(
 }
 
 /// The key of a row: its last field. Any hash will do that is the same on both sides.
-fn key_of(tuple: Tuple<'_>) -> Result<Option<&[u8]>, Error> {
+pub(crate) fn key_of(tuple: Tuple<'_>) -> Result<Option<&[u8]>, Error> {
     let last = tuple.field_count().checked_sub(1);
     let last = last.ok_or_else(|| Error::stream(Kind::NoKeyColumn))?;
     tuple.field(last).map_err(Error::stream)
+}
+
+/// A key as it is shown.
+pub(crate) fn key_text(key: Option<&[u8]>) -> String {
+    match key {
+        Some(key) => String::from_utf8_lossy(key).into_owned(),
+        None => NULL_KEY.to_owned(),
+    }
 }
 
 fn bucket_of(key: Option<&[u8]>) -> usize {
@@ -227,10 +235,7 @@ fn report(
 ) {
     remove_common(&mut source, &mut target);
     let both = source.len().min(target.len());
-    let text = || match key {
-        Some(key) => String::from_utf8_lossy(key).into_owned(),
-        None => NULL_KEY.to_owned(),
-    };
+    let text = || key_text(key);
     let Differences {
         missing,
         extra,

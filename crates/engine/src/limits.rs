@@ -48,6 +48,10 @@ pub const SEGMENT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// hundred million rows then holds about 1,500 of them.
 pub const DIFFERENCE_BUCKETS: usize = 64 * 1024;
 
+/// Rows of the source that [`losses`](crate::losses()) holds the hashes of, about: 16 bytes each, twice while the list grows. A chunk
+/// of more rows is read once for each such part.
+pub const LOSS_HASHES_MAX: u64 = 1024 * 1024;
+
 /// How long a reader that is dropped, or whose read is given up, may take to cancel and to end. Past it, its thread is left to
 /// end by itself.
 pub const STOP_WAIT: Duration = Duration::from_secs(5);

@@ -8,6 +8,9 @@ pub enum Error {
     /// The server refused or was lost.
     #[error(transparent)]
     Pg(#[from] hyperhaul_pg::Error),
+    /// There is no run with that number.
+    #[error("the target has no run {0}")]
+    NoRun(crate::RunId),
     /// What the ledger holds can't be understood: it was written by another version, or by hand.
     #[error("the ledger's {what} cannot be read: {reason}")]
     Content {

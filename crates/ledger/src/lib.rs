@@ -22,4 +22,4 @@ pub use slice::{
     lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{mark_done, mark_undone, steps_done};
-pub use verdict::{StoredVerdict, store_verdict, verdicts};
+pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};

@@ -29,6 +29,9 @@ pub enum RunState {
     Running,
     /// Set by `migrate` with its last step: the hypertables are in place.
     Done,
+    /// Set by `rollback` together with the fence on the hypertables, while it looks for rows written since the cutover: writers
+    /// are off, nothing is undone. It goes back to what it was, or on to [`RunState::RollingBack`].
+    CheckingRollback,
     /// Set by `rollback` before its first inverse: part of it may be undone.
     RollingBack,
     /// Set by `rollback` with its last inverse: everything is as before.
@@ -38,11 +41,12 @@ pub enum RunState {
 }
 
 impl RunState {
-    const ALL: [RunState; 7] = [
+    const ALL: [RunState; 8] = [
         RunState::Planned,
         RunState::Superseded,
         RunState::Running,
         RunState::Done,
+        RunState::CheckingRollback,
         RunState::RollingBack,
         RunState::RolledBack,
         RunState::CleanedUp,
@@ -55,6 +59,7 @@ impl RunState {
             RunState::Superseded => "superseded",
             RunState::Running => "running",
             RunState::Done => "done",
+            RunState::CheckingRollback => "checking rollback",
             RunState::RollingBack => "rolling back",
             RunState::RolledBack => "rolled back",
             RunState::CleanedUp => "cleaned up",
@@ -63,7 +68,10 @@ impl RunState {
 
     /// Whether the run has changed something that only it can finish or undo.
     pub fn holds_tables(self) -> bool {
-        matches!(self, RunState::Running | RunState::RollingBack)
+        matches!(
+            self,
+            RunState::Running | RunState::CheckingRollback | RunState::RollingBack
+        )
     }
 }
 
@@ -120,7 +128,7 @@ pub async fn load_run(session: &Session, run: RunId) -> Result<Run, Error> {
     let sql = format!("SELECT {RUN_COLUMNS} FROM hyperhaul.run WHERE run_id = $1");
     match session.query_opt(&sql, &[&run.0]).await? {
         Some(row) => decode(&row),
-        None => Err(Error::content("run", format!("there is no run {run}"))),
+        None => Err(Error::NoRun(run)),
     }
 }
 

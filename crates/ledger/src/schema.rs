@@ -5,14 +5,25 @@
 //! step         one row a finished step   written in the step's own transaction
 //! slice        one row a slice           pending -> done in the transaction that copies its rows
 //! slice_chunk  digests of a finished slice, one row a chunk interval
-//! verdict      one row a table verified
+//! verdict      one row a table verified before the cutover, and one for the last time after it
 //! ```
 
 use crate::Error;
 use hyperhaul_pg::Session;
 
-/// Version of the tables' format. A ledger of another version is not touched.
-const FORMAT: i32 = 1;
+/// Version of the tables' format. A ledger of a later version is not touched.
+const FORMAT: i32 = 2;
+
+/// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
+/// since then it finds again.
+const FROM_1_TO_2: &str = "
+ALTER TABLE hyperhaul.verdict ADD COLUMN after_cutover boolean NOT NULL DEFAULT false,
+    ADD COLUMN lost_count bigint NOT NULL DEFAULT 0,
+    DROP CONSTRAINT verdict_pkey, ADD PRIMARY KEY (run_id, table_index, after_cutover);
+UPDATE hyperhaul.verdict SET equal = true
+    WHERE run_id IN (SELECT run_id FROM hyperhaul.step WHERE step_id LIKE 'cutover:%');
+UPDATE hyperhaul.ledger_format SET format = 2;
+";
 
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS hyperhaul;
@@ -62,10 +73,12 @@ CREATE TABLE IF NOT EXISTS hyperhaul.slice_chunk (
 CREATE TABLE IF NOT EXISTS hyperhaul.verdict (
     run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
     table_index integer NOT NULL,
+    after_cutover boolean NOT NULL,
     equal boolean NOT NULL,
+    lost_count bigint NOT NULL,
     verdict jsonb NOT NULL,
     verified_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (run_id, table_index)
+    PRIMARY KEY (run_id, table_index, after_cutover)
 );
 ";
 
@@ -81,16 +94,7 @@ pub async fn ensure(session: &Session) -> Result<(), Error> {
     if !exists(session).await? {
         session.transaction(async || make(session).await).await?;
     }
-    let row = session
-        .query_one("SELECT max(format) FROM hyperhaul.ledger_format", &[])
-        .await?;
-    match row.get::<_, Option<i32>>(0) {
-        Some(FORMAT) => Ok(()),
-        found => Err(Error::content(
-            "format",
-            format!("it is {found:?}, this hyperhaul writes {FORMAT}"),
-        )),
-    }
+    Ok(())
 }
 
 async fn make(session: &Session) -> Result<(), Error> {
@@ -103,14 +107,42 @@ async fn make(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the database has a ledger.
+/// Whether the database has a ledger. One of an older format is brought to this one, in a transaction of its own.
 ///
 /// # Errors
 ///
-/// If the server can't be asked.
+/// If the server can't be asked, the ledger is of a format that this program does not know, or the role may not change it.
 pub async fn exists(session: &Session) -> Result<bool, Error> {
     let row = session
         .query_one("SELECT to_regclass('hyperhaul.verdict') IS NOT NULL", &[])
         .await?;
-    Ok(row.get(0))
+    if !row.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    if format(session).await? == Some(1) {
+        session.transaction(async || upgrade(session).await).await?;
+    }
+    match format(session).await? {
+        Some(FORMAT) => Ok(true),
+        found => Err(Error::content(
+            "format",
+            format!("it is {found:?}, this hyperhaul writes {FORMAT}"),
+        )),
+    }
+}
+
+async fn format(session: &Session) -> Result<Option<i32>, Error> {
+    let sql = "SELECT max(format) FROM hyperhaul.ledger_format";
+    Ok(session.query_one(sql, &[]).await?.get(0))
+}
+
+/// Under the same lock as the making: two programs may find the old format together.
+async fn upgrade(session: &Session) -> Result<(), Error> {
+    session
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
+        .await?;
+    if format(session).await? == Some(1) {
+        session.batch(FROM_1_TO_2).await?;
+    }
+    Ok(())
 }

@@ -1,9 +1,21 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
+use crate::identity::check_database;
 use crate::lead::change_state;
-use crate::{Connections, Error, RunId, RunState, survey};
+use crate::{Connections, Error, Run, RunId, RunState, survey};
+use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
+use hyperhaul_pg::Session;
 use hyperhaul_plan::{Topology, sql};
+
+/// What to drop, and in spite of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CleanupOptions {
+    /// The source's tables too where they are in another database.
+    pub drop_source: bool,
+    /// Although a verification after the cutover found rows of the source missing or different in the hypertable.
+    pub accept_differences: bool,
+}
 
 /// What a cleanup would drop.
 #[derive(Clone, Debug)]
@@ -14,71 +26,128 @@ pub struct CleanupPlan {
     pub statements: Vec<String>,
     /// Bytes that it frees: heap, TOAST and indexes of the old tables as they were planned.
     pub freed_bytes: u64,
-    /// Whether the statements run on the source's server.
-    on_source: bool,
+    /// Whether the source is another database.
+    pub on_source: bool,
+    /// How long a statement waits for a lock, milliseconds.
+    lock_timeout_ms: u64,
 }
 
-/// What a cleanup of the run would drop. `drop_source`: the source's tables too where they are in another database.
+/// What a cleanup of the run would drop.
 ///
 /// # Errors
 ///
-/// If the run is not done, or was not verified to be equal.
+/// If the run is not done, was not verified to be equal, has lost rows since the cutover, or source or target are not the
+/// planned ones.
 pub async fn cleanup_plan(
     connections: &Connections,
     run: Option<RunId>,
-    drop_source: bool,
+    options: &CleanupOptions,
 ) -> Result<CleanupPlan, Error> {
     let target = connections.target("cleanup").await?;
     let run = survey::existing(&target, run).await?;
-    match run.state {
-        RunState::Done => {}
-        RunState::CleanedUp => {
-            return Err(
-                Error::usage(format!("run {} is cleaned up already", run.id))
-                    .hint("There is nothing left to drop."),
-            );
-        }
-        state => {
-            let hint = match state {
-                RunState::Planned | RunState::Running => "Finish it with hyperhaul migrate first.",
-                _ => "Its old tables are in use; there is nothing to clean up.",
-            };
-            return Err(Error::blocked(format!("run {} is {}", run.id, state.name())).hint(hint));
-        }
+    check_database(&target, "target", &run.plan.facts.target).await?;
+    let on_source = run.plan.topology == Topology::OtherDatabase;
+    may_clean_up(&run, on_source && options.drop_source)?;
+    refuse_unproved(&target, &run, options).await?;
+    let statements = sql::cleanup_statements(&run.plan, options.drop_source);
+    let mut freed_bytes = 0;
+    if !statements.is_empty() {
+        let source = connections.source("cleanup").await?;
+        check_database(&source, "source", &run.plan.facts.source).await?;
+        freed_bytes = freed(&source, &run).await?;
     }
-    let verdicts = ledger::verdicts(&target, run.id).await?;
-    let equal = |index| {
-        verdicts
-            .iter()
-            .any(|verdict| verdict.table_index == index && verdict.equal)
-    };
-    if let Some((_, table)) = run
-        .plan
-        .tables
-        .iter()
-        .enumerate()
-        .find(|(index, _)| !equal(*index))
-    {
-        return Err(Error::blocked(format!(
-            "{} has no passed verification",
-            table.relation.plain()
-        ))
-        .hint("Run hyperhaul verify first."));
+    if freed_bytes == 0 && run.state == RunState::CleanedUp {
+        return Err(nothing_left(run.id));
     }
-    let freed = run
-        .plan
-        .tables
-        .iter()
-        .map(|table| table.data_bytes + table.index_bytes)
-        .sum();
-    let statements = sql::cleanup_statements(&run.plan, drop_source);
-    let freed_bytes = if statements.is_empty() { 0 } else { freed };
     Ok(CleanupPlan {
         run: run.id,
         statements,
         freed_bytes,
-        on_source: run.plan.topology == Topology::OtherDatabase,
+        on_source,
+        lock_timeout_ms: run.plan.options.lock_timeout_ms,
     })
+}
+
+/// `source_left`: the source's tables, in another database, may be left from an earlier cleanup.
+fn may_clean_up(run: &Run, source_left: bool) -> Result<(), Error> {
+    let id = run.id;
+    let hint = match run.state {
+        RunState::Done => return Ok(()),
+        RunState::CleanedUp if source_left => return Ok(()),
+        RunState::CleanedUp => return Err(nothing_left(id)),
+        RunState::Planned | RunState::Running => "Finish it with hyperhaul migrate first.",
+        RunState::CheckingRollback => {
+            "Finish it with hyperhaul rollback, or call it off with hyperhaul migrate."
+        }
+        RunState::Superseded | RunState::RollingBack | RunState::RolledBack => {
+            "Its old tables are in use; there is nothing to clean up."
+        }
+    };
+    Err(Error::blocked(format!("run {id} is {}", run.state.name())).hint(hint))
+}
+
+fn nothing_left(run: RunId) -> Error {
+    Error::usage(format!("run {run} is cleaned up already")).hint("There is nothing left to drop.")
+}
+
+/// The proof is the verification of before the cutover. A later one speaks against it only where it found rows lost.
+async fn refuse_unproved(
+    target: &Session,
+    run: &Run,
+    options: &CleanupOptions,
+) -> Result<(), Error> {
+    let verdicts = ledger::verdicts(target, run.id).await?;
+    for (index, table) in run.plan.tables.iter().enumerate() {
+        let name = table.relation.plain();
+        let mut own = verdicts
+            .iter()
+            .filter(|verdict| verdict.table_index == index);
+        if !own
+            .clone()
+            .any(|verdict| !verdict.after_cutover && verdict.equal)
+        {
+            return Err(Error::blocked(format!("{name} has no passed verification"))
+                .hint("Go back with hyperhaul rollback, and move it again."));
+        }
+        if !options.accept_differences
+            && let Some(lost) = own.find(|verdict| verdict.lost_count > 0)
+        {
+            return Err(Error::blocked(format!(
+                "{name} lacks {} rows of its old table",
+                lost.lost_count
+            ))
+            .detail(format!(
+                "They were missing or different when it was verified on {}.",
+                lost.verified_at.format("%Y-%m-%d %H:%M:%S UTC")
+            ))
+            .hint(
+                "See them with hyperhaul verify. If the application itself has changed or deleted them, add \
+                 --accept-differences.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the old tables that are still there.
+async fn freed(source: &Session, run: &Run) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for (table, found) in run.plan.tables.iter().zip(&run.plan.facts.tables) {
+        let name = match run.plan.topology {
+            Topology::SameDatabase => &table.archive,
+            Topology::OtherDatabase => &table.relation,
+        };
+        match catalog::relation_oid(source, name).await? {
+            None => {}
+            Some(oid) if oid == found.oid => bytes += table.data_bytes + table.index_bytes,
+            Some(_) => {
+                let message = format!("{} is not the table that was planned", name.plain());
+                return Err(Error::blocked(message)
+                    .hint("Another one has its name, which hyperhaul does not drop."));
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 /// Drops what `plan` says. There is no way back from here.
@@ -88,7 +157,9 @@ pub async fn cleanup_plan(
 /// If something still depends on an old table: nothing is dropped then.
 pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<(), Error> {
     let target = connections.target("cleanup").await?;
-    let drop = async |session: &hyperhaul_pg::Session| {
+    let drop = async |session: &Session| {
+        let timeout = format!("SET LOCAL lock_timeout = {}", plan.lock_timeout_ms);
+        session.batch(&timeout).await?;
         for statement in &plan.statements {
             session.batch(statement).await?;
         }
@@ -97,8 +168,15 @@ pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<()
     target
         .transaction(async || {
             // First, since it turns away a rollback that is under way, and holds one off.
-            change_state(&target, plan.run, &[RunState::Done], RunState::CleanedUp).await?;
+            let mut from = vec![RunState::Done];
             if plan.on_source {
+                // The source's tables may go later than the run.
+                from.push(RunState::CleanedUp);
+            }
+            change_state(&target, plan.run, &from, RunState::CleanedUp).await?;
+            if plan.statements.is_empty() {
+                Ok(())
+            } else if plan.on_source {
                 let source = connections.source("cleanup").await?;
                 source.transaction(async || drop(&source).await).await
             } else {

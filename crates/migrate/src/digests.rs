@@ -22,9 +22,8 @@ pub(crate) async fn target_digests(
         index,
         hypertable,
         async |task: &Task, chunk: Chunk| {
-            let reader = task.reader()?;
             let rows = sql::verify_rows_sql(task.table()?, &chunk.relation, None, false);
-            let read = engine::digest(reader, &pool, rows, Vec::new(), &meter.progress);
+            let read = engine::digest(&task.reader, &pool, rows, Vec::new(), &meter.progress);
             let digest = tokio::select! {
                 digest = read => digest?,
                 () = task.context.interrupt.aborted() => return Err(Error::interrupted()),
@@ -90,10 +89,6 @@ impl Task {
             .tables
             .get(self.index)
             .ok_or_else(|| Error::unexpected("there is no such table in the plan"))
-    }
-
-    fn reader(&self) -> Result<&SourceReader, Error> {
-        Ok(&self.reader)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What changed since the plan was made. Leaves that were merely rewritten are the copy phase's business.
 
 use crate::context::Context;
-use crate::{Error, survey};
+use crate::{Error, fence, survey};
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::facts::Facts;
 use hyperhaul_plan::{Change, Phase, Since, StepId, changes};
@@ -25,7 +25,7 @@ pub(crate) enum When {
     Fenced,
 }
 
-/// Compares the servers with the plan. Nothing is compared after the cutover, when the tables have changed places.
+/// Compares the servers with the plan, and sees that the fences stand that were put on. Nothing is compared after the cutover, when the tables have changed places.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub(crate) async fn check(
                 "Make a new plan with hyperhaul plan."
             }));
     }
-    Ok(())
+    fence::check(context, done).await
 }
 
 /// The servers as they are; a session that is lost meanwhile is replaced.

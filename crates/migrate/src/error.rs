@@ -6,6 +6,9 @@ use std::fmt;
 /// dependent_objects_still_exist: what is to be dropped is still used, by something that a person has to decide about.
 const DEPENDENT_OBJECTS: &str = "2BP01";
 
+/// object_not_in_prerequisite_state: what `plan`'s own statements raise where they refuse to go on.
+const REFUSED: &str = "55000";
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub struct Error {
@@ -57,6 +60,25 @@ impl Error {
     pub(crate) fn interrupted() -> Error {
         Error::new(Kind::Interrupted, "interrupted; what is done stays done")
             .hint("Run hyperhaul migrate again to go on, or hyperhaul rollback to go back.")
+    }
+
+    /// An interruption of this command, to go on with it; any other error as it is.
+    pub(crate) fn interrupted_at(self, command: &str) -> Error {
+        if self.kind != Kind::Interrupted {
+            return self;
+        }
+        self.hint(format!("Run hyperhaul {command} again to go on."))
+    }
+
+    /// The same, where a rollback could not let writers on again because of `lifting`.
+    pub(crate) fn still_fenced(self, lifting: &Error) -> Error {
+        let detail = format!("Writers are still kept off the hypertables: {lifting}.");
+        let detail = match &self.detail {
+            Some(own) => format!("{own}\n{detail}"),
+            None => detail,
+        };
+        self.detail(detail)
+            .hint("Run hyperhaul rollback again, or let writers on again with hyperhaul migrate.")
     }
 
     /// The same, for the user to put right in the call.
@@ -131,7 +153,10 @@ impl From<hyperhaul_pg::Error> for Error {
         } else if error.is_privilege()
             || error.is_lock_timeout()
             || error.is_disk_full()
-            || error.sqlstate() == Some(DEPENDENT_OBJECTS)
+            || error.is_foreign_key_violation()
+            || [DEPENDENT_OBJECTS, REFUSED]
+                .map(Some)
+                .contains(&error.sqlstate())
         {
             Kind::Blocked
         } else {
@@ -150,7 +175,8 @@ impl From<hyperhaul_pg::Error> for Error {
 /// The server's own hint, where it says enough.
 fn hint(error: &hyperhaul_pg::Error) -> Option<String> {
     if error.is_disk_full() {
-        let hint = "Free disk space on the server, then run hyperhaul migrate again: it goes on where it stopped.";
+        let hint =
+            "Free disk space on the server, then run the same again: it goes on where it stopped.";
         return Some(hint.to_owned());
     }
     error.hint().map(str::to_owned)
@@ -167,6 +193,9 @@ impl From<hyperhaul_ledger::Error> for Error {
     fn from(error: hyperhaul_ledger::Error) -> Error {
         match error {
             hyperhaul_ledger::Error::Pg(error) => error.into(),
+            error @ hyperhaul_ledger::Error::NoRun(_) => {
+                Error::usage(error.to_string()).hint("See the newest one with hyperhaul status.")
+            }
             error @ hyperhaul_ledger::Error::Content { .. } => Error::unexpected(error.to_string()),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::drift::{self, When};
+use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
@@ -67,6 +68,7 @@ pub async fn migrate(
     let begun = Instant::now();
     let run = survey::find_or_plan(connections, run, options).await?;
     may_run(&run)?;
+    let state = run.state;
     let context = Context {
         connections: connections.clone(),
         run: run.id,
@@ -74,7 +76,16 @@ pub async fn migrate(
         interrupt: interrupt.clone(),
         observer,
     };
+    if let Some(options) = options {
+        tell_unused(&context, options);
+    }
     let mut leader = Leader::take(&context).await?;
+    if state == RunState::CheckingRollback {
+        context.tell(Event::Notice(
+            "a rollback that did not begin is called off: writers are let on again".to_owned(),
+        ));
+        let_writers_on(&context, &mut leader, RunState::Running).await?;
+    }
     let verification = run_phases(&context, &mut leader).await?;
     let session = leader.session(&context).await?;
     change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
@@ -91,7 +102,7 @@ pub async fn migrate(
 fn may_run(run: &ledger::Run) -> Result<(), Error> {
     let id = run.id;
     match run.state {
-        RunState::Planned | RunState::Running => Ok(()),
+        RunState::Planned | RunState::Running | RunState::CheckingRollback => Ok(()),
         RunState::Done => {
             Err(Error::usage(format!("run {id} is done")).hint("Prove it with hyperhaul verify."))
         }
@@ -102,6 +113,19 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
                 .hint("Make a new plan with hyperhaul plan."))
         }
     }
+}
+
+/// Says which of the options given now a run that goes on does not use: it keeps those of its plan.
+fn tell_unused(context: &Context, options: &Options) {
+    let unused = context.plan.options.differing(options);
+    if unused.is_empty() {
+        return;
+    }
+    context.tell(Event::Notice(format!(
+        "run {} goes on with the options of its plan; given now and not used: {}",
+        context.run,
+        unused.join(", ")
+    )));
 }
 
 /// Changes a run's state, which was one of `from` when it was looked at.
@@ -264,8 +288,11 @@ async fn run_phase(
         verification.extend(told(context, &step.title, run_patiently(context, step, meter)).await?);
     }
     lanes::run_steps(context, &sql, meter).await?;
-    if phase == Phase::Fence {
-        let done = steps.iter().map(|step| step.id.clone()).collect();
+    // After the copy, since what follows takes as long again and might be in vain.
+    if matches!(phase, Phase::Fence | Phase::Copy) {
+        let fences = context.plan.steps.iter();
+        let fences = fences.filter(|step| step.phase == Phase::Fence);
+        let done = fences.map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
     }
     Ok(verification)

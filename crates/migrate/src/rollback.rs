@@ -1,25 +1,15 @@
 //! Going back: the inverses of the steps that are done, last first.
 
 use crate::context::Context;
+use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
+use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
-use crate::verify::target_digests;
-use crate::{Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, survey};
+use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, survey};
 use hyperhaul_ledger as ledger;
-use hyperhaul_pg::Session;
-use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Phase, Plan, StepId, compare, sql};
+use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses while the hypertable's lock can't be had or its server is away.
-const FENCE_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(250),
-    pause_max: Duration::from_secs(2),
-    total_max: Duration::from_secs(60),
-    pause_count_max: 5,
-};
 
 /// How to go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +22,8 @@ pub struct RollbackOptions {
 ///
 /// # Errors
 ///
-/// If the run never changed anything or is cleaned up, or the hypertable has rows that the old table lacks.
+/// If the run never changed anything or is cleaned up, source or target are not the planned ones, the hypertable has rows that
+/// the old table lacks, or something that did not exist before the cutover uses it.
 pub async fn rollback(
     connections: &Connections,
     run: Option<RunId>,
@@ -50,27 +41,44 @@ pub async fn rollback(
         interrupt: interrupt.clone(),
         observer,
     };
-    let mut leader = Leader::take(&context).await?;
-    let session = leader.session(&context).await?;
+    check_databases(&context).await?;
+    go_back(&context, options)
+        .await
+        .map_err(|error| error.interrupted_at("rollback"))?;
+    Ok(context.run)
+}
+
+async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Error> {
+    let mut leader = Leader::take(context).await?;
+    let session = leader.session(context).await?;
     let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
         .await?
         .into_keys()
         .collect();
-    if !options.discard_new_rows && is_cut_over(&context.plan, &done) {
-        keep_writers_off(&context, session).await?;
+    let mut from = vec![RunState::Running, RunState::Done, RunState::RollingBack];
+    let state = survey::existing(session, Some(context.run)).await?.state;
+    if is_cut_over(context, &done) {
+        check_tables(context, &done).await?;
     }
-    let from = [RunState::Running, RunState::Done, RunState::RollingBack];
+    if is_cut_over(context, &done) && state != RunState::RollingBack {
+        refuse_holders(context).await?;
+        keep_writers_off(context, &mut leader, &done, options.discard_new_rows).await?;
+        from = vec![RunState::CheckingRollback];
+    }
+    let session = leader.session(context).await?;
     change_state(session, context.run, &from, RunState::RollingBack).await?;
-    undo(&context, &done).await?;
-    let session = leader.session(&context).await?;
+    undo(context, &done).await?;
+    fence::lift_unmarked(context, &done).await?;
+    let session = leader.session(context).await?;
     let from = [RunState::RollingBack];
-    change_state(session, context.run, &from, RunState::RolledBack).await?;
-    Ok(context.run)
+    change_state(session, context.run, &from, RunState::RolledBack).await
 }
 
 fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {
     match state {
-        RunState::Running | RunState::Done | RunState::RollingBack => Ok(()),
+        RunState::Running | RunState::Done | RunState::CheckingRollback | RunState::RollingBack => {
+            Ok(())
+        }
         RunState::Planned | RunState::Superseded => {
             Err(Error::usage(format!("run {id} has changed nothing yet"))
                 .hint("There is nothing to go back from."))
@@ -96,11 +104,7 @@ async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
     let mut lane = Lane::open(context).await?;
     for step in steps {
         if context.interrupt.draining() {
-            return Err(Error::new(
-                crate::Kind::Interrupted,
-                "interrupted; part of the run is undone",
-            )
-            .hint("Run hyperhaul rollback again to finish."));
+            return Err(Error::interrupted());
         }
         if step.inverse.is_empty() {
             lane.run(step, &[], Direction::Back).await?;
@@ -116,76 +120,4 @@ async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
         meter.item_done();
     }
     Ok(())
-}
-
-/// Keeps writers off the hypertables, then looks for rows that the old tables do not have: none can come in behind the look.
-/// Where there are some, writers are let on again, and nothing is undone.
-async fn keep_writers_off(context: &Context, session: &Session) -> Result<(), Error> {
-    let tables = &context.plan.tables;
-    let fence = tables
-        .iter()
-        .flat_map(|table| sql::fence_hypertable(&table.relation));
-    run_statements(context, fence.collect()).await?;
-    let refused = refuse_new_rows(context, session).await;
-    if refused.is_err() {
-        let unfence = tables
-            .iter()
-            .flat_map(|table| sql::unfence_hypertable(&table.relation));
-        run_statements(context, unfence.collect()).await?;
-    }
-    refused
-}
-
-/// Runs statements that may be run twice, in one implicit transaction, and again where a lock or a session was lost.
-async fn run_statements(context: &Context, statements: Vec<String>) -> Result<(), Error> {
-    let sql = format!(
-        "SET lock_timeout = {}; {}",
-        context.plan.options.lock_timeout_ms,
-        statements.join("; ")
-    );
-    let mut backoff = Backoff::new(FENCE_BACKOFF);
-    loop {
-        let tried = async {
-            let session = context.target("fence").await?;
-            Ok::<(), Error>(session.batch(&sql).await?)
-        };
-        match tried.await {
-            Ok(()) => return Ok(()),
-            Err(error) => {
-                context
-                    .wait_to_retry("keeping writers off", error, &mut backoff)
-                    .await?
-            }
-        }
-    }
-}
-
-/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
-async fn refuse_new_rows(context: &Context, leader: &Session) -> Result<(), Error> {
-    context.tell(Event::Notice(
-        "looking for rows written since the cutover".to_owned(),
-    ));
-    for (index, table) in context.plan.tables.iter().enumerate() {
-        let copied = ledger::source_digests(leader, context.run, index).await?;
-        let present =
-            target_digests(context, index, &table.relation, &Arc::new(Meter::default())).await?;
-        let verdict = compare(&copied, &present);
-        if !verdict.equal() {
-            let changed = verdict.chunks.iter().filter(|chunk| !chunk.equal).count();
-            return Err(Error::blocked(format!("{} was written to since the cutover", table.relation.plain()))
-                .detail(format!(
-                    "It has {} rows, {} were copied; {changed} chunks differ.",
-                    verdict.target_rows(),
-                    verdict.source_rows()
-                ))
-                .hint("Save those rows first, or give them up with hyperhaul rollback --discard-new-rows."));
-        }
-    }
-    Ok(())
-}
-
-fn is_cut_over(plan: &Plan, done: &BTreeSet<StepId>) -> bool {
-    plan.steps
-        .iter()
-        .any(|step| step.phase == Phase::Cutover && done.contains(&step.id))
 }

@@ -42,8 +42,10 @@ pub struct TableStatus {
     pub rows_total: u64,
     /// Bytes of binary tuples of the slices that are done.
     pub bytes_done: u64,
-    /// Whether it was verified, with what result; `None`: not yet.
+    /// Whether it was verified before the cutover, with what result; `None`: not yet.
     pub verified: Option<bool>,
+    /// Likewise when it was verified last after the cutover.
+    pub verified_since: Option<bool>,
 }
 
 /// Where a step stands.
@@ -82,21 +84,34 @@ pub async fn status(
     let slices = ledger::slices(&target, run.id).await?;
     let verdicts = ledger::verdicts(&target, run.id).await?;
     let steps = ledger::steps_done(&target, run.id).await?;
+    let undone = |phase: Phase| {
+        let mut own = run.plan.steps.iter().filter(|step| step.phase == phase);
+        run.state == RunState::RolledBack
+            || run.state == RunState::RollingBack && own.any(|step| !steps.contains_key(&step.id))
+    };
+    let (copy_undone, verify_undone) = (undone(Phase::Copy), undone(Phase::Verify));
     let table_status = |(index, table): (usize, &hyperhaul_plan::TablePlan)| {
-        let own = || slices.iter().filter(|record| record.slice.table == index);
+        let all = || slices.iter().filter(|record| record.slice.table == index);
+        // What a rollback has taken away was done once, and is not.
+        let own = || all().filter(|record| record.done && !copy_undone);
+        let verdict = |after_cutover| {
+            let mut own = verdicts
+                .iter()
+                .filter(|verdict| verdict.table_index == index);
+            own.find(|verdict| verdict.after_cutover == after_cutover && !verify_undone)
+                .map(|verdict| verdict.equal)
+        };
         TableStatus {
             table: table.relation.plain(),
-            slices_done: own().filter(|record| record.done).count() as u64,
-            slices_total: own().count() as u64,
+            slices_done: own().count() as u64,
+            slices_total: all().count() as u64,
             rows_done: own().filter_map(|record| record.rows).sum(),
-            rows_total: own()
+            rows_total: all()
                 .map(|record| record.rows.unwrap_or(record.slice.rows_estimate))
                 .sum(),
             bytes_done: own().filter_map(|record| record.bytes).sum(),
-            verified: verdicts
-                .iter()
-                .find(|verdict| verdict.table_index == index)
-                .map(|verdict| verdict.equal),
+            verified: verdict(false),
+            verified_since: verdict(true),
         }
     };
     let step_status = |step: &hyperhaul_plan::Step| StepStatus {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::watch::Watch;
-use crate::{Error, Event};
+use crate::{Error, Event, fence};
 use chrono::{DateTime, Utc};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
@@ -117,7 +117,7 @@ impl Lane {
                         self.context.retrying(&step.title, reason, pause);
                         tokio::join!(tokio::time::sleep(pause), watch.prepare());
                     }
-                    None => return Err(gave_way(step, &error, watch.seen())),
+                    None => return Err(gave_way(work, &error, watch.seen())),
                 },
                 Disposition::Reconnect if lost_sessions < LOST_SESSIONS_MAX => {
                     lost_sessions += 1;
@@ -131,7 +131,7 @@ impl Lane {
                 | Disposition::FreeResources
                 | Disposition::Fix
                 | Disposition::Cancelled => {
-                    return Err(failed(step, error));
+                    return Err(failed(work, error));
                 }
             }
             if self.context.interrupt.draining() {
@@ -147,7 +147,11 @@ impl Lane {
     ) -> Result<(), hyperhaul_pg::Error> {
         let context = self.context.clone();
         let side = work.step.side;
-        if !context.is_atomic(side) && self.source.is_none() {
+        let held = match work.direction {
+            Direction::Forward => fence::held_during(&context, work.step),
+            Direction::Back => None,
+        };
+        if (held.is_some() || !context.is_atomic(side)) && self.source.is_none() {
             self.source = Some(
                 context
                     .connections
@@ -158,8 +162,18 @@ impl Lane {
         }
         let source = self.source.as_ref().filter(|_| !context.is_atomic(side));
         let session = source.unwrap_or(&self.target);
+        let attempt = async {
+            match (held, &self.source) {
+                (Some(statements), Some(holder)) => {
+                    let done = transact_held(&context, (holder, &statements), session, work).await;
+                    holder.roll_back().await;
+                    done
+                }
+                _ => transact(&context, session, &self.target, None, work).await,
+            }
+        };
         tokio::select! {
-            result = transact(&context, session, &self.target, work) => result,
+            result = attempt => result,
             // Never ends by itself.
             () = watch.over(session.backend_pid()) => Ok(()),
             () = context.interrupt.aborted() => Err(cancelled(session).await),
@@ -195,6 +209,7 @@ async fn transact(
     context: &Context,
     session: &Session,
     target: &Session,
+    holder: Option<&Session>,
     work: Work<'_>,
 ) -> Result<(), hyperhaul_pg::Error> {
     let marking = (!context.is_atomic(work.step.side)).then_some(target);
@@ -219,6 +234,10 @@ async fn transact(
             // The mark's session may have been ended while the statements waited, by who took the lead.
             Some(target) => target.batch("SELECT 1").await?,
         }
+        if let Some(holder) = holder {
+            // What it holds is held until its session ends.
+            holder.batch("SELECT 1").await?;
+        }
         session.batch("COMMIT").await?;
         failpoint("step.after_commit");
         if let Some(target) = marking {
@@ -234,6 +253,22 @@ async fn transact(
         return Err(error);
     }
     Ok(())
+}
+
+/// As [`transact`], while a session on the source holds what `statements` lock and prove there.
+async fn transact_held(
+    context: &Context,
+    (holder, statements): (&Session, &[String]),
+    target: &Session,
+    work: Work<'_>,
+) -> Result<(), hyperhaul_pg::Error> {
+    let timeout_ms = context.plan.options.lock_timeout_ms;
+    let begin = format!("BEGIN; SET LOCAL lock_timeout = {timeout_ms}");
+    holder.batch(&begin).await?;
+    for statement in statements {
+        holder.batch(statement).await?;
+    }
+    transact(context, target, target, Some(holder), work).await
 }
 
 /// Sets or takes away the mark.
@@ -260,7 +295,7 @@ async fn mark(
 fn into_pg(error: ledger::Error) -> hyperhaul_pg::Error {
     match error {
         ledger::Error::Pg(error) => error,
-        ledger::Error::Content { .. } => {
+        ledger::Error::NoRun(_) | ledger::Error::Content { .. } => {
             hyperhaul_pg::Error::unexpected_answer("mark a step in the ledger", error.to_string())
         }
     }
@@ -275,29 +310,63 @@ async fn cancelled(session: &Session) -> hyperhaul_pg::Error {
     }
 }
 
-fn gave_way(step: &Step, error: &hyperhaul_pg::Error, in_the_way: Option<&str>) -> Error {
-    let who = in_the_way
-        .unwrap_or("was not seen to wait for anybody: hyperhaul check tells who holds locks");
-    Error::blocked(format!("could not {}: {}", step.title, error.message()))
-        .detail(format!("It {who}."))
-        .hint(
-            "End that transaction (SELECT pg_terminate_backend(pid); a prepared one is in pg_prepared_xacts) or let it \
-             finish, then run hyperhaul migrate again; --lock-timeout and --lock-attempts say how long to wait.",
-        )
+impl Work<'_> {
+    /// What could not be done, and how to go on with it.
+    fn aim(&self) -> (String, &'static str) {
+        match self.direction {
+            Direction::Forward => (self.step.title.clone(), "hyperhaul migrate"),
+            Direction::Back => (
+                format!("undo \"{}\"", self.step.title),
+                "hyperhaul rollback",
+            ),
+        }
+    }
 }
 
-fn failed(step: &Step, error: hyperhaul_pg::Error) -> Error {
+fn gave_way(work: Work<'_>, error: &hyperhaul_pg::Error, in_the_way: Option<&str>) -> Error {
+    let who = in_the_way
+        .unwrap_or("was not seen to wait for anybody: hyperhaul check tells who holds locks");
+    let (what, again) = work.aim();
+    // A way back keeps the waits of its plan.
+    let waits = match work.direction {
+        Direction::Forward => "; --lock-timeout and --lock-attempts say how long to wait",
+        Direction::Back => "",
+    };
+    Error::blocked(format!("could not {what}: {}", error.message()))
+        .detail(format!("It {who}."))
+        .hint(format!(
+            "End that transaction (SELECT pg_terminate_backend(pid); a prepared one is in pg_prepared_xacts) or let it \
+             finish, then run {again} again{waits}.",
+        ))
+}
+
+fn failed(work: Work<'_>, error: hyperhaul_pg::Error) -> Error {
+    let orphans = &work.step.orphans;
+    if error.is_foreign_key_violation() && !orphans.is_empty() {
+        return refers_to_nothing(work, &error);
+    }
     let cause = Error::from(error);
-    let message = format!("could not {}: {}", step.title, cause.message());
+    let (what, again) = work.aim();
+    let message = format!("could not {what}: {}", cause.message());
     let mut failed = Error::new(cause.kind(), message);
     if let Some(detail) = cause.detail_text() {
         failed = failed.detail(detail);
     }
-    failed.hint(
-        cause.hint_text().unwrap_or(
-            "Resolve it, then run hyperhaul migrate again: it goes on where it stopped.",
-        ),
-    )
+    let go_on = format!("Resolve it, then run {again} again: it goes on where it stopped.");
+    failed.hint(cause.hint_text().unwrap_or(&go_on))
+}
+
+/// The server names one row, which is not repeated; the queries find all of them.
+fn refers_to_nothing(work: Work<'_>, error: &hyperhaul_pg::Error) -> Error {
+    let (what, again) = work.aim();
+    Error::blocked(format!("could not {what}: {}", error.message()))
+        .detail(format!(
+            "Rows refer to others that are not there. This finds them:\n{};",
+            work.step.orphans.join(";\n")
+        ))
+        .hint(format!(
+            "Add the rows that are missing, or change or delete those that refer to them; then run {again} again."
+        ))
 }
 
 /// Tells about a step around its work.

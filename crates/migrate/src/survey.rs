@@ -66,7 +66,12 @@ pub(crate) async fn find_or_plan(
                 .iter()
                 .map(|table| table.relation.clone())
                 .collect();
-            let states = [RunState::Running, RunState::RollingBack, RunState::Planned];
+            let states = [
+                RunState::Running,
+                RunState::CheckingRollback,
+                RunState::RollingBack,
+                RunState::Planned,
+            ];
             if stored && let Some(run) = ledger::find_run(&target, &tables, &states).await? {
                 // A run that has begun keeps the options of its plan; a plan that never ran gives way to other options.
                 if run.state != RunState::Planned || run.plan.options == *options {

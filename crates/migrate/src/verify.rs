@@ -7,17 +7,16 @@
 //!            its columns, keys, indexes, foreign keys against the plan       '--> rows that differ, by key
 //! ```
 
-use crate::context::{Context, Places};
+use crate::context::Context;
+use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
+use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, digests, structure, survey,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, digests, sequences,
+    structure, survey,
 };
-use hyperhaul_catalog as catalog;
-use hyperhaul_engine::{self as engine, Pool, SourceReader};
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, NewVerdict};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{
-    ChunkRange, ChunkVerdict, Phase, Relation, StepId, TablePlan, Verdict, compare, sql,
-};
+use hyperhaul_plan::{Phase, Relation, StepId, Verdict, compare};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,9 +24,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 pub(crate) use digests::target_digests;
-
-/// Keys listed per chunk and kind of difference.
-const KEYS_MAX: usize = 100;
 
 /// The outcome of verifying a run.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +48,9 @@ pub struct TableVerification {
     pub table: Relation,
     /// Per chunk: counts and whether the digests are the same.
     pub verdict: Verdict,
-    /// Rows that differ, for the chunks that are not equal.
+    /// What became of the rows since the cutover; `None`: it is still to come, and every chunk has to be equal.
+    pub since_cutover: Option<SinceCutover>,
+    /// Rows that differ, for the chunks that are not equal; after the cutover, for those that have lost rows.
     pub differences: Vec<ChunkDifferences>,
     /// What differs in columns, indexes, constraints: a line each.
     pub structure: Vec<String>,
@@ -63,12 +61,20 @@ pub struct TableVerification {
 }
 
 impl TableVerification {
-    /// Whether everything is equal.
+    /// Whether everything is equal; what was written since the cutover is no difference.
     pub fn equal(&self) -> bool {
-        self.verdict.equal()
+        self.rows_equal()
             && self.structure.is_empty()
             && self.generated.is_empty()
             && self.sequences.is_empty()
+    }
+
+    /// Whether the rows of the source are there as they were; before the cutover, and no others.
+    pub fn rows_equal(&self) -> bool {
+        match self.since_cutover {
+            Some(since) => since.lost_rows == 0,
+            None => self.verdict.equal(),
+        }
     }
 
     /// What a run stops with if this is not equal.
@@ -102,27 +108,13 @@ impl TableVerification {
     }
 }
 
-/// Rows of one chunk that differ, named by their keys as text, e.g. `(7f..., "2025-12-11 00:00:00+00")`.
-#[derive(Clone, Debug, Serialize)]
-pub struct ChunkDifferences {
-    /// The chunk's interval.
-    pub range: ChunkRange,
-    /// In the source only.
-    pub missing: Vec<String>,
-    /// In the target only.
-    pub extra: Vec<String>,
-    /// In both, with different columns.
-    pub different: Vec<String>,
-    /// Whether there are more than are listed.
-    pub truncated: bool,
-}
-
 /// Verifies a run's tables, as far as they are copied; run `run`, or the newest one. A difference is an outcome, not an
 /// error.
 ///
 /// # Errors
 ///
-/// If the run has not copied everything yet, its old tables are gone, or a server refuses or is lost.
+/// If the run has not copied everything yet or is over, source or target are not the planned ones, or a server refuses or is
+/// lost.
 pub async fn verify(
     connections: &Connections,
     run: Option<RunId>,
@@ -131,6 +123,8 @@ pub async fn verify(
 ) -> Result<Verification, Error> {
     let target = connections.target("verify").await?;
     let run = survey::existing(&target, run).await?;
+    let done = steps_done(&target, run.id).await?;
+    may_verify(&run, &done)?;
     let context = Context {
         connections: connections.clone(),
         run: run.id,
@@ -138,12 +132,46 @@ pub async fn verify(
         interrupt: interrupt.clone(),
         observer,
     };
-    if ledger::pending_count(&target, context.run).await? > 0 || context.plan.slices.is_empty() {
-        return Err(
-            Error::usage(format!("run {} has not copied everything yet", context.run))
-                .hint("Run hyperhaul migrate first."),
-        );
+    check_databases(&context).await?;
+    check_tables(&context, &done).await?;
+    verify_tables(&context)
+        .await
+        .map_err(|error| error.interrupted_at("verify"))
+}
+
+/// Whether there is something to compare in the run's state.
+fn may_verify(run: &ledger::Run, done: &BTreeSet<StepId>) -> Result<(), Error> {
+    let id = run.id;
+    let steps = run.plan.steps.iter();
+    let copied = steps
+        .filter(|step| step.phase == Phase::Copy)
+        .all(|step| done.contains(&step.id));
+    match run.state {
+        RunState::Done | RunState::CheckingRollback => Ok(()),
+        RunState::Running if copied => Ok(()),
+        RunState::Planned | RunState::Running => Err(Error::usage(format!(
+            "run {id} has not copied everything yet"
+        ))
+        .hint("Run hyperhaul migrate first.")),
+        RunState::RollingBack => Err(Error::blocked(format!("run {id} is being rolled back"))
+            .hint("Finish that with hyperhaul rollback.")),
+        RunState::CleanedUp => Err(Error::usage(format!(
+            "run {id} is cleaned up: there is nothing left to compare with"
+        ))
+        .hint("hyperhaul status shows what its verifications said.")),
+        RunState::RolledBack | RunState::Superseded => {
+            Err(Error::usage(format!("run {id} is {}", run.state.name()))
+                .hint("There is nothing to compare. Make a new plan with hyperhaul plan."))
+        }
     }
+}
+
+async fn steps_done(session: &Session, run: RunId) -> Result<BTreeSet<StepId>, Error> {
+    let done = ledger::steps_done(session, run).await?;
+    Ok(done.into_keys().collect())
+}
+
+async fn verify_tables(context: &Context) -> Result<Verification, Error> {
     let chunks = context
         .plan
         .tables
@@ -167,7 +195,7 @@ pub async fn verify(
     );
     let mut tables = Vec::new();
     for index in 0..context.plan.tables.len() {
-        tables.push(verify_table(&context, index, &meter).await?);
+        tables.push(verify_table(context, index, &meter).await?);
     }
     context.tell(Event::PhaseFinished {
         phase: Phase::Verify,
@@ -192,15 +220,18 @@ pub(crate) async fn verify_table(
         .get(index)
         .ok_or_else(|| Error::unexpected("there is no such table in the plan"))?;
     let target = context.target("verify").await?;
-    let done: BTreeSet<StepId> = ledger::steps_done(&target, context.run)
-        .await?
-        .into_keys()
-        .collect();
+    let done = steps_done(&target, context.run).await?;
     let places = context.places(table, &done);
     let copied = ledger::source_digests(&target, context.run, index).await?;
     let present = target_digests(context, index, places.target, meter).await?;
     let verdict = compare(&copied, &present);
-    let differences = differences(context, &target, table, places, &verdict).await?;
+    let (differences, since_cutover) = if is_cut_over(context, &done) {
+        let found = after_cutover(context, &target, table, places, &verdict).await?;
+        (found.0, Some(found.1))
+    } else {
+        let found = before_cutover(context, &target, table, places, &verdict).await?;
+        (found, None)
+    };
     let reached = |phase: Phase| {
         context
             .plan
@@ -218,107 +249,20 @@ pub(crate) async fn verify_table(
         };
     let verification = TableVerification {
         table: table.relation.clone(),
+        since_cutover,
         differences,
         structure,
         generated: digests::generated_mismatches(context, index, places.target).await?,
-        sequences: sequences_behind(context, &target, index, places).await?,
+        sequences: sequences::behind(context, &target, index, places).await?,
         verdict,
     };
-    ledger::store_verdict(
-        &target,
-        context.run,
-        index,
-        verification.equal(),
-        &verification.verdict,
-    )
-    .await?;
+    let new = NewVerdict {
+        table_index: index,
+        after_cutover: since_cutover.is_some(),
+        equal: verification.equal(),
+        lost_count: since_cutover.map_or(0, |since| since.lost_rows),
+        verdict: &verification.verdict,
+    };
+    ledger::store_verdict(&target, context.run, new).await?;
     Ok(verification)
-}
-
-/// Narrows every chunk that is not equal down to rows.
-async fn differences(
-    context: &Context,
-    target: &Session,
-    table: &TablePlan,
-    places: Places<'_>,
-    verdict: &Verdict,
-) -> Result<Vec<ChunkDifferences>, Error> {
-    let unequal: Vec<&ChunkVerdict> = verdict.chunks.iter().filter(|chunk| !chunk.equal).collect();
-    if unequal.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rewrites = context.rewrites(target, table).await?;
-    let source_reader = SourceReader::start(&context.connections.source, None)?;
-    let target_reader = SourceReader::start(&context.connections.target, None)?;
-    let pool = Pool::new(2)?;
-    let mut all = Vec::new();
-    for chunk in unequal {
-        let range = Some(chunk.range);
-        let source_sql = sql::verify_rows_sql(table, places.source, range, true);
-        let target_sql = sql::verify_rows_sql(table, places.target, range, true);
-        let found = engine::differences(
-            &source_reader,
-            &target_reader,
-            &pool,
-            source_sql,
-            target_sql,
-            rewrites.clone(),
-            KEYS_MAX,
-        )
-        .await?;
-        all.push(ChunkDifferences {
-            range: chunk.range,
-            missing: found.missing,
-            extra: found.extra,
-            different: found.different,
-            truncated: found.truncated,
-        });
-    }
-    Ok(all)
-}
-
-/// Identity and serial columns whose next value would collide with what the source has given out.
-async fn sequences_behind(
-    context: &Context,
-    target: &Session,
-    index: usize,
-    places: Places<'_>,
-) -> Result<Vec<String>, Error> {
-    let carried = context
-        .plan
-        .steps
-        .iter()
-        .filter(|step| step.table == Some(index))
-        .filter_map(|step| match &step.action {
-            hyperhaul_plan::Action::CarrySequences { sequences } => Some(sequences),
-            _ => None,
-        });
-    let source = context.source("verify").await?;
-    let mut behind = Vec::new();
-    for sequence in carried.flatten() {
-        // The old identity sequence moves with the old table.
-        let old = sequence.source.in_schema(&places.source.schema);
-        let old = if sequence.target.is_none() {
-            &old
-        } else {
-            &sequence.source
-        };
-        let new = match &sequence.target {
-            Some(new) => Some(new.clone()),
-            None => catalog::column_sequence(target, places.target, &sequence.column).await?,
-        };
-        let Some(new) = new else {
-            behind.push(format!("column {} has no sequence", sequence.column));
-            continue;
-        };
-        let given = catalog::sequence_position(&source, old).await?;
-        let next = catalog::sequence_position(target, &new).await?;
-        if given.called && (!next.called || next.last_value < given.last_value) {
-            behind.push(format!(
-                "sequence {} stands behind the source's",
-                new.plain()
-            ));
-        }
-    }
-    Ok(behind)
 }

@@ -283,6 +283,11 @@ impl Error {
         self.has_code(&["23505", "23P01"])
     }
 
+    /// A foreign key was violated (23503).
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.has_code(&["23503"])
+    }
+
     /// The server or its edition does not support this (0A000).
     pub fn is_unsupported(&self) -> bool {
         self.has_code(&["0A000"])

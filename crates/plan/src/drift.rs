@@ -181,6 +181,8 @@ pub enum Object {
     Policy,
     /// A publication that it is in.
     Publication,
+    /// A subscription that writes to it.
+    Subscription,
     /// A parent or child by inheritance.
     Inheritance,
     /// A privilege of a role.
@@ -215,6 +217,7 @@ impl Object {
             Object::Rule => "rule",
             Object::Policy => "policy",
             Object::Publication => "publication",
+            Object::Subscription => "subscription",
             Object::Inheritance => "inheritance",
             Object::Grant => "grant",
             Object::Partman => "pg_partman's configuration",

@@ -119,6 +119,10 @@ codes! {
     Function = "function",
     /// The table or a leaf is in a publication.
     Publication = "publication",
+    /// The table or a leaf receives rows by logical replication.
+    Subscription = "subscription",
+    /// Another run keeps writers off the table.
+    Fenced = "fenced",
     /// A rewrite rule is on the table.
     Rule = "rule",
     /// A trigger is on the table.

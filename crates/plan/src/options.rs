@@ -48,6 +48,37 @@ impl Options {
             lock_attempts_max: Options::LOCK_ATTEMPTS_MAX_DEFAULT,
         }
     }
+
+    /// What of these differs in `other`, in words.
+    pub fn differing(&self, other: &Options) -> Vec<&'static str> {
+        // Taken apart, so that no option is forgotten.
+        let Options {
+            tables,
+            mode,
+            strategy,
+            accept,
+            workers,
+            slice_bytes,
+            lock_timeout_ms,
+            lock_attempts_max,
+        } = self;
+        [
+            ("tables or their options", *tables != other.tables),
+            ("mode", *mode != other.mode),
+            ("strategy", *strategy != other.strategy),
+            ("accepted findings", *accept != other.accept),
+            ("workers", *workers != other.workers),
+            ("slice size", *slice_bytes != other.slice_bytes),
+            ("lock timeout", *lock_timeout_ms != other.lock_timeout_ms),
+            (
+                "lock attempts",
+                *lock_attempts_max != other.lock_attempts_max,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
 }
 
 /// What the user asked for one table.

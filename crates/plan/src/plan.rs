@@ -192,6 +192,9 @@ pub struct Step {
     pub action: Action,
     /// Statements that undo it, on the same side; run in one transaction with the ledger's mark where that is the target.
     pub inverse: Vec<String>,
+    /// Queries for the rows that a foreign key of the step, or of its inverse, may refuse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<String>,
     /// What it may run beside.
     pub concurrency: Concurrency,
     /// Weight for ordering concurrent steps and for progress: bytes that it has to work through.

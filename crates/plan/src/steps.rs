@@ -75,6 +75,7 @@ impl Scope<'_> {
             side: Side::Target,
             action,
             inverse: Vec::new(),
+            orphans: Vec::new(),
             concurrency: Concurrency::Alone,
             weight_bytes: 0,
         }
@@ -97,6 +98,7 @@ fn common_step(
         side: Side::Target,
         action,
         inverse,
+        orphans: Vec::new(),
         concurrency: Concurrency::Alone,
         weight_bytes: 0,
     }

@@ -199,6 +199,8 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         row_security: false,
         force_row_security: false,
         publications: Vec::new(),
+        subscriptions: Vec::new(),
+        fences: Vec::new(),
         inherits: Vec::new(),
         inherited_by: Vec::new(),
         grants: [("soar_app", "INSERT"), ("soar_readonly", "SELECT")]
@@ -353,6 +355,9 @@ pub(crate) fn sequence(name: &str, column: &str) -> OwnedSequence {
         cache: 1,
         cycle: false,
         last_value: Some(4_711),
+        owner: "soar".into(),
+        grants: Vec::new(),
+        comment: None,
     }
 }
 
@@ -410,6 +415,7 @@ pub(crate) fn referenced_by(name: &str, from: &str, rows: u64) -> ReferencedBy {
         referenced_columns: vec!["id".into(), "received_at".into()],
         validated: true,
         from_hypertable: false,
+        partitioned: false,
         rows_estimate: rows,
         can_change: true,
         comment: None,

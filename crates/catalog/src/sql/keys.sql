@@ -100,6 +100,7 @@ SELECT json_build_object(
                 FROM unnest(c.confkey) WITH ORDINALITY AS k (attnum, position)
                 JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.attnum),
             'validated', c.convalidated,
+            'partitioned', t.relkind = 'p',
             'rows_estimate', (
                 WITH RECURSIVE below (oid) AS (
                     SELECT t.oid

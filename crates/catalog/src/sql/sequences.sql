@@ -27,7 +27,16 @@ SELECT coalesce(json_agg(json_build_object(
     'cache', s.seqcache,
     'cycle', s.seqcycle,
     'last_value', CASE WHEN has_sequence_privilege(s.seqrelid, 'SELECT, USAGE')
-        THEN pg_sequence_last_value(s.seqrelid) END
+        THEN pg_sequence_last_value(s.seqrelid) END,
+    'owner', pg_get_userbyid(c.relowner),
+    'grants', (
+        SELECT coalesce(json_agg(json_build_object(
+            'grantee', CASE WHEN g.grantee <> 0 THEN pg_get_userbyid(g.grantee) END,
+            'privilege', g.privilege_type,
+            'grantable', g.is_grantable) ORDER BY g.grantee::regrole::text, g.privilege_type), '[]')
+        FROM aclexplode(c.relacl) AS g WHERE g.grantee <> c.relowner
+    ),
+    'comment', obj_description(c.oid, 'pg_class')
 ) ORDER BY a.attnum, n.nspname, c.relname), '[]')::text
 FROM best
 JOIN pg_sequence AS s ON s.seqrelid = best.sequence

@@ -31,7 +31,7 @@ pub(crate) fn would_drop(plan: &CleanupPlan, look: Look) -> String {
         // The old tables are in another database.
         let nothing = format!(
             "cleanup of run {} drops nothing on the target: it only ends the run, and the way back. The tables on the \
-             source stay, unless --drop-source is given.",
+             source stay, fenced, unless --drop-source is given, now or later.",
             plan.run
         );
         return wrap(&nothing, 0, look.width);
@@ -53,8 +53,13 @@ pub(crate) fn would_drop(plan: &CleanupPlan, look: Look) -> String {
 
 pub(crate) fn dropped(plan: &CleanupPlan, look: Look) -> String {
     let done = look.paint(Style::Good, "cleaned up");
+    let kept = if plan.on_source && plan.statements.is_empty() {
+        "The tables on the source stay, fenced; hyperhaul cleanup --drop-source drops them later.\n"
+    } else {
+        ""
+    };
     format!(
-        "run {} is {done}: {} freed; there is no way back now.\n",
+        "run {} is {done}: {} freed; there is no way back now.\n{kept}",
         plan.run,
         bytes(plan.freed_bytes)
     )

@@ -26,7 +26,7 @@ pub(crate) fn render(status: &RunStatus, look: Look) -> String {
 fn style(state: RunState) -> Style {
     match state {
         RunState::Done | RunState::CleanedUp => Style::Good,
-        RunState::Running | RunState::RollingBack => Style::Warning,
+        RunState::Running | RunState::CheckingRollback | RunState::RollingBack => Style::Warning,
         RunState::Planned | RunState::Superseded | RunState::RolledBack => Style::Heading,
     }
 }
@@ -58,14 +58,22 @@ fn tables(tables: &[TableStatus], look: Look) -> String {
             grouped(table.rows_done),
             format!("{total} ({})", percent(table.rows_done, table.rows_total)),
             bytes(table.bytes_done),
-            match table.verified {
-                Some(true) => "equal".to_owned(),
-                Some(false) => "DIFFERS".to_owned(),
-                None => "not yet".to_owned(),
-            },
+            verified(table),
         ]);
     }
     columns.render(0, look)
+}
+
+/// A verification after the cutover says something only beside the one of before it.
+fn verified(table: &TableStatus) -> String {
+    let word = |equal| if equal { "equal" } else { "DIFFERS" };
+    match (table.verified, table.verified_since) {
+        (None, None) => "not yet".to_owned(),
+        (Some(equal), None) => word(equal).to_owned(),
+        (_, Some(true)) => "equal, also since".to_owned(),
+        (Some(equal), Some(false)) => format!("{}, since then DIFFERS", word(equal)),
+        (None, Some(false)) => "DIFFERS".to_owned(),
+    }
 }
 
 fn phases(steps: &[StepStatus], look: Look) -> String {
@@ -108,6 +116,14 @@ fn advice(status: &RunStatus) -> String {
         RunState::Done => format!(
             "The hypertables are in place. Next: hyperhaul verify --run {run}, and days later hyperhaul cleanup --run {run}."
         ),
+        RunState::CheckingRollback if status.sessions > 0 => {
+            "Writers are kept off the hypertables while a rollback looks for rows to lose."
+                .to_owned()
+        }
+        RunState::CheckingRollback => format!(
+            "Writers are kept off the hypertables: a rollback was looking for rows to lose when it stopped. Go on with \
+             hyperhaul rollback --run {run}, or call it off with hyperhaul migrate --run {run}."
+        ),
         RunState::RollingBack => format!("Going back. Go on with hyperhaul rollback --run {run}."),
         RunState::RolledBack => "Everything is as it was before.".to_owned(),
         RunState::CleanedUp => {
@@ -119,7 +135,10 @@ fn advice(status: &RunStatus) -> String {
 /// Whether looking again can show something new.
 pub(crate) fn is_under_way(status: &RunStatus) -> bool {
     match status.state {
-        RunState::Planned | RunState::Running | RunState::RollingBack => true,
+        RunState::Planned
+        | RunState::Running
+        | RunState::CheckingRollback
+        | RunState::RollingBack => true,
         RunState::Superseded | RunState::Done | RunState::RolledBack | RunState::CleanedUp => false,
     }
 }
@@ -158,6 +177,7 @@ mod tests {
                 rows_total: 483_063,
                 bytes_done: 35 << 20,
                 verified: None,
+                verified_since: None,
             }],
             steps: vec![
                 step(Phase::Fence, "keep writers off public.fixes", Some(0.2)),

@@ -11,7 +11,15 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
         .iter()
         .map(|table| one(table, look))
         .collect();
-    let verdict = if verification.equal() {
+    let written = |table: &TableVerification| {
+        table
+            .since_cutover
+            .is_some_and(|since| since.written_rows > 0)
+    };
+    let verdict = if verification.equal() && verification.tables.iter().any(written) {
+        "The target has every row of the source as it was, and what was written since the cutover; columns, indexes, \
+         constraints and sequences are equal."
+    } else if verification.equal() {
         "Source and target are equal: every row, column, index, constraint and sequence that was compared."
     } else {
         "Source and target differ."
@@ -26,7 +34,7 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
 /// A table: one line, and what differs below it.
 pub(super) fn one(table: &TableVerification, look: Look) -> String {
     let verdict = &table.verdict;
-    let unequal: Vec<&ChunkVerdict> = verdict.chunks.iter().filter(|chunk| !chunk.equal).collect();
+    let unequal = unequal(table);
     let chunks = count(verdict.chunks.len(), "chunk");
     let rows = count(verdict.source_rows(), "row");
     let outcome = match (table.equal(), unequal.len()) {
@@ -41,6 +49,10 @@ pub(super) fn one(table: &TableVerification, look: Look) -> String {
         ),
     };
     let mut text = format!("  {}  {outcome}\n", table.table.plain());
+    if let Some(since) = table.since_cutover.filter(|since| since.written_rows > 0) {
+        let written = count(since.written_rows, "row");
+        text.push_str(&format!("    {written} written since the cutover\n"));
+    }
     for chunk in unequal {
         let differences = table
             .differences
@@ -59,6 +71,17 @@ pub(super) fn one(table: &TableVerification, look: Look) -> String {
         text.push_str(&wrap(&line, 4, look.width));
     }
     text
+}
+
+/// The chunks to show: after the cutover, those that have lost rows.
+fn unequal(table: &TableVerification) -> Vec<&ChunkVerdict> {
+    let lost = |chunk: &&ChunkVerdict| {
+        let mut differences = table.differences.iter();
+        table.since_cutover.is_none()
+            || differences.any(|differences| differences.range == chunk.range)
+    };
+    let chunks = table.verdict.chunks.iter();
+    chunks.filter(|chunk| !chunk.equal).filter(lost).collect()
 }
 
 fn chunk_text(chunk: &ChunkVerdict, differences: Option<&ChunkDifferences>) -> String {
@@ -107,7 +130,7 @@ fn interval(range: ChunkRange) -> String {
 mod tests {
     use super::*;
     use expect_test::expect;
-    use hyperhaul_migrate::RunId;
+    use hyperhaul_migrate::{RunId, SinceCutover};
     use hyperhaul_plan::{Relation, Verdict};
 
     const DAY_US: i64 = 86_400_000_000;
@@ -131,6 +154,7 @@ mod tests {
             verdict: Verdict {
                 chunks: vec![chunk(20_433), chunk(20_434)],
             },
+            since_cutover: None,
             differences: Vec::new(),
             structure: Vec::new(),
             generated: Vec::new(),
@@ -180,6 +204,26 @@ mod tests {
                     (80,"2025-12-12 00:00:01+00")
 
             Source and target differ.
+        "#]]
+        .assert_eq(&shown(table));
+    }
+
+    #[test]
+    fn what_was_written_since_the_cutover_is_no_difference() {
+        let mut table = equal();
+        table.verdict.chunks[1].target_rows = 1_012;
+        table.verdict.chunks[1].equal = false;
+        table.since_cutover = Some(SinceCutover {
+            written_rows: 12,
+            lost_rows: 0,
+        });
+        expect![[r#"
+            run 3
+              public.fixes  equal: 2 chunks, 2,000 rows
+                12 rows written since the cutover
+
+            The target has every row of the source as it was, and what was written since the
+            cutover; columns, indexes, constraints and sequences are equal.
         "#]]
         .assert_eq(&shown(table));
     }

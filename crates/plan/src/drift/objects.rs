@@ -177,6 +177,12 @@ const OBJECTS: &[(Object, Describe)] = &[
             .map(|member| (member.publication.clone(), publication_text(member)))
             .collect()
     }),
+    (Object::Subscription, |table| {
+        let subscriptions = table.subscriptions.iter();
+        subscriptions
+            .map(|one| (on_leaf(&one.name, Some(&one.relation)), "writes".to_owned()))
+            .collect()
+    }),
     (Object::Inheritance, |table| {
         let parents = table
             .inherits
@@ -261,7 +267,7 @@ fn sequences(table: &TableFacts) -> Vec<Described> {
         .chain(&table.sequences)
         .map(|sequence| {
             let definition = format!(
-                "{} for {}, start {}, increment {}, {} to {}, cache {}, cycle {}, owned {}",
+                "{} for {}, start {}, increment {}, {} to {}, cache {}, cycle {}, owned {}, owner {}",
                 sequence.type_sql,
                 sequence.column,
                 sequence.start,
@@ -270,7 +276,8 @@ fn sequences(table: &TableFacts) -> Vec<Described> {
                 sequence.max,
                 sequence.cache,
                 sequence.cycle,
-                sequence.owned
+                sequence.owned,
+                sequence.owner
             );
             (sequence.relation.plain(), definition)
         })

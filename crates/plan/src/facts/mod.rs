@@ -9,6 +9,7 @@ mod leaf;
 mod partman;
 mod server;
 mod table;
+mod writers;
 
 pub use dependents::{
     BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger,
@@ -22,6 +23,7 @@ pub use table::{
     Identity, Index, KeyKind, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
     ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
 };
+pub use writers::{Fence, Subscription};
 
 use serde::{Deserialize, Serialize};
 

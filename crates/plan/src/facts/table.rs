@@ -1,8 +1,8 @@
 //! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
 
 use super::{
-    BlockingSession, FunctionDependent, Leaf, MaterializedView, Partman, Policy, PublicationMember,
-    Rule, Trigger, View,
+    BlockingSession, Fence, FunctionDependent, Leaf, MaterializedView, Partman, Policy,
+    PublicationMember, Rule, Subscription, Trigger, View,
 };
 use crate::{Relation, TimeType};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,10 @@ pub struct TableFacts {
     pub force_row_security: bool,
     /// Publications that it is in.
     pub publications: Vec<PublicationMember>,
+    /// Subscriptions that write to it or to something below it.
+    pub subscriptions: Vec<Subscription>,
+    /// Fences that stand on it or on something below it.
+    pub fences: Vec<Fence>,
     /// Parents by `INHERITS` (not by partitioning).
     pub inherits: Vec<Relation>,
     /// Children by `INHERITS` (not by partitioning).
@@ -219,6 +223,12 @@ pub struct OwnedSequence {
     pub cycle: bool,
     /// `last_value`; `None` if it was never called or can't be read.
     pub last_value: Option<i64>,
+    /// Its owner.
+    pub owner: String,
+    /// Who may do what with it.
+    pub grants: Vec<Grant>,
+    /// Comment.
+    pub comment: Option<String>,
 }
 
 /// Whether a type's binary form means the same in another database.
@@ -347,6 +357,8 @@ pub struct ReferencedBy {
     pub validated: bool,
     /// Whether the referencing table is a hypertable.
     pub from_hypertable: bool,
+    /// Whether the referencing table is partitioned: PostgreSQL 17 and older refuse NOT VALID there.
+    pub partitioned: bool,
     /// Rows of the referencing table, estimated.
     pub rows_estimate: u64,
     /// Whether the role owns the referencing table.

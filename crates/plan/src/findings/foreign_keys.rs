@@ -78,31 +78,8 @@ fn between_hypertables(case: &Case, subject: Subject, key: &ForeignKey) -> Findi
          no longer refused, and ON DELETE no longer acts. The query below finds such rows afterwards.{instead}"
     ))
     .resolve("--accept hypertable_foreign_key")
-    .resolve(orphans_sql(subject, key))
+    .resolve(format!("{};", crate::sql::orphans(&subject.found.relation, key)))
     .acceptable()
-}
-
-/// Counts the rows that the constraint would have refused.
-fn orphans_sql(subject: Subject, key: &ForeignKey) -> String {
-    let pairs = || key.columns.iter().zip(&key.referenced_columns);
-    let matching: Vec<String> = pairs()
-        .map(|(column, referenced)| {
-            format!("r.{} = t.{}", quote_ident(referenced), quote_ident(column))
-        })
-        .collect();
-    // With MATCH SIMPLE, a row with a NULL among the columns is not checked.
-    let checked: Vec<String> = key
-        .columns
-        .iter()
-        .map(|column| format!("t.{} IS NOT NULL", quote_ident(column)))
-        .collect();
-    format!(
-        "SELECT count(*) FROM {} AS t WHERE {} AND NOT EXISTS (SELECT FROM {} AS r WHERE {});",
-        subject.found.relation,
-        checked.join(" AND "),
-        key.references,
-        matching.join(" AND ")
-    )
 }
 
 fn missing_table(subject: Subject, key: &ForeignKey) -> Finding {
@@ -202,7 +179,10 @@ fn incoming(subject: Subject, key: &ReferencedBy) -> Finding {
 }
 
 fn re_pointed(subject: Subject, key: &ReferencedBy) -> Finding {
-    let validated = if key.validated {
+    let validated = if key.partitioned {
+        "added again to the hypertable in the same transaction and validated there, since PostgreSQL has no NOT VALID for \
+         a partitioned table: both tables stay locked until all of its rows were looked up"
+    } else if key.validated {
         "added again to the hypertable in the same transaction, and validated right after"
     } else {
         "added again to the hypertable in the same transaction; it stays NOT VALID, as it is today"
@@ -235,7 +215,7 @@ fn re_pointed(subject: Subject, key: &ReferencedBy) -> Finding {
         crate::quote_literal(retention_of(subject)),
         key.relation,
         quote_ident(&key.name),
-        crate::sql::not_valid(&key.definition)
+        crate::sql::definition_added(key)
     ))
 }
 

@@ -24,6 +24,7 @@ mod server;
 mod sessions;
 mod time;
 mod travel;
+mod writers;
 
 use crate::facts::{Facts, TableFacts};
 use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology};
@@ -109,7 +110,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 12] = [
+    let checks: [fn(&Case, Subject) -> Vec<Finding>; 13] = [
         relation::check,
         privileges::check_table,
         keys::check,
@@ -117,6 +118,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         foreign_keys::check,
         dependents::check,
         publications::check,
+        writers::check,
         columns::check,
         travel::check_table,
         partman::check,

@@ -154,7 +154,13 @@ fn needed_roles(found: &TableFacts) -> impl Iterator<Item = (&str, Severity)> {
         .iter()
         .chain(columns)
         .filter_map(|grant| Some((grant.grantee.as_deref()?, Severity::Warn)));
-    owner.chain(policies).chain(grants)
+    let sequences = found.sequences.iter().flat_map(|sequence| {
+        let grantees = sequence.grants.iter();
+        std::iter::once(sequence.owner.as_str())
+            .chain(grantees.filter_map(|grant| grant.grantee.as_deref()))
+            .map(|role| (role, Severity::Warn))
+    });
+    owner.chain(policies).chain(grants).chain(sequences)
 }
 
 fn missing_roles(case: &Case) -> Vec<Finding> {
@@ -172,7 +178,7 @@ fn missing_roles(case: &Case) -> Vec<Finding> {
                     "Neither can be given to a role that does not exist.",
                 ),
                 Severity::Warn | Severity::Info => (
-                    "has privileges on the table",
+                    "has privileges on the table or a sequence, or owns a sequence",
                     "They are left out unless the role is there when the run starts.",
                 ),
             };

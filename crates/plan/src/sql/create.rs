@@ -1,9 +1,10 @@
 //! The target: an empty hypertable like the source, in the staging schema, without keys and indexes.
 
-use super::{column_list, comment_on, staging_schema};
-use crate::facts::{CheckConstraint, Column, Facts, Grant, Identity, OwnedSequence, TableFacts};
-use crate::{Relation, TablePlan, Topology, quote_ident, quote_literal};
-use std::collections::BTreeMap;
+use super::grants::{Granted, grants, owned_by};
+use super::sequences::{sequence_options, sequence_properties};
+use super::{comment_on, staging_schema};
+use crate::facts::{CheckConstraint, Column, Facts, Identity, TableFacts};
+use crate::{Relation, TablePlan, quote_ident, quote_literal};
 
 /// Makes the schemas that the run builds in.
 pub(crate) fn create_schemas(facts: &Facts, tables: &[TablePlan]) -> Vec<String> {
@@ -22,24 +23,6 @@ pub(crate) fn create_schemas(facts: &Facts, tables: &[TablePlan]) -> Vec<String>
         }
     }
     statements
-}
-
-/// Makes the sequences that the defaults of the table use and the target does not have (another database only).
-pub(crate) fn create_sequences(table: &TableFacts, topology: Topology) -> Vec<String> {
-    match topology {
-        Topology::SameDatabase => Vec::new(),
-        Topology::OtherDatabase => {
-            let create = |sequence: &OwnedSequence| {
-                format!(
-                    "CREATE SEQUENCE {} AS {} {}",
-                    sequence.relation,
-                    sequence.type_sql,
-                    sequence_options(sequence)
-                )
-            };
-            table.sequences.iter().map(create).collect()
-        }
-    }
 }
 
 /// Creates the table and makes it a hypertable.
@@ -69,13 +52,29 @@ pub(crate) fn create_table(table: &TablePlan, found: &TableFacts, facts: &Facts)
     );
     statements.push(create_hypertable(table, facts));
     statements.extend(comments(staging, found));
-    if found.owner != facts.target.role {
-        statements.push(format!(
-            "ALTER TABLE {staging} OWNER TO {}",
-            quote_ident(&found.owner)
-        ));
-    }
-    statements.extend(grants(staging, found, &facts.target_roles));
+    statements.extend(owned_by(Granted::Table, staging, &found.owner, facts));
+    let columns = found.columns.iter();
+    let on_columns = columns.flat_map(|column| {
+        let column_name = &column.name;
+        column
+            .grants
+            .iter()
+            .map(move |grant| (grant, Some(column_name)))
+    });
+    let all = found
+        .grants
+        .iter()
+        .map(|grant| (grant, None))
+        .chain(on_columns);
+    statements.extend(grants(Granted::Table, staging, all, facts));
+    let identities = found
+        .columns
+        .iter()
+        .filter_map(|column| column.identity.as_ref());
+    statements.extend(identities.flat_map(|Identity { sequence, .. }| {
+        let name = sequence.relation.in_schema(&staging.schema);
+        sequence_properties(&name, sequence, facts)
+    }));
     statements
 }
 
@@ -165,14 +164,6 @@ fn identity_sql(identity: &Identity, staging: &Relation) -> String {
     )
 }
 
-fn sequence_options(sequence: &OwnedSequence) -> String {
-    let cycle = if sequence.cycle { "CYCLE" } else { "NO CYCLE" };
-    format!(
-        "START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {} {cycle}",
-        sequence.start, sequence.increment, sequence.min, sequence.max, sequence.cache
-    )
-}
-
 fn column_settings(staging: &Relation, column: &Column) -> Vec<String> {
     let mut settings = Vec::new();
     if let Some(storage) = &column.storage {
@@ -203,46 +194,6 @@ fn comments(staging: &Relation, found: &TableFacts) -> Vec<String> {
         )
     });
     table.into_iter().chain(columns).collect()
-}
-
-fn grants(staging: &Relation, found: &TableFacts, roles: &[String]) -> Vec<String> {
-    let known = |grant: &&Grant| {
-        grant
-            .grantee
-            .as_ref()
-            .is_none_or(|role| roles.contains(role))
-    };
-    let mut by_role: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
-    for grant in found.grants.iter().filter(known) {
-        by_role
-            .entry((grantee_sql(grant), grant.grantable))
-            .or_default()
-            .push(grant.privilege.clone());
-    }
-    for column in &found.columns {
-        for grant in column.grants.iter().filter(known) {
-            let privilege = format!("{} ({})", grant.privilege, column_list(&[&column.name]));
-            by_role
-                .entry((grantee_sql(grant), grant.grantable))
-                .or_default()
-                .push(privilege);
-        }
-    }
-    let statement = |((role, grantable), privileges): ((String, bool), Vec<String>)| {
-        let option = if grantable { " WITH GRANT OPTION" } else { "" };
-        format!(
-            "GRANT {} ON TABLE {staging} TO {role}{option}",
-            privileges.join(", ")
-        )
-    };
-    by_role.into_iter().map(statement).collect()
-}
-
-fn grantee_sql(grant: &Grant) -> String {
-    grant
-        .grantee
-        .as_ref()
-        .map_or("PUBLIC".to_owned(), |role| quote_ident(role))
 }
 
 #[cfg(test)]

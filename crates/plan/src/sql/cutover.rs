@@ -2,11 +2,12 @@
 //!
 //! Both tables keep their names and change schemas, so that every index, constraint and sequence keeps its name too.
 
-use super::fence::{FENCE_TRIGGER, leaves_unchanged};
-use super::keys::not_valid;
-use super::{LEDGER_SCHEMA, archive_schema, comment_on, create_schemas, drop_schema_if_empty};
-use crate::facts::{Facts, Policy, PublicationMember, ReferencedBy, TableFacts, Trigger, View};
-use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
+use super::fence::prove_fence;
+use super::foreign_keys::{drop_outgoing, drop_referencing, point_back, re_point};
+use super::sequences::{own_sequences, release_sequences};
+use super::{archive_schema, create_schemas, drop_schema_if_empty};
+use crate::facts::{Facts, Policy, PublicationMember, TableFacts, Trigger, View};
+use crate::{Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
 
 /// Puts the hypertables in the tables' places.
@@ -14,17 +15,19 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     let mut statements = Vec::new();
     let pairs = || tables.iter().zip(&facts.tables);
     if topology == Topology::SameDatabase {
+        statements.extend(pairs().flat_map(|(_, found)| prove_fence(facts, found)));
         statements.extend(
             schemas(tables, |table| &table.archive.schema)
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
-        statements.extend(pairs().flat_map(|(_, found)| leaves_unchanged(found)));
+        statements.extend(pairs().filter_map(|(table, found)| grant_archive(table, found, facts)));
         statements.extend(pairs().flat_map(|(_, found)| drop_referencing(found, tables)));
+        statements.extend(pairs().flat_map(|(_, found)| drop_outgoing(found, tables)));
     }
     statements.extend(pairs().flat_map(|(table, found)| swap(table, found, topology)));
     for (table, found) in pairs() {
         if topology == Topology::SameDatabase {
-            statements.extend(referencing(found, tables).flat_map(add_referencing_not_valid));
+            statements.extend(re_point(found, tables));
             statements.extend(
                 found
                     .publications
@@ -103,7 +106,7 @@ pub(crate) fn cutover_inverse(
     }
     if topology == Topology::SameDatabase {
         for (table, found) in pairs() {
-            statements.extend(referencing(found, tables).flat_map(add_referencing));
+            statements.extend(point_back(found, tables));
             statements.extend(
                 found
                     .publications
@@ -117,55 +120,15 @@ pub(crate) fn cutover_inverse(
     statements
 }
 
-/// Validates the foreign keys of other tables that were re-pointed, as `(referencing table, constraint, statement)`.
-pub(crate) fn validate_referencing(
-    tables: &[TablePlan],
-    found: &TableFacts,
-) -> Vec<(Relation, String, String)> {
-    let validate = |key: &ReferencedBy| {
-        let statement = format!(
-            "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-            key.relation,
-            quote_ident(&key.name)
-        );
-        (key.relation.clone(), key.name.clone(), statement)
-    };
-    referencing(found, tables)
-        .filter(|key| key.validated)
-        .map(validate)
-        .collect()
-}
-
-/// Drops what is no longer needed after a passed verification: the old tables, their schema and the fence's function.
-///
-/// `drop_source`: drop the source's tables too where they are in another database.
-pub fn cleanup_statements(plan: &Plan, drop_source: bool) -> Vec<String> {
-    let old = |table: &TablePlan| match plan.topology {
-        Topology::SameDatabase => table.archive.to_string(),
-        Topology::OtherDatabase => table.relation.to_string(),
-    };
-    if plan.topology == Topology::OtherDatabase && !drop_source {
-        return Vec::new();
-    }
-    let tables: Vec<String> = plan.tables.iter().map(old).collect();
-    let mut statements = vec![format!("DROP TABLE {}", tables.join(", "))];
-    if plan.topology == Topology::SameDatabase {
-        statements
-            .extend(schemas(&plan.tables, |table| &table.archive.schema).map(drop_schema_if_empty));
-        statements
-            .extend(schemas(&plan.tables, |table| &table.staging.schema).map(drop_schema_if_empty));
-    }
-    statements.push(drop_fence_function());
-    statements
-}
-
-/// Drops the fence's function unless another run's fence still uses it.
-fn drop_fence_function() -> String {
-    format!(
-        "DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = '{FENCE_TRIGGER}') THEN \
-         DROP FUNCTION IF EXISTS {}.fence(); END IF; END $do$",
-        quote_ident(LEDGER_SCHEMA)
-    )
+/// The archive is as open to the tables' owner as the staging schema is.
+fn grant_archive(table: &TablePlan, found: &TableFacts, facts: &Facts) -> Option<String> {
+    (found.owner != facts.target.role).then(|| {
+        format!(
+            "GRANT USAGE, CREATE ON SCHEMA {} TO {}",
+            quote_ident(&table.archive.schema),
+            quote_ident(&found.owner)
+        )
+    })
 }
 
 fn swap(table: &TablePlan, found: &TableFacts, topology: Topology) -> Vec<String> {
@@ -190,74 +153,6 @@ fn swap(table: &TablePlan, found: &TableFacts, topology: Topology) -> Vec<String
     ));
     statements.extend(own_sequences(table, found));
     statements
-}
-
-/// A sequence moves with the table that owns it: the owner is changed around the move, so that it stays where it is.
-fn release_sequences(found: &TableFacts) -> Vec<String> {
-    let owned = found.sequences.iter().filter(|sequence| sequence.owned);
-    owned
-        .map(|sequence| format!("ALTER SEQUENCE {} OWNED BY NONE", sequence.relation))
-        .collect()
-}
-
-fn own_sequences(table: &TablePlan, found: &TableFacts) -> Vec<String> {
-    let owned = found.sequences.iter().filter(|sequence| sequence.owned);
-    let own = |sequence: &crate::facts::OwnedSequence| {
-        format!(
-            "ALTER SEQUENCE {} OWNED BY {}.{}",
-            sequence.relation,
-            table.relation,
-            quote_ident(&sequence.column)
-        )
-    };
-    owned.map(own).collect()
-}
-
-/// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
-/// ones, and cannot exist between hypertables.
-pub(crate) fn referencing<'a>(
-    found: &'a TableFacts,
-    tables: &'a [TablePlan],
-) -> impl Iterator<Item = &'a ReferencedBy> {
-    let moved = |key: &&ReferencedBy| !tables.iter().any(|table| table.relation == key.relation);
-    found
-        .referenced_by
-        .iter()
-        .filter(moved)
-        .filter(|key| !key.from_hypertable)
-}
-
-fn drop_referencing(found: &TableFacts, tables: &[TablePlan]) -> Vec<String> {
-    let drop = |key: &ReferencedBy| {
-        format!(
-            "ALTER TABLE {} DROP CONSTRAINT {}",
-            key.relation,
-            quote_ident(&key.name)
-        )
-    };
-    referencing(found, tables).map(drop).collect()
-}
-
-fn add_referencing(key: &ReferencedBy) -> Vec<String> {
-    add_constraint(key, &key.definition)
-}
-
-fn add_referencing_not_valid(key: &ReferencedBy) -> Vec<String> {
-    add_constraint(key, &not_valid(&key.definition))
-}
-
-fn add_constraint(key: &ReferencedBy, definition: &str) -> Vec<String> {
-    let name = quote_ident(&key.name);
-    let comment = comment_on(
-        &format!("CONSTRAINT {name} ON {}", key.relation),
-        key.comment.as_ref(),
-    );
-    std::iter::once(format!(
-        "ALTER TABLE {} ADD CONSTRAINT {name} {definition}",
-        key.relation
-    ))
-    .chain(comment)
-    .collect()
 }
 
 /// A view's definition names the table; replacing the view binds that name to the relation that now has it.
@@ -369,7 +264,7 @@ fn alter_publication(member: &PublicationMember, out: &Relation, into: &Relation
 }
 
 /// The different schemas among those that `schema` names for each table.
-fn schemas<'a>(
+pub(super) fn schemas<'a>(
     tables: &'a [TablePlan],
     schema: impl Fn(&'a TablePlan) -> &'a String,
 ) -> impl Iterator<Item = &'a str> {

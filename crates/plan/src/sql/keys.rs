@@ -1,7 +1,7 @@
-//! What is built over the data once it is there: keys, indexes, foreign keys, statistics.
+//! What is built over the data once it is there: keys, indexes, checks. Foreign keys have a file of their own.
 
 use super::{column_list, comment_on};
-use crate::facts::{ForeignKey, Index, KeyKind, ReplicaIdentity, TableFacts, UniqueKey};
+use crate::facts::{Index, KeyKind, ReplicaIdentity, TableFacts, UniqueKey};
 use crate::sql::create::{check_sql, is_valid};
 use crate::{Relation, TablePlan, quote_ident};
 
@@ -55,35 +55,6 @@ pub(crate) fn index_step_sql(table: &TablePlan, index: &Index) -> Vec<String> {
     statements
 }
 
-/// Adds the foreign keys that are wanted, NOT VALID: that takes its locks for a moment only. They are validated
-/// one by one afterwards, under a lock that lets writers of the referenced table go on.
-pub(crate) fn add_foreign_keys<'a>(
-    table: &TablePlan,
-    keys: impl Iterator<Item = &'a ForeignKey>,
-) -> Vec<String> {
-    let mut statements = Vec::new();
-    for key in keys {
-        let name = quote_ident(&key.name);
-        let definition = not_valid(&key.definition);
-        statements.push(format!(
-            "ALTER TABLE {} ADD CONSTRAINT {name} {definition}",
-            table.staging
-        ));
-        let object = format!("CONSTRAINT {name} ON {}", table.staging);
-        statements.extend(comment_on(&object, key.comment.as_ref()));
-    }
-    statements
-}
-
-/// Validates a foreign key.
-pub(crate) fn validate_foreign_key(table: &TablePlan, key: &ForeignKey) -> String {
-    format!(
-        "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-        table.staging,
-        quote_ident(&key.name)
-    )
-}
-
 /// Adds the CHECKs that are NOT VALID in the source, and the comments of all.
 pub(crate) fn late_checks(table: &TablePlan, found: &TableFacts) -> Vec<String> {
     let staging = &table.staging;
@@ -115,15 +86,6 @@ pub(crate) fn replica_identity(table: &TablePlan, found: &TableFacts) -> Option<
 /// Whether a key cannot exist on a hypertable because the time column is not among its columns.
 pub(crate) fn lacks_time(columns: &[Option<String>], time_column: &str) -> bool {
     !columns.iter().flatten().any(|column| column == time_column)
-}
-
-/// The definition with ` NOT VALID`, once.
-pub(crate) fn not_valid(definition: &str) -> String {
-    if definition.ends_with(" NOT VALID") {
-        definition.to_owned()
-    } else {
-        format!("{definition} NOT VALID")
-    }
 }
 
 fn widened_key(key: &UniqueKey, time_column: &str) -> String {
@@ -166,15 +128,6 @@ mod tests {
         assert_eq!(
             widened_key(&key, "ts"),
             r#"PRIMARY KEY ("id", "ts") INCLUDE ("well")"#
-        );
-    }
-
-    #[test]
-    fn not_valid_is_said_once() {
-        assert_eq!(not_valid("FOREIGN KEY (a)"), "FOREIGN KEY (a) NOT VALID");
-        assert_eq!(
-            not_valid("FOREIGN KEY (a) NOT VALID"),
-            "FOREIGN KEY (a) NOT VALID"
         );
     }
 }

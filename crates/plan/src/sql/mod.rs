@@ -3,33 +3,43 @@
 //! Identifiers are always quoted. Definitions that the server printed are used as it printed them, fully
 //! qualified. Utility statements take no parameters, so their values are literals, quoted by `quote_literal`.
 
+mod cleanup;
 mod copy;
 mod create;
 mod cutover;
 mod fence;
+mod foreign_keys;
+mod grants;
 mod keys;
 mod maintain;
+mod orphans;
 mod partman;
 mod policies;
+mod sequences;
 
+pub use cleanup::cleanup_statements;
 pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
-pub(crate) use create::{create_schemas, create_sequences, create_table};
-pub use cutover::cleanup_statements;
-pub(crate) use cutover::{cutover, cutover_inverse, referencing, validate_referencing};
-pub use fence::{FENCE_TRIGGER, fence_hypertable, unfence_hypertable};
-pub(crate) use fence::{fence, unfence};
+pub(crate) use create::{create_schemas, create_table};
+pub(crate) use cutover::{cutover, cutover_inverse};
+pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
+pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
+pub(crate) use foreign_keys::{
+    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans, referencing,
+    restore_outgoing, validate_foreign_key, validate_referencing,
+};
 pub(crate) use keys::{
-    add_foreign_keys, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
-    not_valid, replica_identity, validate_foreign_key,
+    index_step_sql, key_definition, key_step_sql, lacks_time, late_checks, replica_identity,
 };
 pub use maintain::{
     delete_expired, drop_expired, roll_up, scheduled_retention, scheduled_roll_up, vacuum,
 };
+pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
 pub(crate) use policies::{
     Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
     create_rollup, refresh_history,
 };
+pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};
@@ -58,11 +68,11 @@ pub(crate) fn do_block(body: &str) -> String {
 
 /// Drops a schema unless something is in it: another run's tables, or what a user has put there.
 pub(crate) fn drop_schema_if_empty(schema: &str) -> String {
-    format!(
-        "DO $do$ BEGIN DROP SCHEMA IF EXISTS {}; \
-         EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $do$",
+    do_block(&format!(
+        "BEGIN DROP SCHEMA IF EXISTS {}; \
+         EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END",
         quote_ident(schema)
-    )
+    ))
 }
 
 /// `"a", "b"`.

@@ -92,6 +92,7 @@ pub(super) fn foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     let validate = wanted.iter().filter(|key| key.validated).map(|key| Step {
         concurrency: Concurrency::OnePerTable,
         weight_bytes: table.data_bytes / 4,
+        orphans: vec![sql::orphans(&table.staging, key)],
         ..scope.step(
             Phase::ForeignKeys,
             &key.name,

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 /// The staging schemas of all tables.
 pub(super) fn schemas(tables: &[TablePlan], facts: &Facts) -> Step {
     let names: BTreeSet<&String> = tables.iter().map(|table| &table.staging.schema).collect();
+    // A rollback's fence on the hypertable may have brought the function here.
     let inverse = names
         .into_iter()
         .map(|name| sql::drop_schema_if_empty(name))
+        .chain(sql::drop_fence_function())
         .collect();
     let action = Action::Sql {
         statements: sql::create_schemas(facts, tables),
@@ -26,17 +28,21 @@ pub(super) fn schemas(tables: &[TablePlan], facts: &Facts) -> Step {
 
 /// The hypertable, with its own sequences where it is in another database.
 pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
-    let Scope { table, found, .. } = scope;
-    let mut inverse = vec![format!("DROP TABLE IF EXISTS {}", table.staging)];
-    if scope.topology == Topology::OtherDatabase {
-        let sequences = found.sequences.iter();
-        inverse.extend(
-            sequences.map(|sequence| format!("DROP SEQUENCE IF EXISTS {}", sequence.relation)),
-        );
-    }
-    let statements = sql::create_sequences(found, scope.topology)
-        .into_iter()
-        .chain(sql::create_table(table, found, scope.facts))
+    let Scope { table, facts, .. } = scope;
+    let made = match scope.topology {
+        Topology::SameDatabase => Vec::new(),
+        Topology::OtherDatabase => sql::made_sequences(facts, scope.index),
+    };
+    let drop = made
+        .iter()
+        .map(|sequence| format!("DROP SEQUENCE IF EXISTS {}", sequence.relation));
+    let inverse = std::iter::once(format!("DROP TABLE IF EXISTS {}", table.staging))
+        .chain(drop)
+        .collect();
+    let statements = made
+        .iter()
+        .flat_map(|sequence| sql::create_sequence(sequence, facts))
+        .chain(sql::create_table(table, scope.found, facts))
         .collect();
     let title = format!("create hypertable {}", table.staging.plain());
     vec![Step {

@@ -10,26 +10,38 @@ pub(super) fn step(tables: &[TablePlan], facts: &Facts, topology: Topology) -> S
         statements: sql::cutover(tables, facts, topology),
     };
     let inverse = sql::cutover_inverse(tables, facts, topology);
-    common_step(
+    let step = common_step(
         Phase::Cutover,
         "tables",
         "put the hypertables in the tables' places",
         action,
         inverse,
-    )
+    );
+    let orphans = match topology {
+        Topology::SameDatabase => facts
+            .tables
+            .iter()
+            .flat_map(|found| sql::re_pointed_orphans(found, tables))
+            .collect(),
+        Topology::OtherDatabase => Vec::new(),
+    };
+    Step { orphans, ..step }
 }
 
 /// Writers are back by now: foreign keys of other tables are validated, statistics are gathered.
 pub(super) fn after(scope: Scope<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     if scope.topology == Topology::SameDatabase {
-        for (relation, name, statement) in sql::validate_referencing(scope.tables, scope.found) {
-            let title = format!("validate foreign key {name} of {}", relation.plain());
-            let object = format!("{}:{name}", relation.plain());
+        for validation in sql::validate_referencing(scope.tables, scope.found) {
+            let (relation, name) = (validation.relation.plain(), validation.name);
+            let title = format!("validate foreign key {name} of {relation}");
             let action = Action::Sql {
-                statements: vec![statement],
+                statements: vec![validation.statement],
             };
-            steps.push(scope.step(Phase::After, &object, title, action));
+            steps.push(Step {
+                orphans: vec![validation.orphans],
+                ..scope.step(Phase::After, &format!("{relation}:{name}"), title, action)
+            });
         }
     }
     let relation = &scope.table.relation;

@@ -33,10 +33,8 @@ fn carried_sequences(scope: Scope<'_>) -> Vec<CarriedSequence> {
         })
     });
     // In the same database a serial column goes on with the very same sequence.
-    let serial = scope
-        .found
-        .sequences
-        .iter()
+    let serial = sql::made_sequences(scope.facts, scope.index)
+        .into_iter()
         .filter(|_| scope.topology == Topology::OtherDatabase)
         .map(|sequence| CarriedSequence {
             source: sequence.relation.clone(),

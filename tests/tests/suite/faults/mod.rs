@@ -3,6 +3,7 @@
 
 mod disk_full;
 mod kill;
+mod looking;
 mod lost_commit;
 mod terminated;
 

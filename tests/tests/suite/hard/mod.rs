@@ -3,10 +3,13 @@
 
 mod changed_source;
 mod fence;
+mod fence_stood;
+mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
 mod properties;
+mod replicated;
 mod shapes;
 mod time_bounds;
 mod timeouts;

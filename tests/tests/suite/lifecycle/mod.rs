@@ -3,8 +3,11 @@
 mod bad_input;
 mod catalog;
 mod identifiers;
+mod in_the_way;
 mod inserting;
 mod interrupting;
+mod mistaken;
+mod other_owner;
 mod other_server;
 mod plan;
 mod rollback;

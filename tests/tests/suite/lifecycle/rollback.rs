@@ -46,9 +46,9 @@ async fn go_back_from(database: &TestDatabase, phase: &str, failpoint: &str) {
 #[tokio::test]
 async fn going_back_from_the_fence_or_from_empty_hypertables_leaves_no_trace() {
     let database = soar_database("back_early", 600).await;
-    go_back_from(&database, "fence", "step.after_commit:1").await;
-    go_back_from(&database, "fence", "step.after_commit:3").await;
-    go_back_from(&database, "create", "step.after_commit:6").await;
+    go_back_from(&database, "fence", "step.after_commit:2").await;
+    go_back_from(&database, "fence", "step.after_commit:5").await;
+    go_back_from(&database, "create", "step.after_commit:8").await;
     go_back_from(&database, "create", "chunks.before_commit").await;
     go_back_from(&database, "create", "chunks.some").await;
 }

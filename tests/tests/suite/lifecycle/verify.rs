@@ -1,4 +1,5 @@
-//! What was changed by hand is found and named; what is not proved cannot be cleaned up.
+//! What was changed by hand is found and named; what is not proved cannot be cleaned up, and what was written since the cutover is
+//! no difference.
 
 use crate::support::{Hyperhaul, Positions, target_database};
 use hyperhaul_testkit::TestDatabase;
@@ -56,7 +57,7 @@ async fn three_deleted_rows_are_named_by_their_keys() {
         .run()
         .await
         .expect_code(3)
-        .expect_printed(&["no passed verification", "hyperhaul verify"]);
+        .expect_printed(&["lacks 3 rows", "hyperhaul verify", "--accept-differences"]);
     let old: i64 = database
         .value("SELECT count(*) FROM hyperhaul_old_public.positions")
         .await
@@ -84,12 +85,11 @@ async fn a_changed_and_an_added_row_are_told_apart() {
         .expect_code(4);
     let ended = ended.expect_printed(&[
         "(44,",
-        "(777000,",
         "in both, different (1)",
-        "in the target only (1)",
+        "2 rows written since the cutover",
     ]);
     assert!(
-        !ended.stdout.contains("secret text") && !ended.stdout.contains("in the source only"),
+        !ended.stdout.contains("secret text") && !ended.stdout.contains("777000"),
         "{}",
         ended.stdout
     );
@@ -177,4 +177,105 @@ async fn a_run_that_stopped_before_its_verification_cannot_be_cleaned_up() {
         .await
         .unwrap();
     assert_eq!(kept, 2_000);
+}
+
+#[tokio::test]
+async fn rows_written_since_the_cutover_are_told_and_stand_in_nobodys_way() {
+    let database = migrated("verify_written").await;
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    // More than are ever listed, into a chunk with old rows and into one of their own.
+    database
+        .exec(
+            "INSERT INTO positions (received_at, aircraft_id, packet) SELECT '2025-12-12 06:00Z', 1, 'new' FROM generate_series(1, 700);
+            INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2026-02-01Z', 1, 'new')",
+        )
+        .await
+        .unwrap();
+    call("verify")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["701 rows written since the cutover"]);
+    let json = call("verify --json").run().await.expect_code(0).json();
+    assert_eq!(json["tables"][0]["since_cutover"]["written_rows"], 701);
+    call("status")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["equal, also since"]);
+
+    // A row that is lost among them is found.
+    database
+        .exec("DELETE FROM positions WHERE id = 801")
+        .await
+        .unwrap();
+    let ended = call("verify").run().await.expect_code(4).expect_printed(&[
+        "missing in the target (1)",
+        "(801,",
+        "701 rows written",
+    ]);
+    assert!(!ended.stdout.contains("in the target only"));
+    call("status")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["equal, since then DIFFERS"]);
+    call("cleanup --yes")
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["lacks 1 rows"]);
+    let old = "SELECT to_regclass('hyperhaul_old_public.positions') IS NOT NULL";
+    assert!(database.value::<bool>(old).await.unwrap());
+    call("cleanup --yes --accept-differences")
+        .run()
+        .await
+        .expect_code(0);
+    assert!(!database.value::<bool>(old).await.unwrap());
+    call("verify")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["cleaned up"]);
+}
+
+#[tokio::test]
+async fn only_a_run_with_something_to_compare_is_verified() {
+    let database = target_database("verify_states").await;
+    database
+        .exec(
+            "CREATE TABLE samples (n bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL) PARTITION BY RANGE (at)",
+        )
+        .await
+        .unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    call("plan --table samples").run().await.expect_code(0);
+    call("verify")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["not copied everything"]);
+    for command in ["verify", "status", "migrate", "rollback", "cleanup"] {
+        call(&format!("{command} --run 77"))
+            .run()
+            .await
+            .expect_code(2)
+            .expect_printed(&["no run 77"]);
+    }
+    // It has no partition, and so nothing to copy.
+    call("migrate --table samples").run().await.expect_code(0);
+    call("verify").run().await.expect_code(0);
+    call("rollback").run().await.expect_code(0);
+    call("verify")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["run 1 is rolled back"]);
+    call("migrate --table samples").run().await.expect_code(0);
+    call("cleanup --yes").run().await.expect_code(0);
+    call("verify")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["run 2 is cleaned up"]);
 }

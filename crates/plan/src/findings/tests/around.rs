@@ -172,6 +172,52 @@ fn dependents() {
                     }];
                 },
             ),
+            block(
+                "subscription",
+                Code::Subscription,
+                &[
+                    "subscription \"to us\" (disabled) writes to public.fixes_p20251211",
+                    "skipped without a word",
+                    "ALTER SUBSCRIPTION \"to us\" REFRESH PUBLICATION;",
+                ],
+                |facts, _| {
+                    fixes(facts).subscriptions = vec![Subscription {
+                        name: "to us".into(),
+                        enabled: false,
+                        relation: public("fixes_p20251211"),
+                    }];
+                },
+            ),
+            block(
+                "fence of a run to this target",
+                Code::Fenced,
+                &[
+                    "a run of this target keeps",
+                    "stands on 8 relations",
+                    "hyperhaul rollback",
+                ],
+                |facts, _| {
+                    fixes(facts).fences = vec![Fence {
+                        argument: "database 16384 of system 7, table 40000".into(),
+                        relations: 8,
+                    }];
+                },
+            ),
+            block(
+                "fence of a run to another target",
+                Code::Fenced,
+                &[
+                    "a run to another target (database 5 of system 7) keeps",
+                    "tgfoid = 'hyperhaul.fence()'::regprocedure",
+                    "= 'database 5 of system 7, table 40000' \\gexec",
+                ],
+                |facts, _| {
+                    fixes(facts).fences = vec![Fence {
+                        argument: "database 5 of system 7, table 40000".into(),
+                        relations: 8,
+                    }];
+                },
+            ),
             acceptable(
                 "publication of everything",
                 Code::Publication,

@@ -316,6 +316,17 @@ fn foreign_keys() {
                 },
             ),
             warn(
+                "re-pointed from a partitioned table",
+                Code::ReferencedBy,
+                &["no NOT VALID for a partitioned table", "stay locked"],
+                |facts, _| {
+                    fixes(facts).referenced_by = vec![ReferencedBy {
+                        partitioned: true,
+                        ..referenced_by("notes_fkey", "notes", 12_345)
+                    }];
+                },
+            ),
+            warn(
                 "two of one table",
                 Code::ReferencedBy,
                 &[

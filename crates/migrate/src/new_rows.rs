@@ -1,0 +1,214 @@
+//! Before a rollback undoes a cutover: keeps writers off the hypertables, and looks for what would be lost.
+//!
+//! ```text
+//! done, running --fence on the hypertables, one transaction--> checking rollback --nothing would be lost--> rolling back
+//!       ^                                                           |
+//!       '------------------writers are let on again-----------------'   rows to lose; hyperhaul migrate
+//! ```
+//!
+//! A process that is killed meanwhile leaves the state that says that writers are off.
+
+use crate::context::Context;
+use crate::failpoint::failpoint;
+use crate::lead::{Leader, change_state};
+use crate::verify::target_digests;
+use crate::{Error, Event, Meter, RunState};
+use hyperhaul_catalog as catalog;
+use hyperhaul_ledger as ledger;
+use hyperhaul_pg::Session;
+use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::{Relation, StepId, TablePlan, compare, sql};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pauses while the hypertable's lock can't be had or its server is away.
+const FENCE_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(250),
+    pause_max: Duration::from_secs(2),
+    total_max: Duration::from_secs(60),
+    pause_count_max: 5,
+};
+
+/// Keeps writers off the hypertables and looks for rows that the old tables do not have: none can come in behind the look.
+/// Where there are some, writers are let on again, and nothing is undone. `discard`: without looking.
+pub(crate) async fn keep_writers_off(
+    context: &Context,
+    leader: &mut Leader,
+    steps_done: &BTreeSet<StepId>,
+    discard: bool,
+) -> Result<(), Error> {
+    let from = [
+        RunState::Running,
+        RunState::Done,
+        RunState::CheckingRollback,
+    ];
+    let fence = each_hypertable(context, sql::fence_hypertable);
+    change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
+    failpoint("rollback.fenced");
+    let looked = look(context, leader, discard).await;
+    let Err(error) = looked else { return Ok(()) };
+    let before = if context
+        .plan
+        .steps
+        .iter()
+        .all(|step| steps_done.contains(&step.id))
+    {
+        RunState::Done
+    } else {
+        RunState::Running
+    };
+    match let_writers_on(context, leader, before).await {
+        Ok(()) => Err(error),
+        Err(lifting) => Err(error.still_fenced(&lifting)),
+    }
+}
+
+/// Lifts the fence that a rollback has put on the hypertables, and changes the run's state together with it.
+pub(crate) async fn let_writers_on(
+    context: &Context,
+    leader: &mut Leader,
+    to: RunState,
+) -> Result<(), Error> {
+    let unfence = each_hypertable(context, sql::unfence_hypertable);
+    // The answer to an earlier try's COMMIT may have been lost.
+    let from = [RunState::CheckingRollback, to];
+    change(context, leader, unfence, (&from, to)).await
+}
+
+fn each_hypertable(context: &Context, make: fn(&Relation) -> Vec<String>) -> Vec<String> {
+    let tables = context.plan.tables.iter();
+    tables.flat_map(|table| make(&table.relation)).collect()
+}
+
+/// Runs statements that may be run twice in one transaction with a change of state, and again where a lock or a session was
+/// lost. The session is the one that holds the lead: a process that has lost it changes nothing.
+async fn change(
+    context: &Context,
+    leader: &mut Leader,
+    statements: Vec<String>,
+    (from, to): (&[RunState], RunState),
+) -> Result<(), Error> {
+    let timeout = format!(
+        "SET LOCAL lock_timeout = {}",
+        context.plan.options.lock_timeout_ms
+    );
+    let mut backoff = Backoff::new(FENCE_BACKOFF);
+    loop {
+        let tried = async {
+            let session = leader.session(context).await?;
+            let work = async || {
+                session.batch(&timeout).await?;
+                for statement in &statements {
+                    session.batch(statement).await?;
+                }
+                change_state(session, context.run, from, to).await
+            };
+            session.transaction(work).await
+        };
+        match tried.await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                let what = "keeping writers off";
+                context.wait_to_retry(what, error, &mut backoff).await?
+            }
+        }
+    }
+}
+
+async fn look(context: &Context, leader: &mut Leader, discard: bool) -> Result<(), Error> {
+    let session = leader.session(context).await?;
+    if discard {
+        refuse_orphans(context, session).await
+    } else {
+        // Where no row was written, no foreign key lacks one either.
+        refuse_new_rows(context, session).await
+    }
+}
+
+/// What was made on a hypertable since the cutover would keep it from being dropped, half-way through the rollback.
+pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
+    let target = context.target("look").await?;
+    let mut list = Vec::new();
+    for (table, found) in context.plan.tables.iter().zip(&context.plan.facts.tables) {
+        let holders = catalog::holders(&target, &table.relation).await?;
+        // Views and foreign keys that were there before are pointed back.
+        let comes_back = |holder: &catalog::Holder| match (&holder.relation, &holder.constraint) {
+            (Some(relation), Some(name)) => found
+                .referenced_by
+                .iter()
+                .any(|key| key.relation == *relation && key.name == *name),
+            (Some(relation), None) => found.views.iter().any(|view| view.relation == *relation),
+            (None, _) => false,
+        };
+        let surplus = holders.iter().filter(|holder| !comes_back(holder));
+        list.extend(
+            surplus
+                .map(|holder| format!("- {} uses {}", holder.description, table.relation.plain())),
+        );
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Error::blocked("the hypertables are used by what was not there before the cutover")
+            .detail(list.join("\n"))
+            .hint("Drop it, and make it anew on the old tables after hyperhaul rollback. Nothing was undone."),
+    )
+}
+
+/// Rows that refer to what the old tables lack, and old rows that refer to what was deleted, keep foreign keys from coming back.
+async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Error> {
+    let mut list = Vec::new();
+    for query in sql::orphan_queries(&context.plan) {
+        let count = catalog::orphan_count(session, &query).await?;
+        if count > 0 {
+            list.push(format!(
+                "- {count} rows of {}, by foreign key {}: {}",
+                query.relation.plain(),
+                query.constraint,
+                query.rows_sql
+            ));
+        }
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Error::blocked("rows refer to what is not there after the rollback")
+            .detail(list.join("\n"))
+            .hint("Delete those rows or point them elsewhere; the old tables' own take no writes: put back the rows that they \
+                   refer to. Then run hyperhaul rollback again. Nothing was undone."),
+    )
+}
+
+/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
+async fn refuse_new_rows(context: &Context, session: &Session) -> Result<(), Error> {
+    context.tell(Event::Notice(
+        "looking for rows written since the cutover".to_owned(),
+    ));
+    for (index, table) in context.plan.tables.iter().enumerate() {
+        let copied = ledger::source_digests(session, context.run, index).await?;
+        let meter = Arc::new(Meter::default());
+        let present = target_digests(context, index, &table.relation, &meter).await?;
+        let verdict = compare(&copied, &present);
+        if !verdict.equal() {
+            return Err(written(table, &verdict));
+        }
+    }
+    Ok(())
+}
+
+fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
+    let changed = verdict.chunks.iter().filter(|chunk| !chunk.equal).count();
+    Error::blocked(format!(
+        "{} was written to since the cutover",
+        table.relation.plain()
+    ))
+    .detail(format!(
+        "It has {} rows, {} were copied; {changed} chunks differ.",
+        verdict.target_rows(),
+        verdict.source_rows()
+    ))
+    .hint("Save those rows first, or give them up with hyperhaul rollback --discard-new-rows.")
+}

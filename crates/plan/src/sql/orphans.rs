@@ -1,0 +1,67 @@
+//! Rows that would keep a foreign key from coming back at a rollback: of other tables, and of the old table itself.
+
+use super::foreign_keys::{outgoing, referencing};
+use crate::{Plan, Relation, Topology, quote_ident};
+
+/// Finds the rows of a table that refer to what is not there, or will not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrphanQuery {
+    /// The table whose rows they are.
+    pub relation: Relation,
+    /// Its foreign key.
+    pub constraint: String,
+    /// `SELECT ...` that gives these rows.
+    pub rows_sql: String,
+}
+
+/// The queries for a run that is cut over. Keys that were never validated come back unvalidated, and need none.
+pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
+    if plan.topology == Topology::OtherDatabase {
+        return Vec::new();
+    }
+    let mut queries = Vec::new();
+    for (table, found) in plan.tables.iter().zip(&plan.facts.tables) {
+        let to_it = referencing(found, &plan.tables).filter(|key| key.validated);
+        queries.extend(to_it.map(|key| OrphanQuery {
+            relation: key.relation.clone(),
+            constraint: key.name.clone(),
+            rows_sql: rows_without(
+                (&key.relation, &key.columns),
+                (&table.archive, &key.referenced_columns),
+            ),
+        }));
+        let from_it = outgoing(found, &plan.tables).filter(|key| key.validated);
+        queries.extend(from_it.map(|key| OrphanQuery {
+            relation: table.archive.clone(),
+            constraint: key.name.clone(),
+            rows_sql: rows_without(
+                (&table.archive, &key.columns),
+                (&key.references, &key.referenced_columns),
+            ),
+        }));
+    }
+    queries
+}
+
+/// Gives the rows of the first table that refer by these columns to a row that the second table does not have.
+pub(crate) fn rows_without(
+    (referring, columns): (&Relation, &[String]),
+    (referred, referred_columns): (&Relation, &[String]),
+) -> String {
+    // A row with a NULL among the columns is not checked (MATCH SIMPLE).
+    let given = columns
+        .iter()
+        .map(|column| format!("referring.{} IS NOT NULL", quote_ident(column)));
+    let same = columns.iter().zip(referred_columns).map(|(own, other)| {
+        format!(
+            "referred.{} = referring.{}",
+            quote_ident(other),
+            quote_ident(own)
+        )
+    });
+    format!(
+        "SELECT * FROM {referring} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {referred} AS referred WHERE {})",
+        given.collect::<Vec<_>>().join(" AND "),
+        same.collect::<Vec<_>>().join(" AND ")
+    )
+}
