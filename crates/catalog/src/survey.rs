@@ -87,7 +87,10 @@ async fn occupied(
         };
         [name.in_schema(&staging_schema(&name.schema)), place]
     };
-    let declared = options.tables.iter().flat_map(|table| &table.policies.aggregates);
+    let declared = options
+        .tables
+        .iter()
+        .flat_map(|table| &table.policies.aggregates);
     let aggregates = declared.map(|aggregate| aggregate.relation.clone());
     let names: BTreeSet<Relation> = tables
         .iter()
