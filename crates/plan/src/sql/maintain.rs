@@ -86,6 +86,12 @@ fn now_sql(time_type: TimeType) -> &'static str {
     }
 }
 
+/// Has pg_cron run a command in a database.
+pub fn schedule_command(title: &str, times: &str, command: &str, database: &str) -> String {
+    let arguments = [title, times, command, database].map(quote_literal);
+    format!("SELECT cron.schedule_in_database({})", arguments.join(", "))
+}
+
 /// Retention as one command for pg_cron.
 pub fn scheduled_retention(declared: &Declaration, schema: &str, retention_us: i64) -> String {
     format!(

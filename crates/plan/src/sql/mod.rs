@@ -31,7 +31,8 @@ pub(crate) use keys::{
     index_step_sql, key_definition, key_step_sql, lacks_time, late_checks, replica_identity,
 };
 pub use maintain::{
-    delete_expired, drop_expired, roll_up, scheduled_retention, scheduled_roll_up, vacuum,
+    delete_expired, drop_expired, roll_up, schedule_command, scheduled_retention,
+    scheduled_roll_up, vacuum,
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
