@@ -53,6 +53,7 @@ pub(crate) struct Table {
     pub(crate) retention: Option<Interval>,
     #[serde(default, deserialize_with = "declared::interval")]
     pub(crate) schedule: Option<Interval>,
+    pub(crate) comment: Option<String>,
     #[serde(default, rename = "aggregate")]
     pub(crate) aggregates: Vec<WrittenAggregate>,
 }

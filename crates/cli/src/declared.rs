@@ -77,6 +77,7 @@ pub(crate) fn policies(
         }),
         retention_us: us(flags.retention.or_else(|| written?.retention)),
         schedule_us: us(flags.schedule.or_else(|| written?.schedule)),
+        comment: written.and_then(|table| table.comment.clone()),
         aggregates: aggregates.iter().map(aggregate).collect(),
     })
 }

@@ -29,6 +29,8 @@ pub struct Policies {
     pub retention_us: Option<i64>,
     /// How often the jobs of columnstore and retention run, microseconds; `None`: as the server sees fit.
     pub schedule_us: Option<i64>,
+    /// The hypertable's comment, which may tell all this to people; `None`: the table's own.
+    pub comment: Option<String>,
     /// Aggregates that are kept up to date.
     pub aggregates: Vec<Aggregate>,
 }

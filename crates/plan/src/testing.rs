@@ -75,6 +75,7 @@ pub(crate) fn declared() -> Policies {
         }),
         retention_us: Some(30 * DAY_US),
         schedule_us: None,
+        comment: None,
         aggregates: vec![hourly()],
     }
 }

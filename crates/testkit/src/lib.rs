@@ -37,7 +37,7 @@ pub use disk::SmallDisk;
 pub use error::Error;
 pub use owner::OwnerRole;
 pub use proxy::{Cut, Proxy};
-pub use servers::{Instance, Role, Server, Servers};
+pub use servers::{Instance, Role, Server, Servers, community_url};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use url::ServerUrl;

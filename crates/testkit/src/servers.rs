@@ -108,6 +108,20 @@ impl Servers {
     }
 }
 
+/// Connection string of a superuser on a server of TimescaleDB's Community edition, which this project does not bring up itself.
+///
+/// # Errors
+///
+/// [`Error::is_unavailable`] where `HYPERHAUL_COMMUNITY_URL` names none.
+pub fn community_url() -> Result<String, Error> {
+    let url = std::env::var("HYPERHAUL_COMMUNITY_URL").unwrap_or_default();
+    if url.is_empty() {
+        let reason = "HYPERHAUL_COMMUNITY_URL names no server of TimescaleDB's Community edition";
+        return Err(Error::unavailable(reason));
+    }
+    Ok(url)
+}
+
 /// Servers of one test's own, which it may crash. Its data are on a RAM disk, and everything is removed
 /// on drop.
 #[derive(Debug)]

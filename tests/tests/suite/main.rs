@@ -4,5 +4,6 @@
 mod faults;
 mod hard;
 mod lifecycle;
+mod policies;
 mod support;
 mod tidy;

@@ -44,7 +44,12 @@ pub(super) fn scheduled(declared: &Declared, schema: &str) -> Option<ScheduledCo
     let retention_us = declaration.policies.retention_us?;
     Some(ScheduledCommand {
         title: format!("hyperhaul retention {}", declaration.relation.plain()),
-        sql: sql::scheduled_retention(declaration, schema, retention_us),
+        sql: sql::scheduled_retention(
+            declaration,
+            schema,
+            retention_us,
+            (declared.run.0, &declared.step.0),
+        ),
         schedule_us: declaration.policies.retention_schedule_us(),
     })
 }

@@ -92,16 +92,39 @@ pub fn schedule_command(title: &str, times: &str, command: &str, database: &str)
     format!("SELECT cron.schedule_in_database({})", arguments.join(", "))
 }
 
-/// Retention as one command for pg_cron.
-pub fn scheduled_retention(declared: &Declaration, schema: &str, retention_us: i64) -> String {
-    format!(
-        "SELECT {}.drop_chunks({}, older_than => ({} - {})::{})",
+/// Retention as one command for pg_cron. It does nothing while the declaration is not in force, or an aggregate has not seen
+/// all that would be dropped.
+pub fn scheduled_retention(
+    declared: &Declaration,
+    schema: &str,
+    retention_us: i64,
+    key: (i64, &str),
+) -> String {
+    let age = interval_sql(retention_us);
+    let (step, own) = (in_force(key), of_declaration(key));
+    do_block(&format!(
+        "BEGIN IF {step} AND NOT EXISTS (SELECT FROM {}.rollup WHERE {own} \
+         AND coalesce(watermark_us, 0) < (extract(epoch FROM now() - {age}) * 1000000)::bigint) THEN \
+         PERFORM {}.drop_chunks({}, older_than => ({} - {age})::{}); END IF; END",
+        quote_ident(LEDGER_SCHEMA),
         quote_ident(schema),
         regclass(&declared.relation),
         now_sql(declared.time_type),
-        interval_sql(retention_us),
         declared.time_type.sql()
+    ))
+}
+
+/// Whether the step's mark stands that a declaration is in force with.
+fn in_force(key: (i64, &str)) -> String {
+    let schema = quote_ident(LEDGER_SCHEMA);
+    format!(
+        "EXISTS (SELECT FROM {schema}.step WHERE {})",
+        of_declaration(key)
     )
+}
+
+fn of_declaration((run, step): (i64, &str)) -> String {
+    format!("run_id = {run} AND step_id = {}", quote_literal(step))
 }
 
 /// A roll-up as one command for pg_cron, in one transaction: from the watermark or `start_offset`, whichever is earlier, to
@@ -110,7 +133,7 @@ pub fn scheduled_roll_up(
     declared: &Declaration,
     aggregate: &Aggregate,
     schema: &str,
-    (run, step): (i64, &str),
+    key: (i64, &str),
 ) -> String {
     let functions = quote_ident(schema);
     let kind = declared.time_type.sql();
@@ -124,8 +147,8 @@ pub fn scheduled_roll_up(
     };
     let rollup = format!("{}.rollup", quote_ident(LEDGER_SCHEMA));
     let row = format!(
-        "run_id = {run} AND step_id = {} AND aggregate = {}",
-        quote_literal(step),
+        "{} AND aggregate = {}",
+        of_declaration(key),
         quote_literal(&aggregate.relation.plain())
     );
     let condition = |column: &str| {
@@ -147,10 +170,11 @@ pub fn scheduled_roll_up(
     do_block(&format!(
         "DECLARE low {kind}; high {kind} := {high}; BEGIN \
          SELECT least({low}, ((timestamp '1970-01-01' + watermark_us * interval '1 microsecond'){from_us})) INTO low \
-         FROM {rollup} WHERE {row} AND watermark_us IS NOT NULL FOR UPDATE; \
+         FROM {rollup} WHERE {row} AND watermark_us IS NOT NULL AND {step} FOR UPDATE; \
          IF NOT FOUND THEN RETURN; END IF; {delete}; {insert}; \
          UPDATE {rollup} SET rolled_up_at = now(), \
          watermark_us = greatest(watermark_us, (extract(epoch FROM high{to_us}) * 1000000)::bigint) WHERE {row}; END",
+        step = in_force(key),
         high = bound(aggregate.end_offset_us),
         low = bound(aggregate.start_offset_us),
     ))

@@ -1,0 +1,263 @@
+//! The Apache edition refuses policies: `check` says so before, and `maintain` does what it can.
+
+use super::{Ticks, declared};
+use crate::support::rows_seen;
+
+const OLD: &str = "hyperhaul_old_public.ticks";
+
+#[tokio::test]
+async fn check_says_before_the_window_what_becomes_of_each_declaration() {
+    let ticks = Ticks::on_apache("policies_check", &declared()).await;
+    let expired: i64 = ticks
+        .database
+        .value("SELECT count(*) FROM ticks WHERE at < date_trunc('day', now() - interval '30 days', 'UTC')")
+        .await
+        .unwrap();
+    let check = ticks.call("check --json").run().await.expect_code(0).json();
+    let message = |code: &str| {
+        let findings = check["findings"].as_array().unwrap().iter();
+        let found = findings
+            .filter(|finding| finding["code"] == code)
+            .collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "{code}");
+        found[0]["message"].as_str().unwrap().to_owned()
+    };
+    let retention = message("retention");
+    let wanted = format!("by hyperhaul maintain, drops about {expired} rows in 10 of ");
+    let wanted_later = format!("by hyperhaul maintain, drops about {expired} rows in 11 of ");
+    assert!(
+        retention.contains(&wanted) || retention.contains(&wanted_later),
+        "{retention}, expired {expired}"
+    );
+    assert!(message("columnstore").contains("this edition has none"));
+    assert!(message("aggregate").contains("becomes an ordinary table"));
+    ticks
+        .call("plan --sql")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[
+            "CREATE TABLE \"public\".\"Ticks hourly\" AS SELECT",
+            "-- stored in the ledger: ",
+        ]);
+}
+
+#[tokio::test]
+async fn maintain_rolls_up_then_drops_what_is_too_old_and_may_be_repeated() {
+    let ticks = Ticks::on_apache("policies_apache", &declared()).await;
+    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.migrate().await;
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        before,
+        "migrate drops nothing"
+    );
+    let comment: String = ticks
+        .database
+        .value("SELECT obj_description('ticks'::regclass)")
+        .await
+        .unwrap();
+    assert_eq!(comment, "kept for 30 days");
+
+    let dry = ticks.call("maintain --dry-run").run().await.expect_code(0);
+    dry.expect_printed(&[
+        "would be computed",
+        "would be dropped",
+        "Nothing was changed.",
+    ]);
+    let untouched = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    assert_eq!(untouched, before);
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM \"Ticks hourly\"")
+            .await
+            .count,
+        0
+    );
+
+    let done = ticks
+        .call("maintain --json")
+        .run()
+        .await
+        .expect_code(0)
+        .json();
+    let table = &done["tables"][0];
+    assert!(
+        table["retention"]["dropped"].as_array().unwrap().len() >= 9,
+        "{done}"
+    );
+    assert!(
+        table["unavailable"][0]
+            .as_str()
+            .unwrap()
+            .contains("columnstore"),
+        "{done}"
+    );
+    ticks.assert_rolled_up(OLD).await;
+    let kept = format!(
+        "SELECT * FROM {OLD} WHERE at >= date_trunc('day', now() - interval '30 days', 'UTC')"
+    );
+    let kept = rows_seen(&ticks.database, &kept).await;
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        kept
+    );
+
+    let again = ticks.call("maintain").run().await.expect_code(0);
+    again.expect_printed(&["retention: nothing is from before"]);
+    ticks.assert_rolled_up(OLD).await;
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        kept
+    );
+    // What retention has dropped is no row that was lost.
+    ticks
+        .call("verify")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["dropped by the declared retention"]);
+}
+
+#[tokio::test]
+async fn rows_that_come_late_are_computed_anew_within_start_offset_only() {
+    let ticks = Ticks::on_apache("policies_late", &declared()).await;
+    ticks.migrate().await;
+    ticks.call("maintain").run().await.expect_code(0);
+    let late = "INSERT INTO ticks (at, well, flow) VALUES \
+                (now() - interval '1 day', 'late', 7), (now() - interval '10 days', 'too late', 7)";
+    ticks.database.exec(late).await.unwrap();
+    ticks
+        .database
+        .exec("DELETE FROM ticks WHERE well = 'well 1' AND at > now() - interval '2 days'")
+        .await
+        .unwrap();
+    ticks.call("maintain").run().await.expect_code(0);
+    let wells = "SELECT well FROM \"Ticks hourly\" WHERE well LIKE '%late' OR well = 'well 1' AND bucket > now() - interval '2 days'";
+    let found: Vec<String> = ticks.database.values(wells).await.unwrap();
+    assert_eq!(found, ["late"]);
+}
+
+#[tokio::test]
+async fn a_process_killed_while_it_maintains_leaves_whole_ranges() {
+    let ticks = Ticks::on_apache("policies_killed", &declared()).await;
+    ticks.migrate().await;
+    for point in [
+        "maintain.before_commit",
+        "maintain.range",
+        "maintain.range:5",
+        "maintain.before_commit:3",
+    ] {
+        ticks
+            .call("maintain")
+            .failpoint(point)
+            .run()
+            .await
+            .expect_killed();
+        ticks.assert_rolled_up(OLD).await;
+    }
+    ticks.call("maintain").run().await.expect_code(0);
+    ticks.assert_rolled_up(OLD).await;
+}
+
+#[tokio::test]
+async fn two_at_once_are_one() {
+    let ticks = Ticks::on_apache("policies_two", &declared()).await;
+    ticks.migrate().await;
+    let other = ticks.database.connect().await.unwrap();
+    other
+        .batch_execute("SELECT pg_advisory_lock(hashtext('hyperhaul maintain'), 0)")
+        .await
+        .unwrap();
+    let refused = ticks.call("maintain").run().await.expect_code(3);
+    refused.expect_printed(&["another hyperhaul maintain is at work"]);
+    ticks.call("maintain --dry-run").run().await.expect_code(0);
+    drop(other);
+    let (first, second) = tokio::join!(ticks.call("maintain").run(), ticks.call("maintain").run());
+    let codes = [first.code(), second.code()];
+    assert!(
+        codes.contains(&Some(0)) && codes.iter().all(|code| matches!(code, Some(0 | 3))),
+        "{codes:?}"
+    );
+    ticks.assert_rolled_up(OLD).await;
+}
+
+#[tokio::test]
+async fn steps_go_on_where_they_were_killed_and_a_rollback_takes_declarations_back() {
+    let ticks = Ticks::on_apache("policies_steps", &declared()).await;
+    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.migrate_killed_at_every_step().await;
+    ticks.call("maintain").run().await.expect_code(0);
+    ticks.assert_rolled_up(OLD).await;
+
+    // That retention has dropped rows keeps nobody from going back: the old table has them.
+    ticks.call("rollback").run().await.expect_code(0);
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        before
+    );
+    let gone: bool = ticks
+        .database
+        .value("SELECT to_regclass('\"Ticks hourly\"') IS NULL")
+        .await
+        .unwrap();
+    assert!(gone, "the rolled-up table goes with the rollback");
+    let nothing = ticks.call("maintain").run().await.expect_code(0);
+    nothing.expect_printed(&["Nothing is declared"]);
+
+    ticks.migrate().await;
+    ticks.call("maintain").run().await.expect_code(0);
+    ticks.assert_rolled_up(OLD).await;
+}
+
+#[tokio::test]
+async fn what_is_installed_names_no_password_and_does_what_maintain_does() {
+    let ticks = Ticks::on_apache("policies_install", &declared()).await;
+    ticks.migrate().await;
+    // The support looks for the connection string's password in all that is printed.
+    let by_url =
+        |arguments: &str| crate::support::Hyperhaul::new(arguments).source(ticks.database.url());
+    by_url("maintain --install systemd --dry-run --every 15min")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[
+            "OnUnitActiveSec=900s",
+            "maintain --target",
+            ticks.database.name(),
+        ]);
+    by_url("maintain --install cron --dry-run")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["7 * * * * ", "maintain --target"]);
+    by_url("maintain --install cron").run().await.expect_code(2);
+    let jobs = by_url("maintain --install pg_cron --dry-run")
+        .run()
+        .await
+        .expect_code(0)
+        .stdout;
+
+    // Before maintain has rolled history up, the jobs change nothing; afterwards they go on from there.
+    let stand_in = "CREATE SCHEMA cron; CREATE FUNCTION cron.schedule_in_database(title text, times text, command text, place text) \
+                    RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE command; RETURN title; END $$";
+    ticks.database.exec(stand_in).await.unwrap();
+    let rows = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.database.exec(&jobs).await.unwrap();
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM \"Ticks hourly\"")
+            .await
+            .count,
+        0
+    );
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        rows
+    );
+
+    ticks.call("maintain").run().await.expect_code(0);
+    let set_back = "UPDATE hyperhaul.rollup SET watermark_us = watermark_us - 3600000000 * 24 * 5; \
+                    DELETE FROM \"Ticks hourly\" WHERE bucket >= now() - interval '4 days'";
+    ticks.database.exec(set_back).await.unwrap();
+    ticks.database.exec(&jobs).await.unwrap();
+    ticks.assert_rolled_up(OLD).await;
+}

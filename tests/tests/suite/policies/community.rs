@@ -1,0 +1,299 @@
+//! The Community edition: jobs of the server and continuous aggregates. Runs where `HYPERHAUL_COMMUNITY_URL` names a server.
+
+use super::{Ticks, aggregate_sql, declared};
+use crate::support::{Hyperhaul, assert_equal_rows, load_soar, rows_seen};
+use hyperhaul_testkit::{TestDatabase, community_url, skip};
+use serde_json::Value;
+
+/// A database on the Community server; says why there is none.
+async fn community_database(test: &str) -> Option<TestDatabase> {
+    let url = community_url().map_err(|error| skip(test, &error)).ok()?;
+    let database = TestDatabase::create(&url, test).await.unwrap();
+    Some(database.with_extensions(&["timescaledb"]).await.unwrap())
+}
+
+async fn ticks(test: &str) -> Option<Ticks> {
+    Some(Ticks::fill(community_database(test).await?, &declared()).await)
+}
+
+/// The jobs of all hypertables, but for their numbers and times.
+async fn jobs(database: &TestDatabase) -> Vec<String> {
+    let sql = "SELECT format('%s %s every %s %s', proc_name, hypertable_name, schedule_interval, config - 'hypertable_id' - 'mat_hypertable_id') \
+               FROM timescaledb_information.jobs WHERE job_id >= 1000 \
+               AND (proc_name <> 'policy_refresh_continuous_aggregate' OR config ? 'mat_hypertable_id') ORDER BY 1";
+    let found: Vec<String> = database.values(sql).await.unwrap();
+    // The aggregate's own hypertable is numbered.
+    found
+        .into_iter()
+        .map(|job| {
+            if job.contains("_materialized_") {
+                job.replace(char::is_numeric, "")
+            } else {
+                job
+            }
+        })
+        .collect()
+}
+
+async fn assert_set_up(ticks: &Ticks) {
+    let jobs = jobs(&ticks.database).await;
+    assert_eq!(jobs.len(), 3, "{jobs:?}");
+    assert!(
+        jobs[0].starts_with("policy_compression ticks every") && jobs[0].contains("7 days"),
+        "{jobs:?}"
+    );
+    assert!(
+        jobs[1].starts_with("policy_refresh_continuous_aggregate"),
+        "{jobs:?}"
+    );
+    assert_eq!(
+        jobs[2],
+        "policy_retention ticks every 1 day {\"drop_after\": \"30 days\"}"
+    );
+    let settings = "SELECT segmentby || ' / ' || orderby FROM timescaledb_information.hypertable_columnstore_settings \
+                    WHERE hypertable = 'ticks'::regclass";
+    let settings: String = ticks.database.value(settings).await.unwrap();
+    assert_eq!(settings, "well / at DESC");
+    let waits = "SELECT next_start > now() + interval '23 hours' FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'";
+    assert!(
+        ticks.database.value::<bool>(waits).await.unwrap(),
+        "retention waits a whole schedule"
+    );
+    let wanted = aggregate_sql("hyperhaul_old_public.ticks", "'infinity'");
+    assert_equal_rows(
+        (&ticks.database, &wanted),
+        (&ticks.database, "SELECT * FROM \"Ticks hourly\""),
+    )
+    .await;
+}
+
+/// Statements of the policies' steps, as the plan in the ledger has them.
+async fn policy_statements(database: &TestDatabase, what: &str) -> Vec<String> {
+    let plan: Value = database
+        .value("SELECT plan FROM hyperhaul.run ORDER BY run_id DESC LIMIT 1")
+        .await
+        .unwrap();
+    let steps = plan["steps"].as_array().unwrap().iter();
+    let own = steps.filter(|step| step["phase"] == "policies");
+    let texts = |step: &Value| -> Vec<String> {
+        let list = if what == "inverse" {
+            &step["inverse"]
+        } else {
+            step["action"]
+                .as_object()
+                .unwrap()
+                .values()
+                .next()
+                .unwrap()
+                .get("statements")
+                .unwrap_or(&Value::Null)
+        };
+        list.as_array()
+            .into_iter()
+            .flatten()
+            .map(|text| text.as_str().unwrap().to_owned())
+            .collect()
+    };
+    own.flat_map(texts).collect()
+}
+
+#[tokio::test]
+async fn policies_are_set_up_after_the_load_and_again_without_harm() {
+    let test = "policies_are_set_up";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    ticks
+        .call("check")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[
+            "becomes a continuous",
+            "go to the columnstore",
+            "the first run of the retention of 30 days",
+        ]);
+    ticks.migrate().await;
+    assert_set_up(&ticks).await;
+    for statement in policy_statements(&ticks.database, "statements").await {
+        ticks
+            .database
+            .exec(&statement)
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    assert_set_up(&ticks).await;
+    let nothing = ticks.call("maintain").run().await.expect_code(0);
+    nothing.expect_printed(&["Nothing is declared"]);
+}
+
+#[tokio::test]
+async fn steps_killed_at_any_moment_go_on_and_are_taken_back() {
+    let test = "policies_community_killed";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.migrate_killed_at_every_step().await;
+    assert_set_up(&ticks).await;
+    ticks.call("rollback").run().await.expect_code(0);
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        before
+    );
+    assert_eq!(jobs(&ticks.database).await, Vec::<String>::new());
+    let views: i64 = ticks
+        .database
+        .value("SELECT count(*) FROM timescaledb_information.continuous_aggregates")
+        .await
+        .unwrap();
+    assert_eq!(views, 0);
+    ticks.migrate().await;
+    assert_set_up(&ticks).await;
+}
+
+#[tokio::test]
+async fn what_the_jobs_did_is_verified_and_rolled_back() {
+    let test = "policies_jobs";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.migrate().await;
+    ticks.call("verify").run().await.expect_code(0);
+    for job in ["policy_compression", "policy_retention"] {
+        let run = format!(
+            "DO $$ DECLARE job integer; BEGIN SELECT job_id INTO job FROM timescaledb_information.jobs WHERE proc_name = '{job}'; \
+             CALL run_job(job); END $$"
+        );
+        ticks.database.exec(&run).await.unwrap();
+    }
+    let compressed: i64 = ticks
+        .database
+        .value("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'ticks' AND is_compressed")
+        .await
+        .unwrap();
+    assert!(
+        compressed >= 20,
+        "{compressed} chunks are in the columnstore"
+    );
+    let oldest: bool = ticks
+        .database
+        .value("SELECT min(at) > now() - interval '32 days' FROM ticks")
+        .await
+        .unwrap();
+    assert!(oldest, "retention has dropped what was too old");
+    ticks
+        .call("verify")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["dropped by the declared retention"]);
+    ticks.call("rollback").run().await.expect_code(0);
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        before
+    );
+}
+
+#[tokio::test]
+async fn inverses_may_be_repeated() {
+    let test = "policies_inverses";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    ticks.migrate().await;
+    let mut inverses = policy_statements(&ticks.database, "inverse").await;
+    inverses.reverse();
+    for _ in 0..2 {
+        // remove before off: the order within a step is kept by running the policies' removal twice.
+        for statement in &inverses {
+            ticks
+                .database
+                .exec(statement)
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+    assert_eq!(jobs(&ticks.database).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn soar_gets_what_it_declares() {
+    let test = "policies_soar";
+    let Some(database) = community_database(test).await else {
+        return;
+    };
+    load_soar(&database, 2_000).await;
+    let config = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/soar/hyperhaul.toml"
+    );
+    let call = |arguments: &str| {
+        Hyperhaul::new(arguments)
+            .source(database.url())
+            .arg("--config")
+            .arg(config)
+    };
+    call("check")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["The job fails at each run until then."]);
+    call("migrate").run().await.expect_code(0);
+    let jobs = jobs(&database).await;
+    let of = |name: &str, table: &str, age: &str| {
+        jobs.iter()
+            .any(|job| job.starts_with(&format!("{name} {table} ")) && job.contains(age))
+    };
+    for table in ["fixes", "raw_messages"] {
+        assert!(
+            of("policy_compression", table, "\"7 days\""),
+            "{table}: {jobs:?}"
+        );
+        assert!(
+            of("policy_retention", table, "\"30 days\""),
+            "{table}: {jobs:?}"
+        );
+    }
+    let settings = "SELECT hypertable::text || ' ' || segmentby || ' / ' || orderby \
+                    FROM timescaledb_information.hypertable_columnstore_settings ORDER BY 1";
+    let settings: Vec<String> = database.values(settings).await.unwrap();
+    assert_eq!(
+        settings,
+        [
+            "fixes aircraft_id / received_at DESC",
+            "raw_messages receiver_id / received_at DESC"
+        ]
+    );
+    let comment: String = database
+        .value("SELECT obj_description('fixes'::regclass)")
+        .await
+        .unwrap();
+    assert!(comment.contains("retention 30 days"), "{comment}");
+    call("verify").run().await.expect_code(0);
+
+    // Every row is from 2025. A foreign key refers to raw_messages: only maintain can delete from it.
+    let maintained = call("maintain --json").run().await.json();
+    assert_eq!(
+        maintained["tables"].as_array().unwrap().len(),
+        1,
+        "{maintained}"
+    );
+    assert_eq!(
+        maintained["tables"][0]["table"]["name"], "raw_messages",
+        "{maintained}"
+    );
+    assert!(
+        maintained["tables"][0]["retention"]["refused"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|refusal| refusal["reason"]
+                .as_str()
+                .unwrap()
+                .contains("receiver_statuses")),
+        "{maintained}"
+    );
+    call("rollback").run().await.expect_code(0);
+}
