@@ -1,5 +1,5 @@
-//! Introspection: what PostgreSQL 14 to 18, TimescaleDB 2.16 to 2.31 and pg_partman 4.7 to 5.x say
-//! about a server and its tables, as the facts of `plan`.
+//! Introspection: what PostgreSQL, TimescaleDB and pg_partman say about a server and its tables, as the facts of `plan`.
+//! Tested on PostgreSQL 15 and 17, TimescaleDB 2.19.3, pg_partman 4.7 and 5.2; written for PostgreSQL 14 to 18.
 //!
 //! Every difference between those versions is known here and nowhere else. Nothing is judged
 //! (that is `plan`'s business) and nothing is changed: all queries run in read-only transactions.
@@ -23,6 +23,7 @@ mod machine;
 mod maintenance;
 mod observe;
 mod partman;
+mod privileges;
 mod sequences;
 mod server;
 mod sessions;

@@ -9,7 +9,7 @@ use hyperhaul_plan::{Options, Relation};
 
 use crate::fetch::fetch;
 use crate::identity::identity;
-use crate::{Depth, Error, server_facts, table_facts};
+use crate::{Depth, Error, privileges, server_facts, table_facts};
 
 /// $1 and $2 are schemas and names of relations.
 const OCCUPIED: &str = "\
@@ -22,6 +22,14 @@ const ROLES: &str = "SELECT json_agg(rolname ORDER BY rolname)::text FROM pg_rol
 
 const MISSING_TYPES: &str = "\
 SELECT coalesce(json_agg(t ORDER BY t), '[]')::text FROM unnest($1::text[]) AS t WHERE to_regtype(t) IS NULL";
+
+/// $1 are types. An array's element type is the extension's own.
+const TYPE_EXTENSIONS: &str = "\
+SELECT coalesce(json_object_agg(t, e.extname), '{}')::text
+FROM unnest($1::text[]) AS t JOIN pg_type AS y ON y.oid = to_regtype(t)
+JOIN pg_depend AS d ON d.classid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'e'
+    AND d.objid = CASE WHEN y.typcategory = 'A' THEN y.typelem ELSE y.oid END
+JOIN pg_extension AS e ON e.oid = d.refobjid";
 
 /// $1 and $2 are schemas and names of relations.
 const MISSING_RELATIONS: &str = "\
@@ -59,12 +67,31 @@ pub async fn survey(
             missing_relations(target, &tables).await?,
         )
     };
+    let (foreign_owners, target_schemas) = if same_database {
+        (Vec::new(), Vec::new())
+    } else {
+        (
+            privileges::foreign_owners(target, &tables).await?,
+            privileges::schemas(target, &tables).await?,
+        )
+    };
     Ok(Facts {
+        superusers: privileges::superusers(source).await?,
+        foreign_owners,
+        target_schemas,
+        unreferencable: privileges::unreferencable(target, &tables).await?,
         source: source_facts,
         target: target_facts,
         same_database,
         occupied: occupied(target, options, &tables, same_database).await?,
         target_roles: fetch(target, "roles", ROLES, &[]).await?,
+        type_extensions: fetch(
+            source,
+            "types of extensions",
+            TYPE_EXTENSIONS,
+            &[&missing_types],
+        )
+        .await?,
         missing_types,
         missing_relations,
         tables,

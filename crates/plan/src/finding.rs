@@ -163,6 +163,8 @@ codes! {
     ForeignLeaf = "foreign_leaf",
     /// A name that the run needs is taken.
     NameTaken = "name_taken",
+    /// Something hangs on a single partition: a view, function, rule, check or foreign key.
+    LeafObject = "leaf_object",
     /// An index on a leaf only is not carried over.
     LeafIndex = "leaf_index",
     /// An index is invalid.

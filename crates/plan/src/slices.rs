@@ -164,6 +164,8 @@ mod tests {
             chunk_rows: Vec::new(),
             null_times: 0,
             infinite_times: 0,
+            options: Vec::new(),
+            tablespace: None,
             own_indexes: Vec::new(),
             foreign_server: None,
         }

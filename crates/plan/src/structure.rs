@@ -2,7 +2,7 @@
 
 use crate::TablePlan;
 use crate::facts::{Column, Facts, Index, KeyKind, TableFacts, UniqueKey};
-use crate::sql::{key_definition, lacks_time};
+use crate::sql::{inherited_definition, key_definition, lacks_time};
 use crate::steps::can_exist;
 use std::collections::BTreeMap;
 
@@ -123,12 +123,10 @@ fn keys(found: &TableFacts) -> impl Iterator<Item = &UniqueKey> {
 }
 
 fn checks(found: &TableFacts) -> impl Iterator<Item = (String, String)> {
-    found.checks.iter().map(|check| {
-        (
-            check.name.clone(),
-            check.definition.replace(" NO INHERIT", ""),
-        )
-    })
+    found
+        .checks
+        .iter()
+        .map(|check| (check.name.clone(), inherited_definition(check)))
 }
 
 /// A hypertable's time column is NOT NULL, whatever the source's was.

@@ -27,7 +27,12 @@ pub(crate) fn soar() -> (Facts, Options) {
             .map(String::from)
             .into(),
         missing_types: Vec::new(),
+        type_extensions: BTreeMap::new(),
         missing_relations: Vec::new(),
+        superusers: vec!["postgres".into()],
+        foreign_owners: Vec::new(),
+        target_schemas: Vec::new(),
+        unreferencable: Vec::new(),
     };
     let options = options(&facts);
     (facts, options)
@@ -196,6 +201,7 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         functions: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
+        leaf_objects: Vec::new(),
         policies: Vec::new(),
         row_security: false,
         force_row_security: false,
@@ -214,6 +220,8 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         comment: None,
         replica_identity: ReplicaIdentity::Default,
         partman: None,
+        partman_hidden: None,
+        not_owned: Vec::new(),
         sessions: Vec::new(),
         options: Vec::new(),
         tablespace: None,
@@ -375,6 +383,7 @@ pub(crate) fn key(name: &str, kind: KeyKind, columns: &[&str], definition: &str)
         size_bytes: 20 << 20,
         comment: None,
         clustered: false,
+        options: Vec::new(),
     }
 }
 
@@ -390,6 +399,7 @@ pub(crate) fn index(name: &str, method: &str, column: &str) -> Index {
         comment: None,
         statistics_targets: Vec::new(),
         tablespace: None,
+        clustered: false,
     }
 }
 
@@ -418,6 +428,7 @@ pub(crate) fn referenced_by(name: &str, from: &str, rows: u64) -> ReferencedBy {
         from_hypertable: false,
         partitioned: false,
         rows_estimate: rows,
+        owner: "soar".into(),
         can_change: true,
         comment: None,
     }
@@ -461,6 +472,8 @@ pub(crate) fn leaf(name: &str, oid: u32, rows: u64, row_bytes: u64) -> Leaf {
         null_times: 0,
         infinite_times: 0,
         own_indexes: Vec::new(),
+        options: Vec::new(),
+        tablespace: None,
         foreign_server: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Two tables that should be equal: which rows are not.
 
-use hyperhaul_engine::{Differences, Side, SourceReader, differences};
+use hyperhaul_engine::limits::LOSS_HASHES_MAX;
+use hyperhaul_engine::{Compared, Differences, Losses, Side, SourceReader, differences, losses};
 
 use crate::{Worker, copy_out};
 
@@ -82,4 +83,50 @@ async fn more_differences_than_may_be_held_are_told_in_part() {
     assert!(found.missing.iter().all(even), "{:?}", found.missing);
     assert_eq!((found.extra.len(), found.different.len()), (0, 0));
     assert_eq!((found.source_rows, found.target_rows), (30_000, 15_000));
+}
+
+/// `source_rows` decides how many parts the rows are looked at in.
+async fn lost(worker: &Worker, source_rows: u64, keys_max: usize) -> Losses {
+    let target = SourceReader::start_on(Side::Target, &worker.server, None).unwrap();
+    let sql = |table: &str| copy_out(&format!("SELECT id, word, id::text FROM public.{table}"));
+    let compared = Compared {
+        source: &worker.reader,
+        target: &target,
+        pool: &worker.pool,
+        source_sql: sql("source"),
+        target_sql: sql("target"),
+        rewrites: vec![],
+    };
+    losses(&compared, source_rows, keys_max).await.unwrap()
+}
+
+#[tokio::test]
+async fn lost_rows_are_found_among_any_number_of_new_ones() {
+    let worker = Worker::new("lost", TABLES).await;
+    let grow = "INSERT INTO target SELECT n, 'new' FROM generate_series(1, 50000) AS n";
+    worker.database.exec(grow).await.unwrap();
+    let found = lost(&worker, 30_000, 10).await;
+    let grown = Losses {
+        new_count: 50_000,
+        ..Losses::default()
+    };
+    assert_eq!(found, grown);
+
+    let change = "\
+DELETE FROM target WHERE id IN (17, 4711);
+UPDATE target SET word = 'other' WHERE id = 5 AND word = 'w5';
+INSERT INTO source VALUES (NULL, 'no key'), (9, 'w9');";
+    worker.database.exec(change).await.unwrap();
+    // In one part, and in three.
+    for source_rows in [30_002, 3 * LOSS_HASHES_MAX] {
+        let found = lost(&worker, source_rows, 10).await;
+        assert_eq!(found.missing, keys(&["17", "4711", "NULL"]));
+        assert_eq!(found.different, keys(&["5", "9"]));
+        assert_eq!((found.lost_count, found.new_count), (5, 49_999));
+        assert!(!found.truncated());
+    }
+    let found = lost(&worker, 30_002, 2).await;
+    assert_eq!(found.missing.len() + found.different.len(), 2);
+    assert!(found.truncated());
+    assert_eq!((found.lost_count, found.new_count), (5, 49_999));
 }

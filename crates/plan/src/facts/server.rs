@@ -56,6 +56,17 @@ pub struct Extension {
     pub schema: String,
 }
 
+/// A schema that the run needs on another server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSchema {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// Roles among the run's own and the tables' owners that may create in it.
+    pub creators: Vec<String>,
+}
+
 /// TimescaleDB as it is installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timescale {

@@ -1,7 +1,7 @@
 //! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
 
 use super::{
-    BlockingSession, Fence, FunctionDependent, Leaf, MaterializedView, Partman, Policy,
+    BlockingSession, Fence, FunctionDependent, Leaf, LeafObject, MaterializedView, Partman, Policy,
     PublicationMember, Rule, Subscription, Trigger, View,
 };
 use crate::{Relation, TimeType};
@@ -59,6 +59,8 @@ pub struct TableFacts {
     pub triggers: Vec<Trigger>,
     /// Rewrite rules.
     pub rules: Vec<Rule>,
+    /// What hangs on single partitions.
+    pub leaf_objects: Vec<LeafObject>,
     /// Row-security policies.
     pub policies: Vec<Policy>,
     /// `ENABLE ROW LEVEL SECURITY`.
@@ -83,12 +85,25 @@ pub struct TableFacts {
     pub replica_identity: ReplicaIdentity,
     /// pg_partman's configuration of it, if it manages it.
     pub partman: Option<Partman>,
+    /// Schema of pg_partman where it is installed and the role may not read whether it manages the table.
+    pub partman_hidden: Option<String>,
+    /// What is below the table and belongs to roles that the role is no member of.
+    pub not_owned: Vec<NotOwned>,
     /// Sessions that hold locks on it, on its leaves or on tables that refer to it, longest first, ours left out.
     pub sessions: Vec<BlockingSession>,
     /// Its storage parameters as `name=value`.
     pub options: Vec<String>,
     /// Tablespace other than the database's default.
     pub tablespace: Option<String>,
+}
+
+/// A partition of a role that the run's role is no member of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotOwned {
+    /// The partition.
+    pub relation: Relation,
+    /// Its owner.
+    pub owner: String,
 }
 
 /// Kinds of relation that a user may name.
@@ -281,6 +296,8 @@ pub struct UniqueKey {
     pub comment: Option<String>,
     /// Whether the index is the one of `CLUSTER`.
     pub clustered: bool,
+    /// Storage parameters of its index as `name=value`.
+    pub options: Vec<String>,
 }
 
 /// A CHECK constraint.
@@ -317,6 +334,8 @@ pub struct Index {
     pub statistics_targets: Vec<(i16, i32)>,
     /// Tablespace other than the default.
     pub tablespace: Option<String>,
+    /// Whether it is the one of `CLUSTER`.
+    pub clustered: bool,
 }
 
 /// A foreign key of the table.
@@ -361,7 +380,9 @@ pub struct ReferencedBy {
     pub partitioned: bool,
     /// Rows of the referencing table, estimated.
     pub rows_estimate: u64,
-    /// Whether the role owns the referencing table.
+    /// The referencing table's owner.
+    pub owner: String,
+    /// Whether the role is a member of that.
     pub can_change: bool,
     /// Comment.
     pub comment: Option<String>,
@@ -401,4 +422,6 @@ pub struct ExtendedStatistics {
     pub body_sql: String,
     /// Statistics target where set.
     pub target: Option<i32>,
+    /// Comment.
+    pub comment: Option<String>,
 }

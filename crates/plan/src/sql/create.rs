@@ -88,8 +88,18 @@ pub(crate) fn check_sql(check: &CheckConstraint) -> String {
     format!(
         "CONSTRAINT {} {}",
         quote_ident(&check.name),
-        check.definition.replace(" NO INHERIT", "")
+        inherited_definition(check)
     )
+}
+
+/// The definition without NO INHERIT, which stands behind the condition.
+pub(crate) fn inherited_definition(check: &CheckConstraint) -> String {
+    let (condition, not_valid) = match check.definition.strip_suffix(" NOT VALID") {
+        Some(condition) => (condition, " NOT VALID"),
+        None => (check.definition.as_str(), ""),
+    };
+    let condition = condition.strip_suffix(" NO INHERIT").unwrap_or(condition);
+    format!("{condition}{not_valid}")
 }
 
 fn create_hypertable(table: &TablePlan, facts: &Facts) -> String {

@@ -19,7 +19,7 @@ mod sequences;
 
 pub use cleanup::cleanup_statements;
 pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
-pub(crate) use create::{create_schemas, create_table};
+pub(crate) use create::{create_schemas, create_table, inherited_definition};
 pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
@@ -28,7 +28,8 @@ pub(crate) use foreign_keys::{
     restore_outgoing, validate_foreign_key, validate_referencing,
 };
 pub(crate) use keys::{
-    index_step_sql, key_definition, key_step_sql, lacks_time, late_checks, replica_identity,
+    cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
+    replica_identity,
 };
 pub use maintain::{
     delete_expired, drop_expired, roll_up, schedule_command, scheduled_retention,

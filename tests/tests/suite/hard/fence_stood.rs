@@ -229,7 +229,7 @@ async fn the_cutover_to_another_server_waits_for_whoever_has_the_fence_off() {
 }
 
 #[tokio::test]
-async fn a_fence_that_was_touched_for_nothing_is_no_reason_to_go_on() {
+async fn a_fence_that_was_never_really_off_lets_the_run_go_on() {
     // Taken back with its transaction it has stood; and so it has where its catalog was rewritten.
     let case = Case::partitioned("fence_touched").await;
     let before = rows_seen(&case.source, Positions::ROWS).await;

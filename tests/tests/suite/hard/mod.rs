@@ -1,6 +1,7 @@
 //! What a migration must survive besides crashes: sources that change under it, odd time bounds, large values, locks and
 //! timeouts of others, roles that may little, and tables of every shape. What is killed and resumed is tested elsewhere.
 
+mod carried;
 mod changed_source;
 mod fence;
 mod fence_stood;
@@ -8,6 +9,7 @@ mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
+mod privileges_around;
 mod properties;
 mod replicated;
 mod shapes;
