@@ -1,7 +1,11 @@
 //! The Apache edition refuses policies: `check` says so before, and `maintain` does what it can.
 
 use super::{Ticks, declared};
-use crate::support::rows_seen;
+use crate::support::{Hyperhaul, assert_equal_rows, rows_seen, target_database};
+
+/// In place of pg_cron: runs a command at once that is scheduled.
+const STAND_IN: &str = "CREATE SCHEMA cron; CREATE FUNCTION cron.schedule_in_database(title text, times text, command text, place text) \
+                    RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE command; RETURN title; END $$";
 
 const OLD: &str = "hyperhaul_old_public.ticks";
 
@@ -214,8 +218,7 @@ async fn what_is_installed_names_no_password_and_does_what_maintain_does() {
     let ticks = Ticks::on_apache("policies_install", &declared()).await;
     ticks.migrate().await;
     // The support looks for the connection string's password in all that is printed.
-    let by_url =
-        |arguments: &str| crate::support::Hyperhaul::new(arguments).source(ticks.database.url());
+    let by_url = |arguments: &str| Hyperhaul::new(arguments).source(ticks.database.url());
     by_url("maintain --install systemd --dry-run --every 15min")
         .run()
         .await
@@ -238,9 +241,7 @@ async fn what_is_installed_names_no_password_and_does_what_maintain_does() {
         .stdout;
 
     // Before maintain has rolled history up, the jobs change nothing; afterwards they go on from there.
-    let stand_in = "CREATE SCHEMA cron; CREATE FUNCTION cron.schedule_in_database(title text, times text, command text, place text) \
-                    RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE command; RETURN title; END $$";
-    ticks.database.exec(stand_in).await.unwrap();
+    ticks.database.exec(STAND_IN).await.unwrap();
     let rows = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
     ticks.database.exec(&jobs).await.unwrap();
     assert_eq!(
@@ -260,4 +261,53 @@ async fn what_is_installed_names_no_password_and_does_what_maintain_does() {
     ticks.database.exec(set_back).await.unwrap();
     ticks.database.exec(&jobs).await.unwrap();
     ticks.assert_rolled_up(OLD).await;
+}
+
+/// The same by day and week, over a column of type date, and by the hour over a timestamp without time zone.
+#[tokio::test]
+async fn dates_and_timestamps_are_rolled_up_and_dropped_as_well() {
+    for (kind, bucket, length) in [
+        ("date", "1 week", "7 days"),
+        ("timestamp", "1 hour", "1 hour"),
+    ] {
+        let database = target_database(&format!("policies_{kind}")).await;
+        let table = format!(
+            "SET timezone = 'UTC'; CREATE TABLE levels (taken {kind} NOT NULL, tank int, level float8, PRIMARY KEY (taken, tank));
+             INSERT INTO levels SELECT now() - n * interval '1 day', n % 2, n FROM generate_series(0, 120) AS n"
+        );
+        database.exec(&table).await.unwrap();
+        let config = format!(
+            "[[table]]\nname = 'levels'\ntime_column = 'taken'\nretention = '60 days'\n\
+             [[table.aggregate]]\nname = 'summary'\nbucket = '{bucket}'\ngroup_by = ['tank']\n\
+             measures = ['sum(level)', 'first(level)']\nstart_offset = '28 days'\nend_offset = '1 us'\nschedule = '1 day'\n"
+        );
+        let path = std::env::temp_dir().join(format!("hyperhaul-{}.toml", database.name()));
+        std::fs::write(&path, config).unwrap();
+        let call = |arguments: &str| {
+            let call = Hyperhaul::new(arguments).source(database.url());
+            call.arg("--config").arg(path.to_str().unwrap())
+        };
+        call("migrate").run().await.expect_code(0);
+        call("maintain").run().await.expect_code(0);
+        database.exec(STAND_IN).await.unwrap();
+        let jobs = call("maintain --install pg_cron --dry-run")
+            .run()
+            .await
+            .expect_code(0)
+            .stdout;
+        database
+            .exec("DELETE FROM summary WHERE bucket >= now() - interval '14 days'")
+            .await
+            .unwrap();
+        database.exec(&jobs).await.unwrap();
+        let wanted = format!(
+            "SELECT tank, time_bucket('{length}', taken) AS bucket, sum(level), first(level, taken) FROM hyperhaul_old_public.levels \
+             WHERE time_bucket('{length}', taken) < (SELECT timestamp '1970-01-01' + watermark_us * interval '1 microsecond' FROM hyperhaul.rollup) \
+             GROUP BY 1, 2"
+        );
+        assert_equal_rows((&database, &wanted), (&database, "SELECT * FROM summary")).await;
+        let oldest: bool = database.value("SELECT min(taken) BETWEEN now() - interval '62 days' AND now() - interval '59 days' FROM levels").await.unwrap();
+        assert!(oldest, "{kind}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -297,3 +297,60 @@ async fn soar_gets_what_it_declares() {
     );
     call("rollback").run().await.expect_code(0);
 }
+
+/// LaunchStack: a hypertable that refers to an ordinary table, and its hourly aggregate.
+#[tokio::test]
+async fn launchstack_gets_its_hourly_aggregate_over_all_history() {
+    let test = "policies_launchstack";
+    let Some(database) = community_database(test).await else {
+        return;
+    };
+    let table = "
+        CREATE TABLE instances (id uuid PRIMARY KEY);
+        INSERT INTO instances SELECT gen_random_uuid() FROM generate_series(1, 3);
+        CREATE TABLE resource_usage (id uuid DEFAULT gen_random_uuid(), instance_id uuid NOT NULL REFERENCES instances ON DELETE CASCADE,
+            \"timestamp\" timestamptz NOT NULL DEFAULT now(), cpu_usage float8 NOT NULL, memory_usage bigint NOT NULL, network_in bigint,
+            PRIMARY KEY (id, \"timestamp\"));
+        INSERT INTO resource_usage (instance_id, \"timestamp\", cpu_usage, memory_usage, network_in)
+            SELECT i.id, now() - n * interval '20 minutes', n % 100, n * 1000, n FROM instances AS i, generate_series(0, 1500) AS n";
+    database.exec(table).await.unwrap();
+    let config = "
+        [[table]]
+        name = 'resource_usage'
+        time_column = 'timestamp'
+        columnstore_after = '7 days'
+        segment_by = ['instance_id']
+        order_by = ['timestamp DESC']
+        retention = '30 days'
+        [[table.aggregate]]
+        name = 'resource_usage_hourly'
+        bucket = '1 hour'
+        group_by = ['instance_id']
+        measures = ['avg(cpu_usage) AS avg_cpu', 'max(memory_usage) AS max_memory', 'sum(network_in) AS total_network_in']
+        start_offset = '2 days'
+        end_offset = '1 hour'
+        schedule = '1 hour'";
+    let path = std::env::temp_dir().join(format!("hyperhaul-{}.toml", database.name()));
+    std::fs::write(&path, config).unwrap();
+    let call = |arguments: &str| {
+        let call = Hyperhaul::new(arguments).source(database.url());
+        call.arg("--config").arg(path.to_str().unwrap())
+    };
+    call("migrate").run().await.expect_code(0);
+    std::fs::remove_file(&path).unwrap();
+    let wanted = "SELECT instance_id, time_bucket('1 hour', \"timestamp\") AS bucket, avg(cpu_usage), max(memory_usage), sum(network_in) \
+                  FROM hyperhaul_old_public.resource_usage GROUP BY 1, 2";
+    assert_equal_rows(
+        (&database, wanted),
+        (&database, "SELECT * FROM resource_usage_hourly"),
+    )
+    .await;
+    let jobs = jobs(&database).await;
+    assert_eq!(jobs.len(), 3, "{jobs:?}");
+    let refresh: bool = database
+        .value("SELECT config ->> 'start_offset' = '2 days' AND config ->> 'end_offset' = '01:00:00' AND schedule_interval = '1 hour' \
+                FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate' AND job_id >= 1000")
+        .await
+        .unwrap();
+    assert!(refresh);
+}
