@@ -19,7 +19,9 @@ pub(crate) async fn repeat(
     let session = context.target("step").await?;
     for statement in statements {
         tokio::select! {
-            done = session.batch(statement) => done?,
+            done = session.batch(statement) => done.map_err(|error| {
+                Error::from(error).about(&format!("could not {}", step.title))
+            })?,
             () = context.interrupt.aborted() => {
                 session.canceller().cancel().await?;
                 return Err(Error::interrupted());
