@@ -164,6 +164,13 @@ async fn a_process_killed_while_it_maintains_leaves_whole_ranges() {
 }
 
 #[tokio::test]
+async fn a_plain_owner_maintains() {
+    let ticks = Ticks::on_apache("policies_owner", &declared()).await;
+    let role = ticks.plain_owner().await;
+    ticks.whole_lifecycle_as(&role).await;
+}
+
+#[tokio::test]
 async fn two_at_once_are_one() {
     let ticks = Ticks::on_apache("policies_two", &declared()).await;
     ticks.migrate().await;

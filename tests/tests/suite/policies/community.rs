@@ -197,6 +197,17 @@ async fn what_the_jobs_did_is_verified_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_plain_owner_sets_policies_up() {
+    let test = "policies_community_owner";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    let role = ticks.plain_owner().await;
+    ticks.whole_lifecycle_as(&role).await;
+    assert_set_up(&ticks).await;
+}
+
+#[tokio::test]
 async fn inverses_may_be_repeated() {
     let test = "policies_inverses";
     let Some(ticks) = ticks(test).await else {

@@ -5,7 +5,7 @@ mod community;
 mod retention;
 
 use crate::support::{Ended, Hyperhaul, target_database};
-use hyperhaul_testkit::TestDatabase;
+use hyperhaul_testkit::{OwnerRole, TestDatabase};
 use std::path::PathBuf;
 
 /// Everything that can be declared, for `public.ticks`.
@@ -81,6 +81,40 @@ impl Ticks {
     fn call(&self, arguments: &str) -> Hyperhaul {
         let call = Hyperhaul::new(arguments).source(self.database.url());
         call.arg("--config").arg(self.config.to_str().unwrap())
+    }
+
+    /// A role that owns the table, may create in its schema and in the database, and nothing more.
+    async fn plain_owner(&self) -> OwnerRole {
+        let role = self.database.owner_role().await.unwrap();
+        self.database.give_schema(&role, "public").await.unwrap();
+        self.database.grant_create(&role).await.unwrap();
+        let own = format!(
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT oid::regclass FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+            LOOP EXECUTE format('ALTER TABLE %s OWNER TO {}', name); END LOOP; END $$",
+            role.name()
+        );
+        self.database.exec(&own).await.unwrap();
+        role
+    }
+
+    /// Everything that a role without superuser does with declarations.
+    async fn whole_lifecycle_as(&self, role: &OwnerRole) {
+        let url = self.database.url_as(role).unwrap();
+        for command in [
+            "check",
+            "migrate",
+            "maintain",
+            "verify",
+            "rollback",
+            "migrate",
+            "maintain --dry-run",
+        ] {
+            let call = Hyperhaul::new(command).source(&url);
+            let call = call.arg("--config").arg(self.config.to_str().unwrap());
+            call.run().await.expect_code(0);
+        }
     }
 
     async fn migrate(&self) -> Ended {
