@@ -15,6 +15,7 @@ mod dependents;
 mod error;
 mod fetch;
 mod generated;
+mod hashing;
 mod holders;
 mod identity;
 mod keys;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::fetch::{fetch, fetch_opt};
 use crate::partman::Management;
 use crate::{
-    Error, columns, dependents, keys, leaves, observe, partman, server, sessions, writers,
+    Error, columns, dependents, hashing, keys, leaves, observe, partman, server, sessions, writers,
 };
 
 const TABLE: &str = include_str!("sql/table.sql");
@@ -178,6 +178,7 @@ async fn look(
         partition_key,
         time_column,
         time_type,
+        unhashable: hashing::unhashable(session, &columns).await?,
         columns,
         dropped_columns: row.dropped_columns,
         leaves: tree.leaves,

@@ -263,7 +263,7 @@ pub(crate) struct Wanted {
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
     #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
-    /// How rows get to the target: auto (the best way for each partition) or copy (default: auto).
+    /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
     /// Parallel workers (default: the target's cores where they can be seen, else 4).

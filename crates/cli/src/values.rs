@@ -34,13 +34,15 @@ pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {
 }
 
 pub(crate) fn parse_strategy(text: &str) -> Result<StrategyChoice, String> {
-    match text {
-        "auto" => Ok(StrategyChoice::Auto),
-        "copy" => Ok(StrategyChoice::Only(Strategy::Copy)),
-        _ => Err(format!(
-            "there is no strategy \"{text}\": it is auto or copy"
-        )),
+    if text == "auto" {
+        return Ok(StrategyChoice::Auto);
     }
+    let mut strategies = Strategy::ALL.into_iter();
+    let found = strategies.find(|strategy| strategy.name() == text);
+    found.map(StrategyChoice::Only).ok_or_else(|| {
+        let names = Strategy::ALL.map(Strategy::name).join(", ");
+        format!("there is no strategy \"{text}\", expected auto, {names}")
+    })
 }
 
 pub(crate) fn parse_run(text: &str) -> Result<RunId, String> {

@@ -31,6 +31,12 @@ impl Progress {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
+    /// Counts work that was done elsewhere: rows that the server itself moved or hashed.
+    pub fn add(&self, rows: u64, bytes: u64) {
+        self.0.rows.fetch_add(rows, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// A share that is taken back unless it is kept.
     pub(crate) fn share(&self) -> Share {
         Share {
@@ -54,8 +60,7 @@ impl Share {
         let bytes = bytes as u64;
         self.rows += rows;
         self.bytes += bytes;
-        self.progress.0.rows.fetch_add(rows, Ordering::Relaxed);
-        self.progress.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.add(rows, bytes);
     }
 
     pub(crate) fn rows(&self) -> u64 {

@@ -22,8 +22,8 @@ pub use run::{
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice, is_done,
-    lock_leaf, pending_count, replace_leaf, slices, source_digests,
+    ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
+    is_done, lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{mark_done, mark_undone, steps_done};
 pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};

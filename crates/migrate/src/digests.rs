@@ -1,42 +1,127 @@
-//! Re-reading the target: digests of its chunks and its generated columns, chunk by chunk, in parallel.
+//! Reading rows for their proof: digests of the target's chunks, hashes of both sides within the server, generated columns;
+//! piece by piece, in parallel.
 
-use crate::context::Context;
+use crate::context::{Context, Places};
 use crate::{Error, Meter};
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{self as engine, Pool, SourceReader};
+use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{ChunkDigest, Relation, TablePlan, sql};
+use hyperhaul_plan::{
+    ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval, compare, sql,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Digests of the chunks of `hypertable`, each re-read by one of the run's workers.
-pub(crate) async fn target_digests(
+/// Compares a table's rows on both sides by digests, chunk by chunk. Attached chunks are left out: none of their rows moved.
+pub(crate) async fn verdict(
+    context: &Context,
+    session: &Session,
+    index: usize,
+    places: Places<'_>,
+    meter: &Arc<Meter>,
+) -> Result<Verdict, Error> {
+    let table = table(context, index)?;
+    let source = match table.proof {
+        Proof::Tuples => ledger::source_digests(session, context.run, index).await?,
+        Proof::RecordHash => source_hashes(context, session, index, places, meter).await?,
+    };
+    let chunks = moved_chunks(session, table, places.target).await?;
+    let target = match table.proof {
+        Proof::Tuples => target_digests(context, index, chunks, meter).await?,
+        Proof::RecordHash => target_hashes(context, index, chunks, meter).await?,
+    };
+    let whole = |digests| by_interval(digests, table.chunk_interval_us);
+    Ok(compare(&whole(source), &whole(target)))
+}
+
+/// The chunks that rows were moved into, or have been made since.
+async fn moved_chunks(
+    session: &Session,
+    table: &TablePlan,
+    hypertable: &Relation,
+) -> Result<Vec<Chunk>, Error> {
+    let mut chunks = catalog::chunks(session, hypertable).await?;
+    chunks.retain(|chunk| {
+        let mut attached = table.attached.iter();
+        !attached.any(|leaf| leaf.leaf == chunk.relation)
+    });
+    Ok(chunks)
+}
+
+/// Digests of chunks, each re-read by one of the run's workers.
+async fn target_digests(
     context: &Context,
     index: usize,
-    hypertable: &Relation,
+    chunks: Vec<Chunk>,
     meter: &Arc<Meter>,
 ) -> Result<Vec<ChunkDigest>, Error> {
     let pool = Arc::new(Pool::new(workers(context))?);
-    let digested = each_chunk(
+    let digested = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
+        let rows = sql::verify_rows_sql(task.table()?, &chunk.relation, None, false);
+        let read = engine::digest(&task.reader, &pool, rows, Vec::new(), &meter.progress);
+        let digest = tokio::select! {
+            digest = read => digest?,
+            () = task.context.interrupt.aborted() => return Err(Error::interrupted()),
+        };
+        meter.item_done();
+        Ok(ChunkDigest {
+            range: chunk.range,
+            rows: digest.rows,
+            sum: digest.sum_hex(),
+        })
+    });
+    digested.await
+}
+
+/// The server's hashes of the rows in chunks.
+async fn target_hashes(
+    context: &Context,
+    index: usize,
+    chunks: Vec<Chunk>,
+    meter: &Arc<Meter>,
+) -> Result<Vec<ChunkDigest>, Error> {
+    let hashed = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
+        let sql = sql::chunk_hash_sql(task.table()?, &chunk.relation);
+        let hashes = task.hashes(&sql, |_| chunk.range, meter).await?;
+        meter.item_done();
+        Ok(hashes)
+    });
+    Ok(hashed.await?.into_iter().flatten().collect())
+}
+
+/// The server's hashes of the source's rows: slice by slice, so that large leaves are hashed in parallel too.
+async fn source_hashes(
+    context: &Context,
+    session: &Session,
+    index: usize,
+    places: Places<'_>,
+    meter: &Arc<Meter>,
+) -> Result<Vec<ChunkDigest>, Error> {
+    let slices = ledger::slices(session, context.run).await?;
+    let of_table = slices.into_iter().map(|record| record.slice);
+    let of_table: Vec<Slice> = of_table.filter(|slice| slice.table == index).collect();
+    let hashed = each(
         context,
         index,
-        hypertable,
-        async |task: &Task, chunk: Chunk| {
-            let rows = sql::verify_rows_sql(task.table()?, &chunk.relation, None, false);
-            let read = engine::digest(&task.reader, &pool, rows, Vec::new(), &meter.progress);
-            let digest = tokio::select! {
-                digest = read => digest?,
-                () = task.context.interrupt.aborted() => return Err(Error::interrupted()),
+        of_table,
+        async |task: &Task, slice: Slice| {
+            let table = task.table()?;
+            // A table that is not partitioned is its own leaf, and moves at the cutover.
+            let leaf = if slice.leaf == table.relation {
+                places.source
+            } else {
+                &slice.leaf
             };
-            meter.item_done();
-            Ok(ChunkDigest {
-                range: chunk.range,
-                rows: digest.rows,
-                sum: digest.sum_hex(),
-            })
+            let sql = sql::slice_hash_sql(table, &slice, leaf);
+            let interval_us = table.chunk_interval_us;
+            let range = |start_us| ChunkRange::containing(start_us, interval_us);
+            task.hashes(&sql, range, meter).await
         },
     );
-    digested.await
+    // Several slices may have rows of one interval.
+    let hashes: Vec<ChunkDigest> = hashed.await?.into_iter().flatten().collect();
+    Ok(hashes)
 }
 
 /// Generated columns whose stored value is not what their expression gives, with the number of rows.
@@ -55,17 +140,11 @@ pub(crate) async fn generated_mismatches(
     {
         return Ok(Vec::new());
     }
-    let counts = each_chunk(
-        context,
-        index,
-        hypertable,
-        async |task: &Task, chunk: Chunk| {
-            Ok(
-                catalog::generated_mismatches(&task.session, &chunk.relation, &found.columns)
-                    .await?,
-            )
-        },
-    );
+    let target = context.target("verify").await?;
+    let chunks = moved_chunks(&target, table(context, index)?, hypertable).await?;
+    let counts = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
+        Ok(catalog::generated_mismatches(&task.session, &chunk.relation, &found.columns).await?)
+    });
     let mut totals: BTreeMap<String, u64> = BTreeMap::new();
     for (column, rows) in counts.await?.into_iter().flatten() {
         *totals.entry(column).or_default() += rows;
@@ -84,25 +163,56 @@ struct Task {
 
 impl Task {
     fn table(&self) -> Result<&TablePlan, Error> {
-        self.context
-            .plan
-            .tables
-            .get(self.index)
-            .ok_or_else(|| Error::unexpected("there is no such table in the plan"))
+        table(&self.context, self.index)
+    }
+
+    /// Asks for hashes of rows, one for each interval; `range` tells an interval by its start.
+    async fn hashes(
+        &self,
+        sql: &str,
+        range: impl Fn(i64) -> ChunkRange,
+        meter: &Meter,
+    ) -> Result<Vec<ChunkDigest>, Error> {
+        let rows = tokio::select! {
+            rows = self.session.query(sql, &[]) => rows?,
+            () = self.context.interrupt.aborted() => {
+                // The server would go on without being told.
+                self.session.canceller().cancel().await?;
+                return Err(Error::interrupted());
+            }
+        };
+        let mut hashes = Vec::new();
+        for row in rows {
+            let (start_us, count, sum): (i64, i64, String) = (row.get(0), row.get(1), row.get(2));
+            let sum: i128 = sum
+                .parse()
+                .map_err(|_| Error::unexpected("the server's sum of hashes is no whole number"))?;
+            let rows = count.unsigned_abs();
+            meter.progress.add(rows, 0);
+            hashes.push(ChunkDigest {
+                range: range(start_us),
+                rows,
+                sum: ChunkDigest::sum_text(sum.cast_unsigned()),
+            });
+        }
+        Ok(hashes)
     }
 }
 
-/// Runs `work` on every chunk, several at a time, each thread with its own sessions.
-async fn each_chunk<T: Send + 'static>(
+fn table(context: &Context, index: usize) -> Result<&TablePlan, Error> {
+    let table = context.plan.tables.get(index);
+    table.ok_or_else(|| Error::unexpected("there is no such table in the plan"))
+}
+
+/// Runs `work` on every piece, several at a time, each thread with its own sessions.
+async fn each<I, T>(
     context: &Context,
     index: usize,
-    hypertable: &Relation,
-    work: impl AsyncFn(&Task, Chunk) -> Result<T, Error> + Sync,
+    pieces: Vec<I>,
+    work: impl AsyncFn(&Task, I) -> Result<T, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
-    let target = context.target("verify").await?;
-    let chunks = catalog::chunks(&target, hypertable).await?;
-    let threads = workers(context).min(chunks.len());
-    let queue = Mutex::new(VecDeque::from(chunks));
+    let threads = workers(context).min(pieces.len());
+    let queue = Mutex::new(VecDeque::from(pieces));
     let lane = async || {
         let task = Task {
             context: context.clone(),
@@ -119,10 +229,10 @@ async fn each_chunk<T: Send + 'static>(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop_front();
-            let Some(chunk) = next else {
+            let Some(piece) = next else {
                 return Ok(results);
             };
-            results.push(work(&task, chunk).await?);
+            results.push(work(&task, piece).await?);
         }
     };
     // Reading and digesting happen on the readers' threads and on the pool; these futures only wait.

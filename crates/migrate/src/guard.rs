@@ -10,7 +10,9 @@ use crate::{Error, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, SliceRecord};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{ChunkRange, Relation, Slice, leaf_slices, quote_ident};
+use hyperhaul_plan::{
+    ChunkRange, Cut, Relation, Routing, Slice, Strategy, leaf_slices, quote_ident,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves per LOCK statement: bounds the statement's length.
@@ -106,21 +108,36 @@ async fn recut(
             .zip(context.plan.tables.get(index))
             .and_then(|(found, table)| {
                 let leaf = found.leaves.iter().find(|leaf| leaf.oid == oid)?;
-                Some(leaf_slices(
-                    index,
-                    table,
-                    leaf,
-                    &found.leaves,
-                    context.plan.options.slice_bytes,
-                ))
+                let cut = Cut {
+                    table: index,
+                    strategy: first.slice.strategy,
+                    slice_bytes: context.plan.options.slice_bytes,
+                };
+                Some(leaf_slices(cut, table, leaf, &found.leaves))
             });
         let cut = cut.ok_or_else(|| {
             Error::blocked(format!("leaf {} is gone", first.slice.leaf.plain()))
                 .hint("Go back with hyperhaul rollback, then make a new plan.")
         })?;
+        let uncounted = |record: &SliceRecord| {
+            record.done
+                && record.slice.strategy == Strategy::Server
+                && record.slice.routing == Routing::ByTime
+        };
+        if of_leaf(oid).any(uncounted) {
+            // Which chunks the server put its rows into was not counted.
+            return Err(half_copied(&first.slice.leaf));
+        }
         replace(context, target, oid, &first.slice, &cut).await?;
     }
     Ok(())
+}
+
+fn half_copied(leaf: &Relation) -> Error {
+    let name = leaf.plain();
+    Error::blocked(format!("leaf {name} was rewritten when it was half copied"))
+        .detail("Its rows cannot be told from those of other leaves in the target, so they cannot be taken out.")
+        .hint("Go back with hyperhaul rollback, then make a new plan.")
 }
 
 /// Exchanges the slices of a leaf; takes the rows of those that are done out of the target, in the same transaction.
@@ -131,11 +148,7 @@ async fn replace(
     old: &Slice,
     cut: &[Slice],
 ) -> Result<(), Error> {
-    let half_copied = || {
-        Error::blocked(format!("leaf {} was rewritten when it was half copied", old.leaf.plain()))
-            .detail("Its rows share chunks with rows of other leaves, so they cannot be taken out of the target.")
-            .hint("Go back with hyperhaul rollback, then make a new plan.")
-    };
+    let half_copied = || half_copied(&old.leaf);
     let table = context
         .plan
         .tables

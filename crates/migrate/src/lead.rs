@@ -14,7 +14,7 @@ use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Action, Options, Phase, Step, StepId};
+use hyperhaul_plan::{Action, Options, Phase, Proof, Slice, Step, StepId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -256,14 +256,18 @@ fn prepare_meter(context: &Context, phase: Phase, meter: &Meter) {
         _ => {}
     }
     if matches!(phase, Phase::Copy | Phase::Verify) {
-        meter.rows_total.store(
-            tables.iter().map(|table| table.rows_estimate).sum(),
-            Ordering::Relaxed,
-        );
-        meter.bytes_total.store(
-            tables.iter().map(|table| table.data_bytes).sum(),
-            Ordering::Relaxed,
-        );
+        // Rows that stayed within the server are hashed on both sides.
+        let times = |slice: &Slice| match tables.get(slice.table).map(|table| table.proof) {
+            Some(Proof::RecordHash) if phase == Phase::Verify => 2,
+            _ => 1,
+        };
+        let slices = context.plan.slices.iter();
+        let rows = slices
+            .clone()
+            .map(|slice| slice.rows_estimate * times(slice));
+        let bytes = slices.map(|slice| slice.bytes * times(slice));
+        meter.rows_total.store(rows.sum(), Ordering::Relaxed);
+        meter.bytes_total.store(bytes.sum(), Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,7 @@
 //!   '- verify    digests, structure, generated columns, sequences
 //! ```
 
+mod attached;
 mod chunks;
 mod cleanup;
 mod connections;

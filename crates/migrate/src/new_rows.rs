@@ -12,13 +12,11 @@ use crate::context::Context;
 use crate::differences::retention_cutoff_us;
 use crate::failpoint::failpoint;
 use crate::lead::{Leader, change_state};
-use crate::verify::target_digests;
-use crate::{Error, Event, Meter, RunState};
+use crate::{Error, Event, Meter, RunState, digests};
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Relation, StepId, TablePlan, compare, sql};
+use hyperhaul_plan::{Relation, StepId, TablePlan, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +45,7 @@ pub(crate) async fn keep_writers_off(
     let fence = each_hypertable(context, sql::fence_hypertable);
     change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
     failpoint("rollback.fenced");
-    let looked = look(context, leader, discard).await;
+    let looked = look(context, leader, steps_done, discard).await;
     let Err(error) = looked else { return Ok(()) };
     let before = if context
         .plan
@@ -117,13 +115,18 @@ async fn change(
     }
 }
 
-async fn look(context: &Context, leader: &mut Leader, discard: bool) -> Result<(), Error> {
+async fn look(
+    context: &Context,
+    leader: &mut Leader,
+    steps_done: &BTreeSet<StepId>,
+    discard: bool,
+) -> Result<(), Error> {
     let session = leader.session(context).await?;
     if discard {
         refuse_orphans(context, session).await
     } else {
         // Where no row was written, no foreign key lacks one either.
-        refuse_new_rows(context, session).await
+        refuse_new_rows(context, session, steps_done).await
     }
 }
 
@@ -207,15 +210,20 @@ async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Erro
 }
 
 /// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
-async fn refuse_new_rows(context: &Context, session: &Session) -> Result<(), Error> {
+///
+/// Not those in attached chunks: the partition takes them along.
+async fn refuse_new_rows(
+    context: &Context,
+    session: &Session,
+    steps_done: &BTreeSet<StepId>,
+) -> Result<(), Error> {
     context.tell(Event::Notice(
         "looking for rows written since the cutover".to_owned(),
     ));
     for (index, table) in context.plan.tables.iter().enumerate() {
-        let copied = ledger::source_digests(session, context.run, index).await?;
+        let places = context.places(table, steps_done);
         let meter = Arc::new(Meter::default());
-        let present = target_digests(context, index, &table.relation, &meter).await?;
-        let mut verdict = compare(&copied, &present);
+        let mut verdict = digests::verdict(context, session, index, places, &meter).await?;
         // What retention has dropped, the old table still has.
         let cutoff_us = retention_cutoff_us(session, table).await?;
         verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));

@@ -1,4 +1,4 @@
-//! One slice: claimed, copied and marked in one transaction of the target.
+//! One slice: claimed, copied (or inserted by the server itself) and marked in one transaction of the target.
 
 use crate::Error;
 use crate::context::Context;
@@ -9,9 +9,10 @@ use hyperhaul_engine::{
     self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
     SourceReader,
 };
-use hyperhaul_ledger::{self as ledger, SliceResult};
+use hyperhaul_ledger::{self as ledger, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
-use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, TablePlan, TimeType, sql};
+use hyperhaul_pgcopy::Digest;
+use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,6 +37,13 @@ pub(crate) struct SliceWorker {
     pool: Arc<Pool>,
     progress: Progress,
     tables: HashMap<usize, KnownTable>,
+}
+
+/// What moving a slice's rows came to.
+struct Moved {
+    rows: u64,
+    bytes: u64,
+    chunks: Vec<ChunkRows>,
 }
 
 /// A table's chunks and rewrites: they do not change while slices are copied.
@@ -90,11 +98,11 @@ impl SliceWorker {
             return Ok(Turn::NonePending);
         };
         failpoint("slice.claimed");
-        let copied = self
-            .copy(&slice)
+        let moved = self
+            .move_rows(&slice)
             .await
             .map_err(|error| about(&slice, error));
-        if let Err(error) = copied {
+        if let Err(error) = moved {
             self.target.roll_back().await;
             return Err(error);
         }
@@ -135,7 +143,8 @@ impl SliceWorker {
         }
     }
 
-    async fn copy(&mut self, slice: &Slice) -> Result<(), Error> {
+    /// Moves the slice's rows by its strategy, and marks it.
+    async fn move_rows(&mut self, slice: &Slice) -> Result<(), Error> {
         let started_at = Utc::now();
         let context = self.context.clone();
         let table = context
@@ -143,6 +152,52 @@ impl SliceWorker {
             .tables
             .get(slice.table)
             .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+        let moved = match slice.strategy {
+            Strategy::Server => self.insert(slice, table).await?,
+            Strategy::Copy | Strategy::Attach => self.copy(slice, table).await?,
+        };
+        failpoint("slice.copied");
+        let result = SliceResult {
+            rows: moved.rows,
+            bytes: moved.bytes,
+            chunks: moved.chunks,
+            started_at,
+        };
+        Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
+    }
+
+    /// Lets the server itself insert the rows: source and target are one database. Their hashes are for the verification
+    /// to ask for, since the source is there as long as there is a way back.
+    async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
+        let known = self.known_table(slice.table, table).await?;
+        let range = one_chunk(slice.routing);
+        let chunk = known.chunks.iter().find(|chunk| Some(chunk.range) == range);
+        let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
+        let sql = sql::slice_insert_sql(table, slice, into);
+        let inserting = self.target.execute(&sql, &[]);
+        let rows = tokio::select! {
+            rows = inserting => rows?,
+            () = self.context.interrupt.aborted() => {
+                // The server would go on without being told.
+                self.target.canceller().cancel().await?;
+                return Err(Error::interrupted());
+            }
+        };
+        self.progress.add(rows, slice.bytes);
+        let written = |range| ChunkRows {
+            range,
+            rows,
+            digest: None,
+        };
+        Ok(Moved {
+            rows,
+            bytes: slice.bytes,
+            chunks: one_chunk(slice.routing).map(written).into_iter().collect(),
+        })
+    }
+
+    /// Copies the rows through this process, which digests them on the way.
+    async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
         let (destination, truncate) = destination(slice, table, &known.chunks);
         let rewrites = known.rewrites.clone();
@@ -163,24 +218,21 @@ impl SliceWorker {
         );
         let copied = tokio::select! {
             copied = copy => copied?,
-            () = context.interrupt.aborted() => return Err(Error::interrupted()),
+            () = self.context.interrupt.aborted() => return Err(Error::interrupted()),
         };
-        failpoint("slice.copied");
-        let range = |key: ChunkKey| ChunkRange {
-            start_us: key.start_us,
-            end_us: key.end_us,
+        let written = |(key, digest): (ChunkKey, Digest)| ChunkRows {
+            range: ChunkRange {
+                start_us: key.start_us,
+                end_us: key.end_us,
+            },
+            rows: digest.rows,
+            digest: Some(digest),
         };
-        let result = SliceResult {
+        Ok(Moved {
             rows: copied.rows,
             bytes: copied.bytes,
-            digests: copied
-                .digests
-                .into_iter()
-                .map(|(key, digest)| (range(key), digest))
-                .collect(),
-            started_at,
-        };
-        Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
+            chunks: copied.digests.into_iter().map(written).collect(),
+        })
     }
 
     async fn known_table(&mut self, index: usize, table: &TablePlan) -> Result<&KnownTable, Error> {
@@ -192,6 +244,14 @@ impl SliceWorker {
                 Ok(new.insert(KnownTable { chunks, rewrites }))
             }
         }
+    }
+}
+
+/// The chunk interval that all rows of a slice lie in, if its leaf's bound proves that.
+fn one_chunk(routing: Routing) -> Option<ChunkRange> {
+    match routing {
+        Routing::OneChunk(range) => Some(range),
+        Routing::ByTime => None,
     }
 }
 

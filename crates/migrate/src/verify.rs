@@ -11,19 +11,17 @@ use crate::context::Context;
 use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
 use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, digests, sequences,
-    structure, survey,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, digests,
+    sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, NewVerdict};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{Phase, Relation, StepId, Verdict, compare};
+use hyperhaul_plan::{Phase, Relation, StepId, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-pub(crate) use digests::target_digests;
 
 /// The outcome of verifying a run.
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +46,8 @@ pub struct TableVerification {
     pub table: Relation,
     /// Per chunk: counts and whether the digests are the same.
     pub verdict: Verdict,
+    /// Partitions that became chunks as they are, which is proved by their files: no row of theirs moved.
+    pub attached: usize,
     /// What became of the rows since the cutover; `None`: it is still to come, and every chunk has to be equal.
     pub since_cutover: Option<SinceCutover>,
     /// Rows that differ, for the chunks that are not equal; after the cutover, for those that have lost rows.
@@ -222,9 +222,7 @@ pub(crate) async fn verify_table(
     let target = context.target("verify").await?;
     let done = steps_done(&target, context.run).await?;
     let places = context.places(table, &done);
-    let copied = ledger::source_digests(&target, context.run, index).await?;
-    let present = target_digests(context, index, places.target, meter).await?;
-    let verdict = compare(&copied, &present);
+    let verdict = digests::verdict(context, &target, index, places, meter).await?;
     let (differences, since_cutover) = if is_cut_over(context, &done) {
         let found = after_cutover(context, &target, table, places, &verdict).await?;
         (found.0, Some(found.1))
@@ -241,14 +239,18 @@ pub(crate) async fn verify_table(
             .all(|step| done.contains(&step.id))
     };
     // Before the keys are built there is nothing to compare them with.
-    let structure =
+    let mut structure =
         if reached(Phase::ForeignKeys) && reached(Phase::Indexes) && reached(Phase::Keys) {
             structure::differences(context, &target, index, places.target).await?
         } else {
             Vec::new()
         };
+    if since_cutover.is_none() {
+        structure.extend(attached::differences(&target, table, places.target).await?);
+    }
     let verification = TableVerification {
         table: table.relation.clone(),
+        attached: table.attached.len(),
         since_cutover,
         differences,
         structure,

@@ -8,6 +8,7 @@
 mod batches;
 mod connection_string;
 mod copy;
+mod discretion;
 mod disposition;
 mod diversion;
 mod environment;

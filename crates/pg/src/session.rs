@@ -17,8 +17,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::batches::CopyBatches;
 use crate::copy::{CopyIn, CopyOut};
+use crate::discretion::describe;
 use crate::diversion::{Diversion, Tap};
-use crate::error::{Error, describe};
+use crate::error::Error;
 use crate::notice::{NOTICES_KEPT_MAX, Notice};
 use crate::tap_connect::Unencrypted;
 

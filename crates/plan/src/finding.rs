@@ -177,6 +177,8 @@ codes! {
     EmptyTable = "empty_table",
     /// The table has no primary or unique key: a mismatch is reported by whole rows' positions.
     NoKey = "no_key",
+    /// How the rows get to the target: a strategy that was asked for is impossible, or has a consequence to know.
+    Strategy = "strategy",
     /// A storage parameter or tablespace that is not carried over.
     StorageOption = "storage_option",
     /// What becomes of a declared columnstore.

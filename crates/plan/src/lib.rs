@@ -19,6 +19,7 @@ mod policies;
 mod slices;
 pub mod sql;
 mod steps;
+mod strategies;
 mod structure;
 #[cfg(test)]
 mod testing;
@@ -33,14 +34,14 @@ pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use plan::{
-    Action, ArrayElement, CarriedSequence, Concurrency, Phase, Plan, Routing, Side, Slice, SliceId,
-    Step, StepId, TablePlan, Topology,
+    Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
+    Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,
 };
 pub use planner::plan;
 pub use policies::{
     Aggregate, BUCKET_COLUMN, Columnstore, Declaration, Measure, MeasureFunction, OrderBy, Policies,
 };
-pub use slices::leaf_slices;
+pub use slices::{Cut, leaf_slices};
 pub use structure::{Structure, structure_differences, wanted_structure};
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};
-pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, compare};
+pub use verdict::{ChunkDigest, ChunkVerdict, Verdict, by_interval, compare};

@@ -123,10 +123,28 @@ pub enum StrategyChoice {
     Only(Strategy),
 }
 
-/// How a slice gets to the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How the rows of a leaf get to the target. In the order in which `auto` likes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
+    /// The partition itself becomes a chunk: no row moves. Same database, Community edition from 2.21 on.
+    Attach,
+    /// `INSERT INTO chunk SELECT`, within the server. Same database.
+    Server,
     /// Binary COPY TO, engine, binary COPY FROM: always possible.
     Copy,
+}
+
+impl Strategy {
+    /// Every strategy, in the order in which `auto` likes them.
+    pub const ALL: [Strategy; 3] = [Strategy::Attach, Strategy::Server, Strategy::Copy];
+
+    /// Its name, as `--strategy` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Attach => "attach",
+            Strategy::Server => "server",
+            Strategy::Copy => "copy",
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub topology: Topology,
     /// The tables.
     pub tables: Vec<TablePlan>,
+    /// How the rows of each leaf get to the target, and why; in the order of tables and leaves.
+    pub ways: Vec<Way>,
     /// The units of work, in the order in which workers should claim them: largest first.
     pub slices: Vec<Slice>,
     /// The steps in order.
@@ -36,7 +38,7 @@ pub struct Plan {
 
 impl Plan {
     /// Version of the format that this build writes and reads.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Whether a finding forbids to start.
     pub fn blocked(&self) -> bool {
@@ -67,6 +69,48 @@ pub enum Topology {
     OtherDatabase,
 }
 
+/// How the rows of one leaf get to the target, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// Index into [`Plan::tables`].
+    pub table: usize,
+    /// The leaf.
+    pub leaf: Relation,
+    /// The way that is taken.
+    pub strategy: Strategy,
+    /// Why; one line for people.
+    pub reason: String,
+    /// The ways that were ruled out, each with its reason.
+    pub ruled_out: Vec<(Strategy, String)>,
+}
+
+/// A leaf that becomes a chunk as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedLeaf {
+    /// The leaf; as a chunk it keeps its name and schema.
+    pub leaf: Relation,
+    /// Leaf's oid.
+    pub leaf_oid: u32,
+    /// Leaf's file number: the chunk has the same, since no row moves.
+    pub relfilenode: u32,
+    /// Its partition bound, which becomes the chunk's interval.
+    pub range: ChunkRange,
+    /// Rows, estimated.
+    pub rows_estimate: u64,
+    /// Bytes of heap and TOAST.
+    pub bytes: u64,
+}
+
+/// What a table's rows are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Sum of XXH3-128 of each binary tuple, computed here: the source's while it is copied.
+    Tuples,
+    /// Sum of the server's own 64-bit hash of each row: nothing leaves the server. For rows that never left it either.
+    RecordHash,
+}
+
 /// One table of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePlan {
@@ -92,8 +136,13 @@ pub struct TablePlan {
     pub key_columns: Vec<String>,
     /// Arrays whose element type's oid has to be rewritten on the way (other database only).
     pub array_elements: Vec<ArrayElement>,
-    /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand.
+    /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand. None
+    /// where leaves are attached: chunks are cut around those.
     pub chunks: Vec<ChunkRange>,
+    /// Leaves that become chunks as they are.
+    pub attached: Vec<AttachedLeaf>,
+    /// What the other leaves' rows are compared by.
+    pub proof: Proof,
     /// Rows, estimated.
     pub rows_estimate: u64,
     /// Bytes of heap and TOAST over all leaves.
@@ -221,6 +270,8 @@ pub enum Phase {
     Fence,
     /// The target is created, empty.
     Create,
+    /// Leaves become chunks as they are.
+    Attach,
     /// Its chunks are made.
     Chunks,
     /// Slices are copied.
@@ -245,9 +296,10 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Fence,
         Phase::Create,
+        Phase::Attach,
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
@@ -265,6 +317,7 @@ impl Phase {
         match self {
             Phase::Fence => "fence",
             Phase::Create => "create",
+            Phase::Attach => "attach",
             Phase::Chunks => "chunks",
             Phase::Copy => "copy",
             Phase::Keys => "keys",

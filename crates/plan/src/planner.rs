@@ -3,9 +3,10 @@
 use crate::facts::{
     BinaryTravel, Column, Facts, KeyKind, Leaf, LeafBound, PartitionKey, RelationKind, TableFacts,
 };
+use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, findings, policies, slices, sql, steps,
+    estimate, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -21,26 +22,28 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
     } else {
         Topology::OtherDatabase
     };
-    let tables = facts
-        .tables
-        .iter()
-        .zip(&options.tables)
-        .map(|(found, wanted)| table_plan(found, wanted, topology))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut tables = Vec::new();
+    let mut ways = Vec::new();
+    for (index, (found, wanted)) in facts.tables.iter().zip(&options.tables).enumerate() {
+        let choice = strategies::choose(index, found, wanted, &options, &facts, topology);
+        tables.push(table_plan(found, wanted, topology, &choice)?);
+        ways.extend(choice.ways);
+    }
     let leaves: Vec<&[Leaf]> = facts
         .tables
         .iter()
         .map(|found| found.leaves.as_slice())
         .collect();
-    let slices = slices::slices(&tables, &leaves, &options);
+    let slices = slices::slices(&tables, &leaves, &ways, &options);
     let steps = steps::steps(&tables, &facts, topology);
     let estimate = estimate::estimate(&facts, &options, &tables, &slices);
-    let findings = findings::findings(&facts, &options, &tables, topology, &estimate);
+    let findings = findings::findings(&facts, &options, &tables, &ways, topology, &estimate);
     Ok(Plan {
         format: Plan::FORMAT,
         options,
         topology,
         tables,
+        ways,
         slices,
         steps,
         findings,
@@ -53,6 +56,7 @@ fn table_plan(
     found: &TableFacts,
     wanted: &TableOptions,
     topology: Topology,
+    choice: &Choice,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
     policies::validate(found, &time_column, time_type, &wanted.policies)?;
@@ -85,7 +89,9 @@ fn table_plan(
         generated_columns: generated_columns(found),
         key_columns: key_columns(found, &copy_columns),
         array_elements: array_elements(&copied, topology),
-        chunks: expected_chunks(&found.leaves, wanted.chunk_interval_us),
+        chunks: expected_chunks(found, wanted.chunk_interval_us, choice),
+        attached: choice.attached.clone(),
+        proof: choice.proof,
         rows_estimate: found.leaves.iter().map(|leaf| leaf.rows_estimate).sum(),
         data_bytes: found
             .leaves
@@ -206,10 +212,14 @@ fn array_elements(copied: &[&Column], topology: Topology) -> Vec<ArrayElement> {
     copied.iter().enumerate().filter_map(element).collect()
 }
 
-/// The chunks that rows are known to go to. Partitions that are empty get none.
-fn expected_chunks(leaves: &[Leaf], interval_us: i64) -> Vec<ChunkRange> {
+/// The chunks that rows are known to go to. Partitions that are empty get none. Beside attached leaves nothing is known: the
+/// server cuts chunks around those.
+fn expected_chunks(found: &TableFacts, interval_us: i64, choice: &Choice) -> Vec<ChunkRange> {
     let mut chunks = BTreeSet::new();
-    for leaf in leaves {
+    if !choice.attached.is_empty() {
+        return Vec::new();
+    }
+    for leaf in &found.leaves {
         chunks.extend(
             leaf.chunk_rows
                 .iter()

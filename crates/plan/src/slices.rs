@@ -1,14 +1,30 @@
 //! Slices: leaves cut by block ranges, and where the rows of each go.
 
 use crate::facts::{Leaf, LeafBound};
-use crate::{ChunkRange, Options, Routing, Slice, SliceId, Strategy, TablePlan};
+use crate::{ChunkRange, Options, Routing, Slice, SliceId, Strategy, TablePlan, Way};
 
-/// Cuts every leaf of every table, largest slices first.
-pub(crate) fn slices(tables: &[TablePlan], leaves: &[&[Leaf]], options: &Options) -> Vec<Slice> {
+/// Cuts every leaf of every table that is not attached, largest slices first.
+pub(crate) fn slices(
+    tables: &[TablePlan],
+    leaves: &[&[Leaf]],
+    ways: &[Way],
+    options: &Options,
+) -> Vec<Slice> {
     let mut slices: Vec<Slice> = Vec::new();
     for (index, (table, leaves)) in tables.iter().zip(leaves).enumerate() {
         for leaf in *leaves {
-            slices.extend(leaf_slices(index, table, leaf, leaves, options.slice_bytes));
+            let way = ways
+                .iter()
+                .find(|way| way.table == index && way.leaf == leaf.relation);
+            let strategy = way.map_or(Strategy::Copy, |way| way.strategy);
+            if strategy != Strategy::Attach {
+                let cut = Cut {
+                    table: index,
+                    strategy,
+                    slice_bytes: options.slice_bytes,
+                };
+                slices.extend(leaf_slices(cut, table, leaf, leaves));
+            }
         }
     }
     slices.sort_by(|a, b| {
@@ -22,22 +38,29 @@ pub(crate) fn slices(tables: &[TablePlan], leaves: &[&[Leaf]], options: &Options
     slices
 }
 
-/// Cuts one leaf into block ranges of about `slice_bytes` of heap and TOAST each. The last one has no end: rows
+/// How a leaf is to be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Index of its table in the plan.
+    pub table: usize,
+    /// How its rows get to the target.
+    pub strategy: Strategy,
+    /// Bytes of heap and TOAST that a slice is to have.
+    pub slice_bytes: u64,
+}
+
+/// Cuts one leaf into block ranges of about [`Cut::slice_bytes`] of heap and TOAST each. The last one has no end: rows
 /// that were appended between the plan and the fence are in it.
-pub fn leaf_slices(
-    index: usize,
-    table: &TablePlan,
-    leaf: &Leaf,
-    leaves: &[Leaf],
-    slice_bytes: u64,
-) -> Vec<Slice> {
+pub fn leaf_slices(cut: Cut, table: &TablePlan, leaf: &Leaf, leaves: &[Leaf]) -> Vec<Slice> {
     let bytes = leaf.heap_bytes + leaf.toast_bytes;
     let wanted = bytes
-        .div_ceil(slice_bytes.max(1))
+        .div_ceil(cut.slice_bytes.max(1))
         .clamp(1, u64::from(leaf.blocks.max(1)));
     let count = u32::try_from(wanted).unwrap_or(u32::MAX);
     let (routing, routing_reason) = routing(table, leaf);
-    let sole_writer = count == 1 && is_sole_writer(routing, leaf, leaves);
+    // Only COPY takes FREEZE, which is what it is for.
+    let sole_writer =
+        cut.strategy == Strategy::Copy && count == 1 && is_sole_writer(routing, leaf, leaves);
     // In u64: blocks * count may be larger than u32.
     let edge = |number: u32| {
         u32::try_from(u64::from(leaf.blocks) * u64::from(number) / u64::from(count))
@@ -46,19 +69,20 @@ pub fn leaf_slices(
     (0..count)
         .map(|number| Slice {
             id: SliceId(0),
-            table: index,
+            table: cut.table,
             leaf: leaf.relation.clone(),
             leaf_oid: leaf.oid,
             relfilenode: leaf.relfilenode,
             first_block: edge(number),
             end_block: (number + 1 < count).then(|| edge(number + 1)),
-            strategy: Strategy::Copy,
+            strategy: cut.strategy,
             routing,
             sole_writer,
             bytes: bytes / u64::from(count),
             rows_estimate: leaf.rows_estimate / u64::from(count),
             reason: format!(
-                "copy: {}; {routing_reason}",
+                "{}: {}; {routing_reason}",
+                cut.strategy.name(),
                 cut_reason(count, number, leaf)
             ),
         })
@@ -122,7 +146,7 @@ fn is_sole_writer(routing: Routing, leaf: &Leaf, leaves: &[Leaf]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Relation, TimeType};
+    use crate::{Proof, Relation, TimeType};
     use proptest::prelude::*;
 
     const DAY_US: i64 = 86_400_000_000;
@@ -142,6 +166,8 @@ mod tests {
             key_columns: vec!["at".into()],
             array_elements: Vec::new(),
             chunks: Vec::new(),
+            attached: Vec::new(),
+            proof: Proof::Tuples,
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,
@@ -178,10 +204,18 @@ mod tests {
         }
     }
 
+    fn cut_to(slice_bytes: u64) -> Cut {
+        Cut {
+            table: 0,
+            strategy: crate::Strategy::Copy,
+            slice_bytes,
+        }
+    }
+
     fn cut(leaves: &[Leaf]) -> Vec<Slice> {
         leaves
             .iter()
-            .flat_map(|leaf| leaf_slices(0, &table(), leaf, leaves, 1 << 20))
+            .flat_map(|leaf| leaf_slices(cut_to(1 << 20), &table(), leaf, leaves))
             .collect()
     }
 
@@ -231,7 +265,7 @@ mod tests {
         fn slices_cover_every_block_once(blocks in 0u32..=u32::MAX, toast in 0u64..1 << 40, slice_bytes in 1u64..1 << 36) {
             let leaf = leaf(1, LeafBound::Default, blocks, toast);
             prop_assume!((leaf.heap_bytes + toast) / slice_bytes < 10_000);
-            let slices = leaf_slices(0, &table(), &leaf, std::slice::from_ref(&leaf), slice_bytes);
+            let slices = leaf_slices(cut_to(slice_bytes), &table(), &leaf, std::slice::from_ref(&leaf));
             prop_assert_eq!(slices[0].first_block, 0);
             prop_assert_eq!(slices[slices.len() - 1].end_block, None);
             for pair in slices.windows(2) {

@@ -1,5 +1,6 @@
 //! The steps of a plan, in order; what each part of the lifecycle consists of is in the modules below.
 
+mod attach;
 mod build;
 mod create;
 mod cutover;
@@ -45,11 +46,16 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
     let mut steps = each(fence::steps);
     steps.push(create::schemas(tables, facts));
     steps.extend(each(create::steps));
+    // What an attached leaf already has is matched only if the hypertable has it before.
+    steps.extend(each(|scope| scope.built_first(build::keys)));
+    steps.extend(each(|scope| scope.built_first(build::indexes)));
+    steps.extend(each(|scope| scope.built_first(build::foreign_keys)));
+    steps.extend(each(attach::steps));
     steps.extend(each(create::chunks));
     steps.push(copy(tables));
-    steps.extend(each(build::keys));
-    steps.extend(each(build::indexes));
-    steps.extend(each(build::foreign_keys));
+    steps.extend(each(|scope| scope.built_last(build::keys)));
+    steps.extend(each(|scope| scope.built_last(build::indexes)));
+    steps.extend(each(|scope| scope.built_last(build::foreign_keys)));
     steps.extend(each(finish::steps));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
@@ -59,6 +65,29 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
 }
 
 impl Scope<'_> {
+    /// What is built over rows: after they are in, which is quicker.
+    fn built_last(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
+        if self.table.attached.is_empty() {
+            make(self)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The same for a table that leaves are attached to: while it is empty, which takes no time.
+    fn built_first(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
+        if self.table.attached.is_empty() {
+            return Vec::new();
+        }
+        let first = |step: Step| Step {
+            phase: Phase::Create,
+            concurrency: Concurrency::Alone,
+            weight_bytes: 0,
+            ..step
+        };
+        make(self).into_iter().map(first).collect()
+    }
+
     /// A step about the table, alone in its phase, without inverse; the callers change what differs.
     fn step(self, phase: Phase, object: &str, title: String, action: Action) -> Step {
         let name = self.table.relation.plain();

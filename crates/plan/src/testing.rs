@@ -181,6 +181,7 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
             column("id", 1, "uuid"),
             column("received_at", 2, "timestamp with time zone"),
         ],
+        unhashable: Vec::new(),
         dropped_columns: 0,
         leaves: Vec::new(),
         branches: Vec::new(),

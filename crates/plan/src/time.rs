@@ -2,7 +2,7 @@
 //!
 //! TimescaleDB keeps its dimension slices in this unit for `timestamptz`, `timestamp` and `date` alike.
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 /// The types that a time column may have.
@@ -62,6 +62,11 @@ impl ChunkRange {
         }
     }
 
+    /// Whether the intervals have a point in common.
+    pub fn overlaps(self, other: ChunkRange) -> bool {
+        self.start_us < other.end_us && other.start_us < self.end_us
+    }
+
     /// Whether `time_us` lies in the interval.
     pub fn contains(self, time_us: i64) -> bool {
         self.start_us <= time_us && time_us < self.end_us
@@ -74,6 +79,23 @@ pub fn format_unix_us(time_us: i64) -> String {
         Some(time) => time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         None => format!("{time_us} us since 1970"),
     }
+}
+
+/// A time as the text of a literal of its type, exact; `timestamptz` in UTC.
+pub(crate) fn literal_text(time_us: i64, time_type: TimeType) -> String {
+    let Some(time) = DateTime::from_timestamp_micros(time_us) else {
+        return format_unix_us(time_us);
+    };
+    match time_type {
+        TimeType::Timestamptz => time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string(),
+        TimeType::Timestamp => time.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
+        TimeType::Date => time.format("%Y-%m-%d").to_string(),
+    }
+}
+
+/// Whether a time can be written as a literal: between the years 1 and 9999.
+pub(crate) fn has_literal(time_us: i64) -> bool {
+    DateTime::from_timestamp_micros(time_us).is_some_and(|time| (1..=9999).contains(&time.year()))
 }
 
 #[cfg(test)]
@@ -95,6 +117,19 @@ mod tests {
             );
             assert!(chunk.contains(time_us) && !chunk.contains(chunk.end_us));
         }
+    }
+
+    #[test]
+    fn literals_are_exact() {
+        let time_us = 1_765_411_200_500_000;
+        for (time_type, text) in [
+            (TimeType::Timestamptz, "2025-12-11 00:00:00.500000+00"),
+            (TimeType::Timestamp, "2025-12-11 00:00:00.500000"),
+            (TimeType::Date, "2025-12-11"),
+        ] {
+            assert_eq!(literal_text(time_us, time_type), text);
+        }
+        assert!(has_literal(time_us) && !has_literal(i64::MAX));
     }
 
     #[test]

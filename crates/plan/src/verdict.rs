@@ -2,6 +2,8 @@
 
 use crate::ChunkRange;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Digest of the rows of one chunk interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,8 +12,40 @@ pub struct ChunkDigest {
     pub range: ChunkRange,
     /// Rows.
     pub rows: u64,
-    /// Sum modulo 2^128 of XXH3-128 of each binary tuple, 32 hexadecimal digits.
+    /// Sum modulo 2^128 of a hash of each row, 32 hexadecimal digits; which hash, the table's [`crate::Proof`] says.
     pub sum: String,
+}
+
+impl ChunkDigest {
+    /// The sum of an interval's hashes as text.
+    pub fn sum_text(sum: u128) -> String {
+        format!("{sum:032x}")
+    }
+}
+
+/// Adds digests up by the chunk intervals that they would have if no chunk had been cut: beside attached chunks the server
+/// makes shorter ones, each within one interval. A sum that cannot be read makes its interval unequal to any other.
+pub fn by_interval(digests: Vec<ChunkDigest>, interval_us: i64) -> Vec<ChunkDigest> {
+    let mut whole: BTreeMap<ChunkRange, ChunkDigest> = BTreeMap::new();
+    for digest in digests {
+        let range = ChunkRange::containing(digest.range.start_us, interval_us);
+        match whole.entry(range) {
+            Entry::Vacant(new) => {
+                new.insert(ChunkDigest { range, ..digest });
+            }
+            Entry::Occupied(mut sum) => add(sum.get_mut(), &digest),
+        }
+    }
+    whole.into_values().collect()
+}
+
+fn add(into: &mut ChunkDigest, digest: &ChunkDigest) {
+    let sum = |text: &str| u128::from_str_radix(text, 16);
+    into.rows += digest.rows;
+    into.sum = match (sum(&into.sum), sum(&digest.sum)) {
+        (Ok(one), Ok(other)) => ChunkDigest::sum_text(one.wrapping_add(other)),
+        _ => format!("{} + {}", into.sum, digest.sum),
+    };
 }
 
 /// Verdict on one chunk interval.
@@ -120,6 +154,23 @@ mod tests {
             assert!(!compare(&source, &target).equal(), "{target:?}");
             assert!(!compare(&target, &source).equal(), "{target:?}");
         }
+    }
+
+    #[test]
+    fn cut_chunks_add_up_to_their_interval() {
+        let cut = |start_us: i64, end_us: i64, sum: u128| ChunkDigest {
+            range: ChunkRange { start_us, end_us },
+            rows: 2,
+            sum: ChunkDigest::sum_text(sum),
+        };
+        let whole = by_interval(
+            vec![cut(0, 3, u128::MAX), cut(7, 10, 3), cut(10, 20, 5)],
+            10,
+        );
+        assert_eq!(whole.len(), 2);
+        assert_eq!((whole[0].rows, whole[0].range.end_us), (4, 10));
+        assert_eq!(whole[0].sum, ChunkDigest::sum_text(2));
+        assert_eq!(whole[1], cut(10, 20, 5));
     }
 
     #[test]

@@ -75,6 +75,21 @@ impl Server {
     }
 }
 
+/// Connection string of the Community edition's server that the environment names in `HYPERHAUL_COMMUNITY_URL`: superuser,
+/// database `postgres`.
+///
+/// # Errors
+///
+/// [`Error::is_unavailable`] where it names none: packages have the Apache edition only.
+pub fn community_url() -> Result<String, Error> {
+    match std::env::var("HYPERHAUL_COMMUNITY_URL") {
+        Ok(url) if !url.is_empty() => Ok(url),
+        _ => Err(Error::unavailable(
+            "HYPERHAUL_COMMUNITY_URL names no server of TimescaleDB's Community edition",
+        )),
+    }
+}
+
 /// The servers that all tests share. Nobody stops them.
 #[derive(Debug)]
 pub struct Servers {
@@ -106,20 +121,6 @@ impl Servers {
             source: Server::find(None, Role::Source)?,
         })
     }
-}
-
-/// Connection string of a superuser on a server of TimescaleDB's Community edition, which this project does not bring up itself.
-///
-/// # Errors
-///
-/// [`Error::is_unavailable`] where `HYPERHAUL_COMMUNITY_URL` names none.
-pub fn community_url() -> Result<String, Error> {
-    let url = std::env::var("HYPERHAUL_COMMUNITY_URL").unwrap_or_default();
-    if url.is_empty() {
-        let reason = "HYPERHAUL_COMMUNITY_URL names no server of TimescaleDB's Community edition";
-        return Err(Error::unavailable(reason));
-    }
-    Ok(url)
 }
 
 /// Servers of one test's own, which it may crash. Its data are on a RAM disk, and everything is removed

@@ -1,6 +1,8 @@
 //! Tests of hyperhaul as a whole, in one binary: a room for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attach;
+mod embedded;
 mod faults;
 mod hard;
 mod lifecycle;

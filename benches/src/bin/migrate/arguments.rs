@@ -37,7 +37,7 @@ pub(crate) struct Migrate {
         long,
         value_name = "WAY",
         value_delimiter = ',',
-        default_value = "seed,pipes,pgcopydb,floor,hyperhaul"
+        default_value = "seed,pipes,pgcopydb,floor,hyperhaul,server"
     )]
     pub(crate) ways: Vec<Way>,
 }

@@ -16,6 +16,7 @@ pub(crate) mod script;
 pub(crate) mod status;
 pub(crate) mod summary;
 pub(crate) mod verify;
+mod ways;
 mod wrap;
 
 pub(crate) use look::{Look, Style};

@@ -3,7 +3,7 @@
 use super::check::{Ends, blocked_advice, head};
 use super::columns::{Align, Columns};
 use super::number::{bytes, count, estimated, grouped, seconds};
-use super::{Look, Style, findings, wrap};
+use super::{Look, Style, findings, ways, wrap};
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{Phase, Plan, Slice};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub(crate) fn render(
             look.paint(Style::Heading, "DISK"),
             disk(plan, look)
         ),
+        ways::render(plan, all_slices, look),
         format!(
             "\n{}\n{}",
             slices_heading(plan, look),

@@ -4,8 +4,8 @@
 
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{
-    Action, CarriedSequence, Declaration, Phase, Plan, Relation, Routing, Side, Slice, Step,
-    TablePlan, format_unix_us, quote_literal, sql,
+    Action, CarriedSequence, Declaration, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step,
+    Strategy, TablePlan, format_unix_us, quote_literal, sql,
 };
 
 pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
@@ -131,6 +131,15 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
         Routing::ByTime => "one COPY for each chunk that has rows in it".to_owned(),
     };
     let mut text = format!("-- slice {}: {}\n", slice.id.0, comment(&slice.reason));
+    if slice.strategy == Strategy::Server {
+        let into = match slice.routing {
+            Routing::OneChunk(_) => some_chunk(),
+            Routing::ByTime => table.staging.clone(),
+        };
+        let insert = sql::slice_insert_sql(table, slice, &into);
+        text.push_str(&format!("--   target: {};\n", comment(&insert)));
+        return text;
+    }
     text.push_str(&format!(
         "--   source: {};\n",
         comment(&sql::slice_copy_sql(table, slice))
@@ -163,6 +172,13 @@ fn carry(table: &TablePlan, sequences: &[CarriedSequence]) -> String {
 }
 
 fn verify(table: &TablePlan) -> String {
+    if table.proof == Proof::RecordHash {
+        return format!(
+            "-- the server hashes the rows of both sides, slice by slice and chunk by chunk\n\
+             --   target: {};\n",
+            comment(&sql::chunk_hash_sql(table, &some_chunk()))
+        );
+    }
     let target = sql::verify_rows_sql(table, &some_chunk(), None, false);
     format!(
         "-- the source's rows were digested as they were copied; the target's are read again, chunk by chunk\n\

@@ -39,6 +39,18 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
     )
 }
 
+/// What was compared: rows chunk by chunk, and the files of attached partitions.
+fn compared(table: &TableVerification, chunks: &str, rows: &str) -> String {
+    let moved = format!("{chunks}, {rows}");
+    match table.attached {
+        0 => moved,
+        attached => format!(
+            "{} became chunks, same files; {moved} moved",
+            count(attached, "partition")
+        ),
+    }
+}
+
 /// A table: one line, and what differs below it.
 pub(super) fn one(table: &TableVerification, look: Look) -> String {
     let verdict = &table.verdict;
@@ -46,7 +58,11 @@ pub(super) fn one(table: &TableVerification, look: Look) -> String {
     let chunks = count(verdict.chunks.len(), "chunk");
     let rows = count(verdict.source_rows(), "row");
     let outcome = match (table.equal(), unequal.len()) {
-        (true, _) => format!("{}: {chunks}, {rows}", look.paint(Style::Good, "equal")),
+        (true, _) => format!(
+            "{}: {}",
+            look.paint(Style::Good, "equal"),
+            compared(table, &chunks, &rows)
+        ),
         (false, 0) => format!(
             "{}: rows are equal ({chunks}, {rows}), but:",
             look.paint(Style::Bad, "DIFFERS")
@@ -168,6 +184,7 @@ mod tests {
             verdict: Verdict {
                 chunks: vec![chunk(20_433), chunk(20_434)],
             },
+            attached: 0,
             since_cutover: None,
             differences: Vec::new(),
             structure: Vec::new(),
@@ -182,6 +199,19 @@ mod tests {
             tables: vec![table],
         };
         render(&verification, Look::PLAIN)
+    }
+
+    #[test]
+    fn attached_partitions_are_told_apart() {
+        let table = TableVerification {
+            attached: 7,
+            ..equal()
+        };
+        assert!(
+            shown(table).contains(
+                "equal: 7 partitions became chunks, same files; 2 chunks, 2,000 rows moved"
+            )
+        );
     }
 
     #[test]

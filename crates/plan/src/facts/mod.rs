@@ -4,24 +4,27 @@
 //! name in them is schema-qualified. `None` means that the fact could not be seen with this role's
 //! privileges, never that the thing does not exist; where that can be the case the field says so.
 
+mod columns;
 mod dependents;
+mod keys;
 mod leaf;
 mod partman;
 mod server;
 mod table;
 mod writers;
 
+pub use columns::{BinaryTravel, Column, Generation, Identity, OwnedSequence};
 pub use dependents::{
     BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
     PublicationMember, Rule, Trigger, View,
 };
+pub use keys::{CheckConstraint, ForeignKey, Index, KeyKind, ReferencedBy, UniqueKey};
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
 pub use server::{Extension, License, ServerFacts, ServerSettings, TargetSchema, Timescale};
 pub use table::{
-    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant,
-    Identity, Index, KeyKind, NotOwned, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
-    ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
+    ExtendedStatistics, Grant, NotOwned, PartitionKey, PartitionStrategy, Privileges, RelationKind,
+    ReplicaIdentity, TableFacts,
 };
 pub use writers::{Fence, Subscription};
 

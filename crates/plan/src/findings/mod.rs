@@ -23,12 +23,13 @@ mod publications;
 mod relation;
 mod server;
 mod sessions;
+mod strategies;
 mod time;
 mod travel;
 mod writers;
 
 use crate::facts::{Facts, TableFacts};
-use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology};
+use crate::{Estimate, Finding, Options, Relation, Severity, TablePlan, Topology, Way};
 
 /// What the checks look at.
 #[derive(Clone, Copy)]
@@ -36,6 +37,7 @@ struct Case<'a> {
     facts: &'a Facts,
     options: &'a Options,
     tables: &'a [TablePlan],
+    ways: &'a [Way],
     topology: Topology,
     estimate: &'a Estimate,
 }
@@ -73,6 +75,7 @@ pub fn findings(
     facts: &Facts,
     options: &Options,
     tables: &[TablePlan],
+    ways: &[Way],
     topology: Topology,
     estimate: &Estimate,
 ) -> Vec<Finding> {
@@ -80,6 +83,7 @@ pub fn findings(
         facts,
         options,
         tables,
+        ways,
         topology,
         estimate,
     };
@@ -126,6 +130,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         partman::check,
         policies::check,
         sessions::check,
+        strategies::check,
     ];
     let run = |check: &fn(&Case, Subject) -> Vec<Finding>| check(case, subject);
     let on_table = |finding: Finding| finding.on(&subject.found.relation);

@@ -84,11 +84,13 @@ fn retention(case: &Case, subject: Subject, keeper: Keeper) -> Option<Finding> {
             phrase::grouped(expired.chunks),
             phrase::count_of(&subject.table.chunks, "chunk")
         );
-        (
-            Severity::Warn,
-            message,
-            "They are moved, and then gone for good; the old table keeps them until cleanup. ",
-        )
+        let loss = if subject.table.attached.is_empty() {
+            "They are moved, and then gone for good; the old table keeps them until cleanup. "
+        } else {
+            "Partitions that are attached have no second copy: what is dropped of them is gone for good at once, and a \
+             rollback leaves those partitions out. "
+        };
+        (Severity::Warn, message, loss)
     };
     let referring: Vec<String> = sql::referencing(subject.found, case.tables)
         .filter(|_| case.same_database())

@@ -1,24 +1,64 @@
 //! Queries on the rows' path: COPY statements of slices, chunks and verification.
 
 use super::column_list;
-use crate::{ChunkRange, Relation, Slice, TablePlan, TimeType, quote_ident};
+use crate::{ChunkRange, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
 
 /// `COPY (...) TO STDOUT` of a slice's rows, copied columns in the order of the plan.
 pub fn slice_copy_sql(table: &TablePlan, slice: &Slice) -> String {
-    let from = format!("'({},0)'::tid", slice.first_block);
+    format!(
+        "COPY (SELECT {} FROM ONLY {}{}) TO STDOUT (FORMAT binary)",
+        column_list(&table.copy_columns),
+        slice.leaf,
+        blocks_condition(slice)
+    )
+}
+
+/// `INSERT ... SELECT` of a slice's rows into a chunk, or into the hypertable itself.
+pub fn slice_insert_sql(table: &TablePlan, slice: &Slice, chunk: &Relation) -> String {
+    let columns = column_list(&table.copy_columns);
+    // Identity columns keep their values, as COPY keeps them.
+    format!(
+        "INSERT INTO {chunk} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM ONLY {}{}",
+        slice.leaf,
+        blocks_condition(slice)
+    )
+}
+
+/// Start of the chunk interval (microseconds since 1970 UTC), count and sum of the server's hash of each row as text, for
+/// each interval that has rows in a slice. `leaf`: where the slice's leaf is now.
+pub fn slice_hash_sql(table: &TablePlan, slice: &Slice, leaf: &Relation) -> String {
+    let start = match slice.routing {
+        Routing::OneChunk(range) => range.start_us.to_string(),
+        Routing::ByTime => interval_start_sql(table),
+    };
+    hash_sql(table, &start, &format!("{leaf}{}", blocks_condition(slice)))
+}
+
+/// The same of a whole chunk, whose interval is known: its start is 0 here.
+pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation) -> String {
+    hash_sql(table, "0", &chunk.to_string())
+}
+
+/// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
+/// is a linear combination of its fields' hashes, so that sums of it stay the same where two rows exchange a value; hence
+/// it is hashed once more.
+fn hash_sql(table: &TablePlan, start: &str, from: &str) -> String {
+    format!(
+        "SELECT ({start})::bigint, count(*), \
+         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended(ROW({}), 0), 0)::numeric)::text FROM ONLY {from} GROUP BY 1",
+        column_list(&table.copy_columns)
+    )
+}
+
+/// ` WHERE ctid >= ...`; empty for a whole leaf, which is read by a plain scan: no condition to check for each row.
+fn blocks_condition(slice: &Slice) -> String {
     let to = slice
         .end_block
-        .map(|end| format!(" AND ctid < '({end},0)'::tid"));
-    // A whole leaf is read by a plain scan: no condition to check for each row.
-    let condition = match (slice.first_block, &to) {
-        (0, None) => String::new(),
-        (_, to) => format!(" WHERE ctid >= {from}{}", to.as_deref().unwrap_or("")),
-    };
-    format!(
-        "COPY (SELECT {} FROM ONLY {}{condition}) TO STDOUT (FORMAT binary)",
-        column_list(&table.copy_columns),
-        slice.leaf
-    )
+        .map_or(String::new(), |end| format!(" AND ctid < '({end},0)'::tid"));
+    if slice.first_block == 0 && to.is_empty() {
+        return String::new();
+    }
+    format!(" WHERE ctid >= '({},0)'::tid{to}", slice.first_block)
 }
 
 /// `COPY ... FROM STDIN` into a chunk, or into the hypertable itself. `freeze`: only for a chunk that the same
@@ -50,16 +90,22 @@ pub fn sample_rows_sql(table: &TablePlan, samples: &[(&Relation, Option<&str>)])
 /// interval that has rows in `leaf`.
 pub fn chunk_rows_sql(table: &TablePlan, leaf: &Relation) -> String {
     let time = quote_ident(&table.time_column);
-    let us = time_us_sql(&time, table.time_type);
-    let interval = table.chunk_interval_us;
-    // floor() towards minus infinity, which integer division does not do before 1970.
+    let start = interval_start_sql(table);
     format!(
-        "SELECT (floor({us}::numeric / {interval}) * {interval})::bigint, min(ctid)::text, count(*) \
+        "SELECT ({start})::bigint, min(ctid)::text, count(*) \
          FROM ONLY {leaf} WHERE isfinite({time}) GROUP BY 1 ORDER BY 1"
     )
 }
 
-/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` (all, if `None`), with the key as text behind the copied
+/// Start of the chunk interval that a row's time lies in.
+fn interval_start_sql(table: &TablePlan) -> String {
+    let us = time_us_sql(&quote_ident(&table.time_column), table.time_type);
+    let interval = table.chunk_interval_us;
+    // floor() towards minus infinity, which integer division does not do before 1970.
+    format!("floor({us}::numeric / {interval}) * {interval}")
+}
+
+/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in attached chunks (all, if `None`), with the key as text behind the copied
 /// columns where `with_key`.
 pub fn verify_rows_sql(
     table: &TablePlan,
@@ -73,12 +119,20 @@ pub fn verify_rows_sql(
     } else {
         String::new()
     };
-    let condition = range.map_or(String::new(), |range| {
+    let within = |range: ChunkRange| {
         format!(
-            " WHERE {time} >= {} AND {time} < {}",
+            "{time} >= {} AND {time} < {}",
             time_literal(range.start_us, table.time_type),
             time_literal(range.end_us, table.time_type)
         )
+    };
+    let condition = range.map_or(String::new(), |range| {
+        let attached = table.attached.iter().map(|leaf| leaf.range);
+        let elsewhere: String = attached
+            .filter(|attached| attached.overlaps(range))
+            .map(|attached| format!(" AND NOT ({})", within(attached)))
+            .collect();
+        format!(" WHERE {}{elsewhere}", within(range))
     });
     format!(
         "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",

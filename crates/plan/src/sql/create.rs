@@ -92,6 +92,12 @@ pub(crate) fn check_sql(check: &CheckConstraint) -> String {
     )
 }
 
+/// The schema of TimescaleDB's functions, quoted.
+pub(crate) fn extension_schema(facts: &Facts) -> String {
+    let extension = facts.target.extensions.get("timescaledb");
+    quote_ident(extension.map_or("public", |extension| &extension.schema))
+}
+
 /// The definition without NO INHERIT, which stands behind the condition.
 pub(crate) fn inherited_definition(check: &CheckConstraint) -> String {
     let (condition, not_valid) = match check.definition.strip_suffix(" NOT VALID") {
@@ -103,12 +109,7 @@ pub(crate) fn inherited_definition(check: &CheckConstraint) -> String {
 }
 
 fn create_hypertable(table: &TablePlan, facts: &Facts) -> String {
-    let schema = facts
-        .target
-        .extensions
-        .get("timescaledb")
-        .map_or("public", |extension| &extension.schema);
-    let schema = quote_ident(schema);
+    let schema = extension_schema(facts);
     format!(
         "SELECT {schema}.create_hypertable({}::regclass, {schema}.by_range({}, {}), create_default_indexes => false)",
         quote_literal(&table.staging.to_string()),

@@ -2,6 +2,7 @@
 //!
 //! Both tables keep their names and change schemas, so that every index, constraint and sequence keeps its name too.
 
+use super::attach::unfence_attached;
 use super::fence::prove_fence;
 use super::foreign_keys::{drop_outgoing, drop_referencing, point_back, re_point};
 use super::sequences::{own_sequences, release_sequences};
@@ -17,14 +18,17 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     let mut statements = Vec::new();
     let pairs = || tables.iter().zip(&facts.tables);
     if topology == Topology::SameDatabase {
-        statements.extend(pairs().flat_map(|(_, found)| prove_fence(facts, found)));
+        statements
+            .extend(pairs().flat_map(|(table, found)| prove_fence(facts, found, &table.attached)));
         statements.extend(
             schemas(tables, |table| &table.archive.schema)
                 .map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", quote_ident(schema))),
         );
         statements.extend(pairs().filter_map(|(table, found)| grant_archive(table, found, facts)));
-        statements.extend(pairs().flat_map(|(_, found)| drop_referencing(found, tables)));
+        let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
+        statements.extend(unattached.flat_map(|(_, found)| drop_referencing(found, tables)));
         statements.extend(pairs().flat_map(|(_, found)| drop_outgoing(found, tables)));
+        statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
     }
     statements.extend(pairs().flat_map(|(table, found)| swap(table, found, topology)));
     for (table, found) in pairs() {
@@ -97,7 +101,9 @@ pub(crate) fn cutover_inverse(
     }
     if topology == Topology::SameDatabase {
         for (table, found) in pairs() {
-            statements.extend(point_back(found, tables));
+            if table.attached.is_empty() {
+                statements.extend(point_back(found, tables));
+            }
             statements.extend(
                 found
                     .publications

@@ -12,14 +12,14 @@
 //! fence it is.
 
 use super::{LEDGER_SCHEMA, do_block};
-use crate::facts::{Facts, RelationKind, ServerFacts, TableFacts};
-use crate::{Plan, Relation, quote_ident, quote_literal};
+use crate::facts::{Facts, Leaf, RelationKind, ServerFacts, TableFacts};
+use crate::{AttachedLeaf, Plan, Relation, quote_ident, quote_literal};
 
 /// Name of the fence's statement triggers.
 pub const FENCE_TRIGGER: &str = "hyperhaul_fence";
 
 /// Name of its row triggers.
-const FENCE_ROW_TRIGGER: &str = "hyperhaul_fence_row";
+pub(super) const FENCE_ROW_TRIGGER: &str = "hyperhaul_fence_row";
 
 /// The fence's function, as `to_regprocedure` takes it.
 const FENCE_FUNCTION: &str = "hyperhaul.fence()";
@@ -189,9 +189,13 @@ pub(crate) fn unfence(facts: &Facts, table: &TableFacts) -> Vec<String> {
 
 /// For the cutover's transaction, within one database: locks the table against everything, its leaves against whoever
 /// would touch the fence, then looks whether it stood. So nothing comes in between the look and the commit.
-pub(crate) fn prove_fence(facts: &Facts, table: &TableFacts) -> Vec<String> {
-    let mut statements = locks(table, "ACCESS EXCLUSIVE");
-    statements.push(stands(facts, table));
+pub(crate) fn prove_fence(
+    facts: &Facts,
+    table: &TableFacts,
+    attached: &[AttachedLeaf],
+) -> Vec<String> {
+    let mut statements = locks(table, attached, "ACCESS EXCLUSIVE");
+    statements.push(stands(facts, table, attached));
     statements
 }
 
@@ -202,8 +206,8 @@ pub fn hold_fence(plan: &Plan) -> Vec<String> {
     let tables = plan.facts.tables.iter();
     tables
         .flat_map(|table| {
-            let proof = stands(&plan.facts, table);
-            locks(table, "SHARE UPDATE EXCLUSIVE")
+            let proof = stands(&plan.facts, table, &[]);
+            locks(table, &[], "SHARE UPDATE EXCLUSIVE")
                 .into_iter()
                 .chain([proof])
         })
@@ -214,17 +218,18 @@ pub fn hold_fence(plan: &Plan) -> Vec<String> {
 /// for no lock. `None` if the plan has no such table.
 pub fn fence_stands(plan: &Plan, table: usize) -> Option<String> {
     let found = plan.facts.tables.get(table)?;
-    Some(stands(&plan.facts, found))
+    let attached = plan.tables.get(table).map(|table| &table.attached)?;
+    Some(stands(&plan.facts, found, attached))
 }
 
 /// `mode` for the table and its branches; the leaves are locked against changes of their triggers, no more.
-fn locks(table: &TableFacts, mode: &str) -> Vec<String> {
+fn locks(table: &TableFacts, attached: &[AttachedLeaf], mode: &str) -> Vec<String> {
     let parents = std::iter::once(&table.relation).chain(&table.branches);
     let parents = parents.map(|parent| format!("LOCK TABLE ONLY {parent} IN {mode} MODE"));
     let leaves: Vec<String> = table
         .leaves
         .iter()
-        .filter(|leaf| leaf.relation != table.relation)
+        .filter(|leaf| leaf.relation != table.relation && !is_attached(leaf, attached))
         .map(|leaf| format!("ONLY {}", leaf.relation))
         .collect();
     let leaves = leaves
@@ -233,20 +238,29 @@ fn locks(table: &TableFacts, mode: &str) -> Vec<String> {
     parents.chain(leaves).collect()
 }
 
-/// See [`fence_stands`].
-fn stands(facts: &Facts, table: &TableFacts) -> String {
+fn is_attached(leaf: &Leaf, attached: &[AttachedLeaf]) -> bool {
+    let mut attached = attached.iter();
+    attached.any(|attached| attached.leaf_oid == leaf.oid)
+}
+
+/// See [`fence_stands`]. `attached`: leaves that may be chunks by now; each was looked at in the transaction that took it
+/// from its table.
+pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf]) -> String {
     let (tree, own) = (tree("root"), argument_bytes(facts, table));
-    let leaves: Vec<String> = table
-        .leaves
-        .iter()
-        .map(|leaf| leaf.oid.to_string())
-        .collect();
+    let oids = |leaves: &mut dyn Iterator<Item = &Leaf>| {
+        let oids: Vec<String> = leaves.map(|leaf| leaf.oid.to_string()).collect();
+        oids.join(",")
+    };
+    let leaves = table.leaves.iter();
+    let staying = oids(&mut leaves.clone().filter(|leaf| !is_attached(leaf, attached)));
+    let leaves = oids(&mut table.leaves.iter());
     let partitions = match table.kind {
         RelationKind::Partitioned => partitions_known(&tree),
         _ => String::new(),
     };
     do_block(&format!(
-        "DECLARE root oid := {}::regclass; known oid[] := '{{{}}}'; made_by text; other regclass; BEGIN {partitions}\
+        "DECLARE root oid := {}::regclass; known oid[] := '{{{leaves}}}'; \
+         staying oid[] := '{{{staying}}}'; made_by text; other regclass; BEGIN {partitions}\
          SELECT obj_description(t.oid, 'pg_trigger') INTO made_by FROM pg_trigger t \
          WHERE t.tgrelid = root AND t.tgname = '{FENCE_TRIGGER}'; \
          {tree} SELECT tree.oid INTO other FROM tree JOIN pg_class c ON c.oid = tree.oid \
@@ -259,8 +273,7 @@ fn stands(facts: &Facts, table: &TableFacts) -> String {
          USING ERRCODE = 'object_not_in_prerequisite_state', \
          DETAIL = 'Its triggers were disabled, dropped or made anew since: rows may have come in behind the copy.', \
          HINT = 'Go back with hyperhaul rollback, then make a new plan.'; END IF; END",
-        quote_literal(&table.relation.to_string()),
-        leaves.join(",")
+        quote_literal(&table.relation.to_string())
     ))
 }
 
@@ -272,7 +285,7 @@ fn partitions_known(tree: &str) -> String {
          IF FOUND THEN RAISE EXCEPTION 'a partition was added since the plan was made: %', other \
          USING ERRCODE = 'object_not_in_prerequisite_state', \
          HINT = 'Go back with hyperhaul rollback, then make a new plan.'; END IF; \
-         IF EXISTS (SELECT FROM unnest(known) AS leaf (id) \
+         IF EXISTS (SELECT FROM unnest(staying) AS leaf (id) \
          WHERE leaf.id NOT IN ({tree} SELECT tree.oid FROM tree)) THEN \
          RAISE EXCEPTION 'a partition was detached or dropped since the plan was made' \
          USING ERRCODE = 'object_not_in_prerequisite_state', \

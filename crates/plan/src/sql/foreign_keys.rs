@@ -92,7 +92,7 @@ pub(crate) fn outgoing_orphans(found: &TableFacts, tables: &[TablePlan]) -> Vec<
 pub(crate) fn orphans(relation: &Relation, key: &ForeignKey) -> String {
     rows_without(
         (relation, &key.columns),
-        (&key.references, &key.referenced_columns),
+        (&key.references.to_string(), &key.referenced_columns),
     )
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn re_pointed_orphans(found: &TableFacts, tables: &[TablePlan]) -> Ve
 fn referencing_orphans(found: &TableFacts, key: &ReferencedBy) -> String {
     rows_without(
         (&key.relation, &key.columns),
-        (&found.relation, &key.referenced_columns),
+        (&found.relation.to_string(), &key.referenced_columns),
     )
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn point_back(found: &TableFacts, tables: &[TablePlan]) -> Vec<String
         .collect()
 }
 
-fn add_constraint(key: &ReferencedBy, definition: &str) -> Vec<String> {
+pub(super) fn add_constraint(key: &ReferencedBy, definition: &str) -> Vec<String> {
     let name = quote_ident(&key.name);
     let comment = comment_on(
         &format!("CONSTRAINT {name} ON {}", key.relation),

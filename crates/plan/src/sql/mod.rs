@@ -3,6 +3,7 @@
 //! Identifiers are always quoted. Definitions that the server printed are used as it printed them, fully
 //! qualified. Utility statements take no parameters, so their values are literals, quoted by `quote_literal`.
 
+mod attach;
 mod cleanup;
 mod copy;
 mod create;
@@ -17,8 +18,12 @@ mod partman;
 mod policies;
 mod sequences;
 
+pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
 pub use cleanup::cleanup_statements;
-pub use copy::{chunk_copy_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql, verify_rows_sql};
+pub use copy::{
+    chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
+    slice_hash_sql, slice_insert_sql, verify_rows_sql,
+};
 pub(crate) use create::{create_schemas, create_table, inherited_definition};
 pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};

@@ -1,7 +1,8 @@
 //! Rows that would keep a foreign key from coming back at a rollback: of other tables, and of the old table itself.
 
 use super::foreign_keys::{outgoing, referencing};
-use crate::{Plan, Relation, Topology, quote_ident};
+use crate::facts::ReferencedBy;
+use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 
 /// Finds the rows of a table that refer to what is not there, or will not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
             constraint: key.name.clone(),
             rows_sql: rows_without(
                 (&key.relation, &key.columns),
-                (&table.archive, &key.referenced_columns),
+                (&old_rows(table, key), &key.referenced_columns),
             ),
         }));
         let from_it = outgoing(found, &plan.tables).filter(|key| key.validated);
@@ -36,17 +37,35 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
             constraint: key.name.clone(),
             rows_sql: rows_without(
                 (&table.archive, &key.columns),
-                (&key.references, &key.referenced_columns),
+                (&key.references.to_string(), &key.referenced_columns),
             ),
         }));
     }
     queries
 }
 
-/// Gives the rows of the first table that refer by these columns to a row that the second table does not have.
+/// Where the rows are that the old table will have: with those that attached chunks bring back.
+fn old_rows(table: &TablePlan, key: &ReferencedBy) -> String {
+    if table.attached.is_empty() {
+        return table.archive.to_string();
+    }
+    let columns = super::column_list(&key.referenced_columns);
+    let leaves = table
+        .attached
+        .iter()
+        .map(|leaf| format!("ONLY {}", leaf.leaf));
+    let selects: Vec<String> = std::iter::once(table.archive.to_string())
+        .chain(leaves)
+        .map(|rows| format!("SELECT {columns} FROM {rows}"))
+        .collect();
+    format!("({})", selects.join(" UNION ALL "))
+}
+
+/// Gives the rows of the first table that refer by these columns to a row that the second one, a table or a query in
+/// parentheses, does not have.
 pub(crate) fn rows_without(
     (referring, columns): (&Relation, &[String]),
-    (referred, referred_columns): (&Relation, &[String]),
+    (referred, referred_columns): (&str, &[String]),
 ) -> String {
     // A row with a NULL among the columns is not checked (MATCH SIMPLE).
     let given = columns

@@ -37,7 +37,7 @@ fn speaks_of_columnstore(facts: &Facts) -> bool {
 
 /// Turns the columnstore on and has chunks go there by themselves.
 ///
-/// Its inverse leaves it on where chunks are in it already: the hypertable goes with the rest of a rollback, and bringing chunks
+/// Its inverse leaves it on where other chunks than attached ones are in it already: the hypertable goes with the rest of a rollback, and bringing chunks
 /// back first would only take time.
 pub(crate) fn add_columnstore(
     table: &TablePlan,
@@ -95,10 +95,31 @@ pub(crate) fn add_columnstore(
         quote_literal(&relation.schema),
         quote_literal(&relation.name)
     ));
+    let back = bring_back(table, &schema);
     Reversible {
         statements: vec![settings, add],
-        inverse: vec![remove, off],
+        inverse: std::iter::once(remove).chain(back).chain([off]).collect(),
     }
+}
+
+/// Brings attached chunks back from the columnstore: they become partitions again, which have none.
+fn bring_back(table: &TablePlan, schema: &str) -> Option<String> {
+    let attached: Vec<String> = table
+        .attached
+        .iter()
+        .map(|leaf| {
+            let (schema, name) = (&leaf.leaf.schema, &leaf.leaf.name);
+            format!("({}, {})", quote_literal(schema), quote_literal(name))
+        })
+        .collect();
+    let body = format!(
+        "DECLARE chunk regclass; BEGIN FOR chunk IN \
+         SELECT format('%I.%I', chunk_schema, chunk_name)::regclass FROM timescaledb_information.chunks \
+         WHERE is_compressed AND (chunk_schema, chunk_name) IN ({}) \
+         LOOP PERFORM {schema}decompress_chunk(chunk); END LOOP; END",
+        attached.join(", ")
+    );
+    (!attached.is_empty()).then(|| do_block(&body))
 }
 
 /// Drops chunks that are old enough, for the first time a whole schedule from now: there is time to look.

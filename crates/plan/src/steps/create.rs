@@ -51,8 +51,11 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
     }]
 }
 
-/// Its chunks, before rows come.
+/// Its chunks, before rows come. Beside attached leaves they are made as rows come: the server cuts them around those.
 pub(super) fn chunks(scope: Scope<'_>) -> Vec<Step> {
+    if !scope.table.attached.is_empty() {
+        return Vec::new();
+    }
     let count = phrase::count_of(&scope.table.chunks, "chunk");
     let title = format!("make {count} of {}", scope.table.relation.plain());
     vec![scope.step(Phase::Chunks, "", title, Action::CreateChunks)]

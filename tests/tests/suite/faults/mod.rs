@@ -6,6 +6,7 @@ mod kill;
 mod looking;
 mod lost_commit;
 mod terminated;
+mod within_the_server;
 
 use crate::support::{
     Ended, Hyperhaul, Positions, RowsSeen, assert_each_slice_done_once, rows_seen, target_database,
@@ -25,10 +26,17 @@ struct Moved {
 }
 
 impl Moved {
-    /// A table of several slices a partition in a database with TimescaleDB.
+    /// A table of several slices a partition in a database with TimescaleDB, planned to be copied through hyperhaul.
     async fn within_one_database(name: &str, positions: Positions) -> Moved {
+        Moved::within_one_database_by("copy", name, positions).await
+    }
+
+    /// The same by another strategy.
+    async fn within_one_database_by(strategy: &str, name: &str, positions: Positions) -> Moved {
         let moved = Moved::new(target_database(name).await, None, positions).await;
-        moved.plan("--workers 2").await;
+        moved
+            .plan(&format!("--workers 2 --strategy {strategy}"))
+            .await;
         moved
     }
 

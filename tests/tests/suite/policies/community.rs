@@ -1,16 +1,9 @@
 //! The Community edition: jobs of the server and continuous aggregates. Runs where `HYPERHAUL_COMMUNITY_URL` names a server.
 
 use super::{Ticks, aggregate_sql, declared};
-use crate::support::{Hyperhaul, assert_equal_rows, load_soar, rows_seen};
-use hyperhaul_testkit::{TestDatabase, community_url, skip};
+use crate::support::{Hyperhaul, assert_equal_rows, community_database, load_soar, rows_seen};
+use hyperhaul_testkit::TestDatabase;
 use serde_json::Value;
-
-/// A database on the Community server; says why there is none.
-async fn community_database(test: &str) -> Option<TestDatabase> {
-    let url = community_url().map_err(|error| skip(test, &error)).ok()?;
-    let database = TestDatabase::create(&url, test).await.unwrap();
-    Some(database.with_extensions(&["timescaledb"]).await.unwrap())
-}
 
 async fn ticks(test: &str) -> Option<Ticks> {
     Some(Ticks::fill(community_database(test).await?, &declared()).await)
@@ -59,7 +52,7 @@ async fn assert_set_up(ticks: &Ticks) {
         ticks.database.value::<bool>(waits).await.unwrap(),
         "retention waits a whole schedule"
     );
-    let wanted = aggregate_sql("hyperhaul_old_public.ticks", "'infinity'");
+    let wanted = aggregate_sql("ticks", "'infinity'");
     assert_equal_rows(
         (&ticks.database, &wanted),
         (&ticks.database, "SELECT * FROM \"Ticks hourly\""),
@@ -152,15 +145,8 @@ async fn steps_killed_at_any_moment_go_on_and_are_taken_back() {
     assert_set_up(&ticks).await;
 }
 
-#[tokio::test]
-async fn what_the_jobs_did_is_verified_and_rolled_back() {
-    let test = "policies_jobs";
-    let Some(ticks) = ticks(test).await else {
-        return;
-    };
-    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
-    ticks.migrate().await;
-    ticks.call("verify").run().await.expect_code(0);
+/// Runs every job of columnstore and retention at once.
+async fn run_jobs(ticks: &Ticks) {
     for job in ["policy_compression", "policy_retention"] {
         let run = format!(
             "DO $$ DECLARE job integer; BEGIN SELECT job_id INTO job FROM timescaledb_information.jobs WHERE proc_name = '{job}'; \
@@ -168,21 +154,33 @@ async fn what_the_jobs_did_is_verified_and_rolled_back() {
         );
         ticks.database.exec(&run).await.unwrap();
     }
-    let compressed: i64 = ticks
-        .database
-        .value("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'ticks' AND is_compressed")
-        .await
-        .unwrap();
+    let compressed = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'ticks' AND is_compressed";
+    let compressed: i64 = ticks.database.value(compressed).await.unwrap();
     assert!(
         compressed >= 20,
         "{compressed} chunks are in the columnstore"
     );
-    let oldest: bool = ticks
-        .database
-        .value("SELECT min(at) > now() - interval '32 days' FROM ticks")
+    let oldest = "SELECT min(at) > now() - interval '32 days' FROM ticks";
+    assert!(
+        ticks.database.value::<bool>(oldest).await.unwrap(),
+        "retention has dropped what was too old"
+    );
+}
+
+#[tokio::test]
+async fn what_the_jobs_did_is_verified_and_rolled_back() {
+    let test = "policies_jobs";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    let before = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks
+        .call("migrate --strategy copy")
+        .run()
         .await
-        .unwrap();
-    assert!(oldest, "retention has dropped what was too old");
+        .expect_code(0);
+    ticks.call("verify").run().await.expect_code(0);
+    run_jobs(&ticks).await;
     ticks
         .call("verify")
         .run()
@@ -194,6 +192,42 @@ async fn what_the_jobs_did_is_verified_and_rolled_back() {
         rows_seen(&ticks.database, "SELECT * FROM ticks").await,
         before
     );
+}
+
+/// An attached partition is the chunk: it comes back from the columnstore, and not from retention.
+#[tokio::test]
+async fn what_the_jobs_did_to_attached_partitions_is_taken_back_as_far_as_it_can_be() {
+    let test = "policies_attached";
+    let Some(ticks) = ticks(test).await else {
+        return;
+    };
+    let said = "no second copy";
+    ticks
+        .call("check --strategy attach")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[said]);
+    ticks
+        .call("migrate --strategy attach")
+        .run()
+        .await
+        .expect_code(0);
+    assert_set_up(&ticks).await;
+    run_jobs(&ticks).await;
+    ticks.call("verify").run().await.expect_code(0);
+    let kept = rows_seen(&ticks.database, "SELECT * FROM ticks").await;
+    ticks.call("rollback").run().await.expect_code(0);
+    assert_eq!(
+        rows_seen(&ticks.database, "SELECT * FROM ticks").await,
+        kept
+    );
+    let hypertables: i64 = ticks
+        .database
+        .value("SELECT count(*) FROM timescaledb_information.hypertables")
+        .await
+        .unwrap();
+    assert_eq!(hypertables, 0);
 }
 
 #[tokio::test]

@@ -23,13 +23,15 @@ struct Step {
     seconds: Option<f64>,
 }
 
-pub(super) async fn run(bench: &Bench<'_>) -> Result<Measured> {
+pub(super) async fn run(bench: &Bench<'_>, strategy: &str) -> Result<Measured> {
     let plan = hyperhaul(
         bench,
         &[
             "plan",
             "--table",
             "public.fixes",
+            "--strategy",
+            strategy,
             "--workers",
             &bench.workers.to_string(),
         ],
@@ -66,7 +68,7 @@ fn measured(plan: &Finished, migrate: &Finished, status: &Status) -> Measured {
         seconds: step.seconds.unwrap_or(0.0),
     });
     Measured {
-        copy_seconds: of_phase("copy"),
+        copy_seconds: of_phase("copy") + of_phase("attach"),
         lifecycle_seconds: Some(to_cutover - of_phase("verify")),
         verified_seconds: Some(to_cutover),
         whole_seconds: Some(migrate.seconds),

@@ -1,0 +1,87 @@
+//! Strategies: what was asked for and cannot be had, and what attaching means for readers.
+
+use super::{Case, Subject};
+use crate::phrase;
+use crate::{Code, Finding, Severity, StrategyChoice, Way};
+
+pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
+    let ways: Vec<&Way> = case.ways_of(subject).collect();
+    impossible(case, subject, &ways)
+        .into_iter()
+        .chain(attached(subject, &ways))
+        .collect()
+}
+
+/// A strategy that was asked for by name and is possible for no leaf.
+fn impossible(case: &Case, subject: Subject, ways: &[&Way]) -> Option<Finding> {
+    let StrategyChoice::Only(asked) = case.asked_strategy(subject) else {
+        return None;
+    };
+    let first = ways.first()?;
+    if ways.iter().any(|way| way.strategy == asked) {
+        return None;
+    }
+    let (_, reason) = first
+        .ruled_out
+        .iter()
+        .find(|(strategy, _)| *strategy == asked)?;
+    let message = format!(
+        "strategy {} is impossible: {reason}; {} is taken",
+        asked.name(),
+        first.strategy.name()
+    );
+    Some(
+        Finding::new(Code::Strategy, Severity::Block, message)
+            .detail("It was asked for by name.")
+            .resolve("--strategy auto")
+            .acceptable(),
+    )
+}
+
+/// What readers see while partitions change sides, and what happens to those that cannot.
+fn attached(subject: Subject, ways: &[&Way]) -> Option<Finding> {
+    let table = subject.table;
+    if table.attached.is_empty() {
+        return None;
+    }
+    let rest = ways.len() - table.attached.len();
+    let message = format!(
+        "{} become chunks as they are, {} moved row by row",
+        phrase::count_of(&table.attached, "partition"),
+        match rest {
+            0 => "none is".to_owned(),
+            1 => "1 is".to_owned(),
+            rest => format!("{rest} are"),
+        }
+    );
+    let detail = format!(
+        "Each is detached from {name} and attached in one transaction, which locks {name} and the partition against readers \
+         too, for as long as its rows are read once for its bounds and once for each foreign key. From the first one to the \
+         cutover, readers of {name} miss the rows of those that have gone over.",
+        name = table.relation.plain()
+    );
+    let severity = Severity::Warn;
+    Some(
+        Finding::new(Code::Strategy, severity, message)
+            .detail(detail)
+            .resolve("--strategy server"),
+    )
+}
+
+impl<'a> Case<'a> {
+    fn ways_of(&self, subject: Subject<'a>) -> impl Iterator<Item = &'a Way> {
+        let relation = &subject.table.relation;
+        let index = self
+            .tables
+            .iter()
+            .position(|table| table.relation == *relation);
+        self.ways.iter().filter(move |way| Some(way.table) == index)
+    }
+
+    fn asked_strategy(&self, subject: Subject) -> StrategyChoice {
+        let mut tables = self.options.tables.iter();
+        let own = tables.find(|table| table.relation == subject.table.relation);
+        own.and_then(|table| table.strategy)
+            .unwrap_or(self.options.strategy)
+    }
+}

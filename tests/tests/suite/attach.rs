@@ -1,0 +1,211 @@
+//! Partitions that become chunks as they are. Needs the Community edition: `HYPERHAUL_COMMUNITY_URL`.
+
+use crate::support::{
+    Hyperhaul, Positions, RowsSeen, SOAR_TABLES, community_database, load_soar, rows_seen,
+};
+use hyperhaul_testkit::{TestDatabase, eventually};
+use std::time::Duration;
+
+/// Bounds a failing test; no claim about speed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a rollback has to give back: the tree with its bounds, indexes, constraints, triggers.
+const TABLES_AS_THEY_ARE: &str = "
+    SELECT 'relation' AS kind, c.oid::regclass::text AS name, c.relfilenode::text || c.relispartition ||
+        coalesce(pg_get_expr(c.relpartbound, c.oid), '') AS definition
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'index', indexname, tablename || ' ' || indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL
+    SELECT 'constraint', conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) || convalidated
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conparentid = 0 AND conrelid <> 0
+    UNION ALL
+    SELECT 'trigger', tgrelid::regclass || ' ' || tgname, tgenabled::text FROM pg_trigger
+    WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE '\\_timescaledb%'";
+
+fn call(arguments: &str, database: &TestDatabase) -> Hyperhaul {
+    Hyperhaul::new(arguments).source(database.url())
+}
+
+async fn as_it_is(database: &TestDatabase) -> RowsSeen {
+    rows_seen(database, TABLES_AS_THEY_ARE).await
+}
+
+/// File numbers of the partitions of a table, or of the chunks of a hypertable that were partitions.
+async fn files(database: &TestDatabase, like: &str) -> RowsSeen {
+    let query = format!(
+        "SELECT relname, relfilenode FROM pg_class WHERE relname ~ '{like}' AND relkind = 'r'"
+    );
+    rows_seen(database, &query).await
+}
+
+#[tokio::test]
+async fn soar_is_attached_proved_written_to_and_given_back() {
+    let Some(database) = community_database("attach_soar").await else {
+        return;
+    };
+    load_soar(&database, 3_000).await;
+    let before = as_it_is(&database).await;
+    let partitions = files(&database, "^(fixes|raw_messages)_p2").await;
+    let rows = rows_seen(&database, "TABLE fixes").await;
+    call(&format!("plan {SOAR_TABLES}"), &database)
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[
+            "attach: the quickest way",
+            "not attach: the default partition has no bounds",
+            "readers of public.fixes miss the rows",
+        ]);
+    call("migrate", &database)
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["7 partitions became chunks, same files"]);
+    assert_eq!(
+        files(&database, "^(fixes|raw_messages)_p2").await,
+        partitions
+    );
+    assert_eq!(rows_seen(&database, "TABLE fixes").await, rows);
+    let chunks = "SELECT count(*) FROM timescaledb_information.chunks WHERE chunk_name ~ '_p2'";
+    assert_eq!(database.value::<i64>(chunks).await.unwrap(), 14);
+
+    // Writers are back, in attached chunks too; foreign keys hold both ways.
+    let insert = "INSERT INTO raw_messages SELECT (jsonb_populate_record(r, to_jsonb(r) || \
+        jsonb_build_object('id', gen_random_uuid()))).* FROM raw_messages r WHERE received_at >= '2025-12-13' LIMIT 1";
+    database.exec(insert).await.unwrap();
+    let refused = "DELETE FROM raw_messages WHERE (id, received_at) IN (SELECT raw_message_id, received_at FROM receiver_statuses)";
+    assert!(database.exec(refused).await.is_err());
+    call("verify", &database).run().await.expect_code(0);
+
+    // The row in an attached chunk goes back with its partition.
+    let messages = rows_seen(&database, "TABLE raw_messages").await;
+    call("rollback", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, "TABLE raw_messages").await, messages);
+    assert_eq!(as_it_is(&database).await, before);
+    call(&format!("migrate {SOAR_TABLES}"), &database)
+        .run()
+        .await
+        .expect_code(0);
+    call("cleanup --yes", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, "TABLE fixes").await, rows);
+}
+
+#[tokio::test]
+async fn odd_bounds_dropped_and_reordered_columns_and_the_default_partition() {
+    let Some(database) = community_database("attach_shapes").await else {
+        return;
+    };
+    let create = "SET timezone = 'Europe/Berlin';
+        CREATE TABLE readings (gone text, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL, value float8,
+            twice float8 GENERATED ALWAYS AS (value * 2) STORED, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+        CREATE TABLE readings_oct25 PARTITION OF readings FOR VALUES FROM ('2025-10-25') TO ('2025-10-26');
+        CREATE TABLE readings_oct26 PARTITION OF readings FOR VALUES FROM ('2025-10-26') TO ('2025-10-27');
+        CREATE TABLE readings_default PARTITION OF readings DEFAULT;
+        ALTER TABLE readings DROP COLUMN gone;
+        CREATE TABLE readings_oct27 (value float8, twice float8 GENERATED ALWAYS AS (value * 2) STORED, junk int,
+            at timestamptz NOT NULL, id bigint NOT NULL);
+        ALTER TABLE readings_oct27 DROP COLUMN junk;
+        ALTER TABLE readings ATTACH PARTITION readings_oct27 FOR VALUES FROM ('2025-10-27') TO ('2025-10-28');
+        CREATE INDEX readings_value ON readings (value);
+        INSERT INTO readings (at, value) SELECT timestamptz '2025-10-24 12:00' + n * interval '97 seconds', n
+        FROM generate_series(0, 4000) AS n;";
+    database.exec(create).await.unwrap();
+    let rows = rows_seen(&database, "SELECT id, at, value, twice FROM readings").await;
+    let before = as_it_is(&database).await;
+    call("migrate", &database)
+        .table("readings")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["3 partitions became chunks"]);
+    let moved = rows_seen(&database, "SELECT id, at, value, twice FROM readings").await;
+    assert_eq!(moved, rows);
+    let insert =
+        "INSERT INTO readings (at, value) SELECT at, value FROM readings WHERE id % 500 = 0";
+    database.exec(insert).await.unwrap();
+    // Rows beside attached chunks would be lost by a rollback, those in them would not.
+    call("rollback", &database)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["written to since the cutover"]);
+    call("verify", &database).run().await.expect_code(0);
+    call("rollback --discard-new-rows", &database)
+        .run()
+        .await
+        .expect_code(0);
+    let old = "SELECT id, at, value, twice FROM readings WHERE id <= 4001";
+    assert_eq!(rows_seen(&database, old).await, rows);
+    assert_eq!(as_it_is(&database).await, before);
+}
+
+#[tokio::test]
+async fn a_process_killed_around_every_step_goes_on_there_and_back() {
+    let Some(database) = community_database("attach_kill").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let before = as_it_is(&database).await;
+    let rows = rows_seen(&database, Positions::ROWS).await;
+    call("plan", &database)
+        .table("positions")
+        .run()
+        .await
+        .expect_code(0);
+    let steps = "SELECT jsonb_array_length(plan -> 'steps')::bigint FROM hyperhaul.run";
+    let steps: i64 = database.value(steps).await.unwrap();
+    let marked = async |number: i64| {
+        let sql = format!("SELECT count(*) = {number} FROM hyperhaul.step");
+        let probe = || async { database.value::<bool>(&sql).await.unwrap_or(false) };
+        eventually("steps are marked one by one", LIMIT, probe)
+            .await
+            .unwrap();
+    };
+    for done in 0..steps {
+        for (point, number) in [
+            ("step.before_commit", done),
+            ("step.after_commit", done + 1),
+        ] {
+            let killed = call("migrate", &database).failpoint(point).run().await;
+            killed.expect_killed();
+            marked(number).await;
+        }
+    }
+    call("migrate", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
+    for undone in 0..steps {
+        for (point, number) in [
+            ("step.before_commit", steps - undone),
+            ("step.after_commit", steps - undone - 1),
+        ] {
+            let killed = call("rollback", &database).failpoint(point).run().await;
+            killed.expect_killed();
+            marked(number).await;
+        }
+    }
+    call("rollback", &database).run().await.expect_code(0);
+    assert_eq!(as_it_is(&database).await, before);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
+}
+
+#[tokio::test]
+async fn a_partition_rewritten_after_it_was_attached_is_noticed() {
+    let Some(database) = community_database("attach_rewritten").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    call("migrate", &database)
+        .table("positions")
+        .failpoint("copy.before_mark")
+        .run()
+        .await
+        .expect_killed();
+    let rewrite = "VACUUM FULL positions_p20251212";
+    database.exec(rewrite).await.unwrap();
+    call("migrate", &database)
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["chunk public.positions_p20251212 is another file"]);
+}

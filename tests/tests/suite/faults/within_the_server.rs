@@ -1,0 +1,115 @@
+//! Rows that stay within the server: killed, terminated and changed by hand, slices are wholly in or out, and the proof sees it.
+
+use super::Moved;
+use crate::support::{Hyperhaul, Positions};
+
+const SEVERAL_SLICES: Positions = Positions {
+    days: 3,
+    rows_per_day: 8_000,
+    packet_bytes: 250,
+};
+
+#[tokio::test]
+async fn a_process_killed_around_slices_of_the_server_leaves_them_wholly_in_or_out() {
+    let moved = Moved::within_one_database_by("server", "server_slices", SEVERAL_SLICES).await;
+    let slices = "SELECT count(*) FROM hyperhaul.slice WHERE spec ->> 'strategy' = 'server'";
+    let slices: i64 = moved.target().value(slices).await.unwrap();
+    assert!(slices >= 6, "{slices} slices");
+    let points = [
+        "slice.claimed",
+        "slice.copied",
+        "slice.before_commit",
+        "slice.after_commit",
+        "slice.copied:2",
+        "slice.after_commit:2",
+        "copy.before_mark",
+    ];
+    for point in points {
+        moved
+            .call("migrate")
+            .failpoint(point)
+            .run()
+            .await
+            .expect_killed();
+        moved.assert_wholly_in_or_out().await;
+    }
+    moved.call("migrate").run().await.expect_code(0);
+    moved.assert_moved().await;
+    moved.call("rollback").run().await.expect_code(0);
+    moved.assert_back().await;
+}
+
+#[tokio::test]
+async fn a_backend_that_is_ended_while_it_inserts_is_replaced() {
+    let moved = Moved::within_one_database_by("server", "server_ended", SEVERAL_SLICES).await;
+    // Every insertion has to wait for this.
+    let holder = moved.target().connect().await.unwrap();
+    moved
+        .call("migrate")
+        .failpoint("slice.claimed")
+        .run()
+        .await
+        .expect_killed();
+    let lock = "BEGIN; LOCK TABLE hyperhaul_new_public.positions IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(lock).await.unwrap();
+    let running = moved.call("migrate").spawn();
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'hyperhaul run % worker' AND wait_event_type = 'Lock'";
+    moved.until("a worker waits for the lock", waiting).await;
+    let end = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name LIKE 'hyperhaul run % worker'";
+    assert!(moved.target().value::<bool>(end).await.unwrap());
+    holder.batch_execute("COMMIT").await.unwrap();
+    running.wait().await.expect_code(0);
+    moved.assert_moved().await;
+}
+
+/// A change behind hyperhaul's back after the rows were inserted, and how verification is to see it.
+async fn seen(name: &str, change: &str, printed: &str) {
+    let moved = Moved::within_one_database_by("server", name, Positions::default()).await;
+    moved
+        .call("migrate")
+        .failpoint("copy.before_mark")
+        .run()
+        .await
+        .expect_killed();
+    moved.target().exec(change).await.unwrap();
+    moved.call("migrate").run().await.expect_code(4);
+    moved
+        .call("verify")
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&[printed, "(77,"]);
+}
+
+#[tokio::test]
+async fn a_row_that_is_missing_is_named() {
+    let delete = "DELETE FROM hyperhaul_new_public.positions WHERE id = 77";
+    seen("server_missing", delete, "missing").await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_another_is_named() {
+    let update = "UPDATE hyperhaul_new_public.positions SET packet = packet || ' ' WHERE id = 77";
+    seen("server_changed", update, "different").await;
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_hash_is_copied_and_the_plan_says_why() {
+    let database = crate::support::target_database("server_hash").await;
+    let create = "CREATE TABLE places (id integer, at timestamptz NOT NULL, place point, about json) \
+                  PARTITION BY RANGE (at); \
+                  CREATE TABLE places_1 PARTITION OF places FOR VALUES FROM ('2025-12-11 00:00+00') TO ('2025-12-12 00:00+00'); \
+                  INSERT INTO places SELECT n, timestamptz '2025-12-11 00:00+00' + n * interval '1 second', point(n, n), '{}' \
+                  FROM generate_series(1, 1000) AS n";
+    database.exec(create).await.unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    call("plan")
+        .table("places")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["copy: always possible", "not server: column place"]);
+    call("migrate").run().await.expect_code(0);
+}
