@@ -5,8 +5,7 @@
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
-use crate::policies::Keeper;
-use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan};
+use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan, policies};
 use serde::{Deserialize, Serialize};
 
 /// Copying, bytes of heap and TOAST a second and worker: 1.3 GB in 9.4 s with two workers.
@@ -38,9 +37,6 @@ const BRIN_S_PER_ROW: f64 = BTREE_S_PER_ROW / 5.0;
 
 /// Validating a foreign key, seconds a referencing row: of the same 38.3 s, three took about 5.5 s.
 const FOREIGN_KEY_S_PER_ROW: f64 = 5.5 / 3.0 / MEASURED_ROWS;
-
-/// Refreshing a continuous aggregate, seconds a row: 2M rows into 120,000 groups took 4.3 s on a busy machine.
-const AGGREGATE_S_PER_ROW: f64 = 2.1e-6;
 
 /// Making a chunk and emptying it again, seconds: 300 took 0.16 s within one session without fsync; a commit that
 /// waits for the disk is most of it elsewhere.
@@ -191,7 +187,7 @@ impl Work<'_> {
             Phase::Verify => self.verify(),
             Phase::Cutover => CATALOG_S,
             Phase::After => self.after() + ANALYZE_S * self.chunk_count(),
-            Phase::Policies => self.policies(),
+            Phase::Policies => policies::seconds(self.tables, self.facts, CATALOG_S),
         }
     }
 
@@ -278,21 +274,6 @@ impl Work<'_> {
             let validated = found.foreign_keys.iter().filter(|key| key.validated);
             validated.count() as f64 * table.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW
         }))
-    }
-
-    /// Continuous aggregates read all rows once, each by itself; the rest changes the catalog.
-    fn policies(&self) -> f64 {
-        let server_keeps = Keeper::of(self.facts) == Keeper::Server;
-        let tables = self
-            .tables
-            .iter()
-            .filter(|table| !table.policies.is_empty());
-        let table_s = |table: &TablePlan| {
-            let aggregates = table.policies.aggregates.len() as f64;
-            let read_s = table.rows_estimate as f64 * AGGREGATE_S_PER_ROW;
-            CATALOG_S + aggregates * (CATALOG_S + if server_keeps { read_s } else { 0.0 })
-        };
-        tables.map(table_s).sum()
     }
 
     fn after(&self) -> f64 {

@@ -10,7 +10,7 @@ pub use measure::{Measure, MeasureFunction, OrderBy};
 pub(crate) use validate::validate;
 
 use crate::facts::{Facts, License};
-use crate::{ChunkRange, Relation, TimeType};
+use crate::{ChunkRange, Relation, TablePlan, TimeType};
 use serde::{Deserialize, Serialize};
 
 /// The column of an aggregate that holds the start of each bucket.
@@ -153,6 +153,22 @@ impl Keeper {
             _ => Keeper::Maintain,
         }
     }
+}
+
+/// Refreshing a continuous aggregate, seconds a row: 2M rows into 120,000 groups took 4.3 s on a busy machine.
+const AGGREGATE_S_PER_ROW: f64 = 2.1e-6;
+
+/// How long it takes to set everything up: continuous aggregates read all rows once, each by itself; the rest changes the
+/// catalog, `catalog_s` each time.
+pub(crate) fn seconds(tables: &[TablePlan], facts: &Facts, catalog_s: f64) -> f64 {
+    let refreshes = Keeper::of(facts) == Keeper::Server;
+    let declared = tables.iter().filter(|table| !table.policies.is_empty());
+    let table_s = |table: &TablePlan| {
+        let aggregates = table.policies.aggregates.len() as f64;
+        let read_s = table.rows_estimate as f64 * AGGREGATE_S_PER_ROW;
+        catalog_s + aggregates * (catalog_s + if refreshes { read_s } else { 0.0 })
+    };
+    declared.map(table_s).sum()
 }
 
 #[cfg(test)]

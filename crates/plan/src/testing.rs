@@ -28,6 +28,7 @@ pub(crate) fn soar() -> (Facts, Options) {
             .into(),
         missing_types: Vec::new(),
         type_extensions: BTreeMap::new(),
+        closed_schemas: Vec::new(),
         missing_relations: Vec::new(),
         superusers: vec!["postgres".into()],
         foreign_owners: Vec::new(),

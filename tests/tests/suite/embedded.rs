@@ -58,7 +58,7 @@ async fn planned(session: &Session, policies: Policies) -> Plan {
     });
     let facts: Facts = serde_json::from_value(serde_json::json!({
         "source": server, "target": server, "same_database": true, "tables": [table], "occupied": [], "target_roles": [],
-        "missing_types": [], "missing_relations": [], "superusers": [], "foreign_owners": [], "target_schemas": [],
+        "missing_types": [], "type_extensions": {}, "missing_relations": [], "superusers": [], "foreign_owners": [], "target_schemas": [],
         "unreferencable": [],
     }))
     .unwrap();

@@ -2,8 +2,8 @@
 
 use super::{Case, Subject};
 use crate::facts::{Leaf, LeafBound};
-use crate::policies::Keeper;
-use crate::{ChunkRange, Code, Finding, Severity, phrase, sql};
+use crate::policies::{Aggregate, Keeper};
+use crate::{ChunkRange, Code, Finding, Severity, phrase, quote_ident, sql};
 use std::collections::BTreeSet;
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
@@ -31,12 +31,39 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
         };
         finding.object(name)
     });
+    let closed = subject
+        .table
+        .policies
+        .aggregates
+        .iter()
+        .filter(|aggregate| {
+            let mut closed = case.facts.closed_schemas.iter();
+            closed.any(|schema| *schema == aggregate.relation.schema)
+        });
+    let closed = closed.map(|aggregate| no_place(aggregate, &case.facts.target.role));
     let columnstore = columnstore(subject, keeper);
     columnstore
         .into_iter()
         .chain(retention(case, subject, keeper))
         .chain(aggregates)
+        .chain(closed)
         .collect()
+}
+
+/// It would show at the very end of the run.
+fn no_place(aggregate: &Aggregate, role: &str) -> Finding {
+    let (name, schema) = (
+        aggregate.relation.plain(),
+        quote_ident(&aggregate.relation.schema),
+    );
+    let role = quote_ident(role);
+    let message = format!(
+        "{name} cannot be made: the role may make nothing in schema {schema}, or it is not there"
+    );
+    Finding::new(Code::Aggregate, Severity::Block, message)
+        .object(name)
+        .resolve(format!("CREATE SCHEMA IF NOT EXISTS {schema};"))
+        .resolve(format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};"))
 }
 
 fn columnstore(subject: Subject, keeper: Keeper) -> Option<Finding> {

@@ -164,6 +164,31 @@ async fn a_process_killed_while_it_maintains_leaves_whole_ranges() {
 }
 
 #[tokio::test]
+async fn an_aggregate_needs_a_schema_to_be_in_and_a_name_of_its_own() {
+    let elsewhere = declared().replace("'\"Ticks hourly\"'", "'reports.hourly'");
+    let ticks = Ticks::on_apache("policies_schema", &elsewhere).await;
+    let blocked = ticks.call("check").run().await.expect_code(3);
+    blocked.expect_printed(&[
+        "reports.hourly cannot be made",
+        "CREATE SCHEMA IF NOT EXISTS \"reports\";",
+    ]);
+    ticks
+        .database
+        .exec("CREATE SCHEMA reports; CREATE TABLE reports.hourly ()")
+        .await
+        .unwrap();
+    let blocked = ticks.call("check").run().await.expect_code(3);
+    blocked.expect_printed(&["reports.hourly exists already"]);
+    ticks
+        .database
+        .exec("DROP TABLE reports.hourly")
+        .await
+        .unwrap();
+    ticks.migrate().await;
+    ticks.call("maintain").run().await.expect_code(0);
+}
+
+#[tokio::test]
 async fn a_plain_owner_maintains() {
     let ticks = Ticks::on_apache("policies_owner", &declared()).await;
     let role = ticks.plain_owner().await;
