@@ -193,7 +193,8 @@ pub struct Slice {
     pub strategy: Strategy,
     /// Where its rows go.
     pub routing: Routing,
-    /// Whether no other slice writes into its chunk, so that the chunk may be truncated and loaded frozen.
+    /// Whether no other slice writes into its chunk, so that the chunk may be truncated first: what is given up leaves nothing
+    /// behind, and COPY can freeze.
     pub sole_writer: bool,
     /// Bytes of heap and TOAST.
     pub bytes: u64,

@@ -1,10 +1,10 @@
 //! Statements that only the Community edition takes, carried out by the embedded build of it: there and back, one after
 //! another in its one session. A whole migration needs several sessions, and is in `attach`.
 
-use crate::support::Positions;
-use hyperhaul_catalog::{Depth, table_facts};
+use crate::support::{Positions, target_database};
+use hyperhaul_catalog::{Depth, survey, table_facts};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::facts::Facts;
+use hyperhaul_plan::facts::{License, Timescale};
 use hyperhaul_plan::{
     Action, Aggregate, Columnstore, Measure, Options, OrderBy, Plan, Policies, Relation,
     StrategyChoice, TableOptions, sql,
@@ -30,7 +30,8 @@ async fn session(test: &str) -> Option<(Embedded, Session)> {
     Some((embedded, session))
 }
 
-/// Plans from what the server tells about the table. About itself it tells less than a real one, so that is given here.
+/// Plans from what the embedded server tells about the table. About itself it tells less than a real one, so that the rest
+/// is what the shared server says of itself, but for the edition.
 async fn planned(session: &Session, policies: Policies) -> Plan {
     let wanted = TableOptions {
         relation: Relation::new("public", "positions"),
@@ -42,27 +43,20 @@ async fn planned(session: &Session, policies: Policies) -> Plan {
     session.batch("SET search_path = ''").await.unwrap();
     let table = table_facts(session, &wanted, Depth::Rows).await.unwrap();
     session.batch("SET search_path = public").await.unwrap();
-    let server = serde_json::json!({
-        "version_num": 170_005, "version": "17.5", "system_identifier": 7, "database": "postgres", "database_oid": 5,
-        "encoding": "UTF8", "role": "postgres", "superuser": true, "can_create_schema": true, "in_recovery": false,
-        "settings": {
-            "max_locks_per_transaction": 256, "max_connections": 100, "max_prepared_transactions": 0,
-            "wal_level": "replica", "max_wal_size_bytes": 1 << 30, "maintenance_work_mem_bytes": 64 << 20,
-            "max_worker_processes": 16, "max_parallel_maintenance_workers": 2, "statement_timeout_ms": 0,
-            "lock_timeout_ms": 0, "idle_in_transaction_session_timeout_ms": 0, "transaction_timeout_ms": 0,
-            "time_zone": "UTC",
-        },
-        "extensions": { "timescaledb": { "version": "2.23.0", "schema": "public" } },
-        "timescale": { "version": [2, 23, 0], "license": "community", "preloaded": true },
-        "hypertables": [],
+    let shared = target_database("embedded").await;
+    Positions::default().create(&shared).await;
+    let options = Options::new(vec![wanted]);
+    let server = Server::parse(shared.url()).unwrap();
+    let other = server.connect("test").await.unwrap();
+    let ends = (&server, &other);
+    let mut facts = survey(ends, ends, &options, Depth::Catalog).await.unwrap();
+    facts.tables = vec![table];
+    facts.target.timescale = Some(Timescale {
+        version: (2, 23, 0),
+        license: License::Community,
+        preloaded: Some(true),
     });
-    let facts: Facts = serde_json::from_value(serde_json::json!({
-        "source": server, "target": server, "same_database": true, "tables": [table], "occupied": [], "target_roles": [],
-        "missing_types": [], "type_extensions": {}, "missing_relations": [], "superusers": [], "foreign_owners": [], "target_schemas": [],
-        "unreferencable": [],
-    }))
-    .unwrap();
-    hyperhaul_plan::plan(facts, Options::new(vec![wanted])).unwrap()
+    hyperhaul_plan::plan(facts, options).unwrap()
 }
 
 async fn run(session: &Session, statements: &[String]) {

@@ -136,6 +136,9 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
             Routing::OneChunk(_) => some_chunk(),
             Routing::ByTime => table.staging.clone(),
         };
+        if slice.sole_writer {
+            text.push_str(&format!("--   target: TRUNCATE ONLY {into};\n"));
+        }
         let insert = sql::slice_insert_sql(table, slice, &into);
         text.push_str(&format!("--   target: {};\n", comment(&insert)));
         return text;
