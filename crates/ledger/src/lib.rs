@@ -4,6 +4,7 @@
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
+mod declaration;
 mod error;
 mod run;
 mod schema;
@@ -11,6 +12,9 @@ mod slice;
 mod step;
 mod verdict;
 
+pub use declaration::{
+    Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
+};
 pub use error::Error;
 pub use run::{
     Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,

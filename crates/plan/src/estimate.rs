@@ -5,7 +5,7 @@
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
-use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan};
+use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan, policies};
 use serde::{Deserialize, Serialize};
 
 /// Copying, bytes of heap and TOAST a second and worker: 1.3 GB in 9.4 s with two workers.
@@ -187,6 +187,7 @@ impl Work<'_> {
             Phase::Verify => self.verify(),
             Phase::Cutover => CATALOG_S,
             Phase::After => self.after() + ANALYZE_S * self.chunk_count(),
+            Phase::Policies => policies::seconds(self.tables, self.facts, CATALOG_S),
         }
     }
 

@@ -169,6 +169,7 @@ mod tests {
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,
+            policies: Default::default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod create;
 mod cutover;
 mod fence;
 mod finish;
+mod policies;
 
 pub(crate) use build::can_exist;
 
@@ -61,6 +62,7 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
     steps.push(cutover::step(tables, facts, topology));
     steps.extend(each(build::validate_foreign_keys_later));
     steps.extend(each(cutover::after));
+    steps.extend(each(policies::steps));
     steps
 }
 

@@ -5,7 +5,10 @@ use crate::support::{Positions, target_database};
 use hyperhaul_catalog::{Depth, survey, table_facts};
 use hyperhaul_pg::{Server, Session};
 use hyperhaul_plan::facts::{License, Timescale};
-use hyperhaul_plan::{Action, Options, Plan, Relation, StrategyChoice, TableOptions, sql};
+use hyperhaul_plan::{
+    Action, Aggregate, Columnstore, Measure, Options, OrderBy, Plan, Policies, Relation,
+    StrategyChoice, TableOptions, sql,
+};
 use hyperhaul_testkit::{Embedded, skip};
 
 /// A fresh server and a session with it; says that the test is skipped where there is none.
@@ -29,12 +32,13 @@ async fn session(test: &str) -> Option<(Embedded, Session)> {
 
 /// Plans from what the embedded server tells about the table. About itself it tells less than a real one, so that the rest
 /// is what the shared server says of itself, but for the edition.
-async fn planned(session: &Session) -> Plan {
+async fn planned(session: &Session, policies: Policies) -> Plan {
     let wanted = TableOptions {
         relation: Relation::new("public", "positions"),
         time_column: None,
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
         strategy: Some(StrategyChoice::Auto),
+        policies,
     };
     session.batch("SET search_path = ''").await.unwrap();
     let table = table_facts(session, &wanted, Depth::Rows).await.unwrap();
@@ -77,7 +81,15 @@ async fn forward(session: &Session, plan: &Plan) {
                     run(session, &[insert]).await;
                 }
             }
-            Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify => {}
+            Action::Repeatable { statements } => {
+                for statement in statements {
+                    session.batch(statement).await.unwrap();
+                }
+            }
+            Action::Declare { .. }
+            | Action::CreateChunks
+            | Action::CarrySequences { .. }
+            | Action::Verify => {}
         }
     }
 }
@@ -106,7 +118,7 @@ async fn partitions_are_attached_and_given_back() {
     let files = "SELECT string_agg(relname || relfilenode, ' ' ORDER BY relname) FROM pg_class \
                  WHERE relname ~ '^positions_p' AND relkind = 'r'";
     let files_before: String = one(&session, files).await;
-    let plan = planned(&session).await;
+    let plan = planned(&session, Policies::default()).await;
     assert_eq!(plan.tables[0].attached.len(), 4);
 
     forward(&session, &plan).await;
@@ -124,4 +136,46 @@ async fn partitions_are_attached_and_given_back() {
     assert_eq!(one::<String>(&session, rows).await, before);
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
     assert_eq!(one::<i64>(&session, partitions).await, 5);
+}
+
+#[tokio::test]
+async fn policies_are_set_up_and_taken_back() {
+    let Some((_embedded, session)) = session("policies_embedded").await else {
+        return;
+    };
+    session.batch(&Positions::default().sql()).await.unwrap();
+    const DAY_US: i64 = 86_400_000_000;
+    let policies = Policies {
+        columnstore: Some(Columnstore {
+            after_us: 7 * DAY_US,
+            segment_by: vec!["aircraft_id".into()],
+            order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+        }),
+        retention_us: Some(30 * DAY_US),
+        aggregates: vec![Aggregate {
+            relation: Relation::new("public", "positions_daily"),
+            bucket_us: DAY_US,
+            group_by: vec!["aircraft_id".into()],
+            measures: vec![Measure::parse("count(*) AS positions").unwrap()],
+            start_offset_us: 3 * DAY_US,
+            end_offset_us: DAY_US,
+            schedule_us: DAY_US,
+        }],
+        ..Policies::default()
+    };
+    let plan = planned(&session, policies).await;
+    forward(&session, &plan).await;
+    let jobs = "SELECT string_agg(proc_name, ' ' ORDER BY proc_name) FROM timescaledb_information.jobs WHERE job_id >= 1000";
+    assert_eq!(
+        one::<String>(&session, jobs).await,
+        "policy_compression policy_refresh_continuous_aggregate policy_retention"
+    );
+    let counted =
+        "SELECT sum(positions)::bigint = (SELECT count(*) FROM positions) FROM positions_daily";
+    assert!(one::<bool>(&session, counted).await);
+
+    back(&session, &plan).await;
+    assert_eq!(one::<Option<String>>(&session, jobs).await, None);
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
+    assert_eq!(one::<i64>(&session, partitions).await, 4);
 }

@@ -57,12 +57,12 @@ pub(crate) fn give_leaf_back(
         .iter()
         .map(|key| quote_literal(&key.name))
         .collect();
-    let drop_keys = do_block(&format!(
+    let drop_keys = format!(
         "DECLARE key text; BEGIN FOR key IN SELECT conname FROM pg_catalog.pg_constraint \
-         WHERE conrelid = {name}::regclass AND contype = 'f' AND NOT convalidated AND conname IN ({}) LOOP \
-         EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {name}, key); END LOOP; END",
+         WHERE conrelid = {name}::regclass AND contype = 'f' AND NOT convalidated AND conname = ANY (ARRAY[{}]::text[]) \
+         LOOP EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {name}, key); END LOOP; END",
         keys.join(", ")
-    ));
+    );
     let text = |time_us| quote_literal(&literal_text(time_us, table.time_type));
     let attach = format!(
         "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})",
@@ -71,11 +71,13 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
-    let drop_keys = (!keys.is_empty()).then_some(drop_keys);
-    std::iter::once(detach)
-        .chain(drop_keys)
-        .chain([attach])
-        .collect()
+    if table.policies.retention_us.is_none() {
+        return vec![detach, do_block(&drop_keys), attach];
+    }
+    // What retention has dropped was the partition itself.
+    vec![do_block(&format!(
+        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {detach}; {drop_keys}; {attach}; END IF; END"
+    ))]
 }
 
 /// `{"received_at": ["2025-12-11 00:00:00+00", "2025-12-12 00:00:00+00"]}`.

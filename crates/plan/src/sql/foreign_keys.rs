@@ -143,7 +143,7 @@ fn referencing_orphans(found: &TableFacts, key: &ReferencedBy) -> String {
 
 /// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
 /// ones, and cannot exist between hypertables.
-pub(super) fn referencing<'a>(
+pub(crate) fn referencing<'a>(
     found: &'a TableFacts,
     tables: &'a [TablePlan],
 ) -> impl Iterator<Item = &'a ReferencedBy> {
