@@ -28,11 +28,10 @@ pub(crate) fn add_foreign_keys<'a>(
     statements
 }
 
-/// Validates a foreign key.
-pub(crate) fn validate_foreign_key(table: &TablePlan, key: &ForeignKey) -> String {
+/// Validates a foreign key of the hypertable, wherever that is by now.
+pub(crate) fn validate_foreign_key(hypertable: &Relation, key: &ForeignKey) -> String {
     format!(
-        "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-        table.staging,
+        "ALTER TABLE {hypertable} VALIDATE CONSTRAINT {}",
         quote_ident(&key.name)
     )
 }
