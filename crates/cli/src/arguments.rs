@@ -269,6 +269,9 @@ pub(crate) struct Wanted {
     /// Parallel workers (default: the target's cores where they can be seen, else 4).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
     pub(crate) workers: Option<u32>,
+    /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
+    #[arg(long)]
+    pub(crate) skip_expired: bool,
     /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,

@@ -71,12 +71,18 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
+    let statements = vec![detach, do_block(&drop_keys), attach];
     if table.policies.retention_us.is_none() {
-        return vec![detach, do_block(&drop_keys), attach];
+        return statements;
     }
     // What retention has dropped was the partition itself.
+    let execute: Vec<String> = statements
+        .iter()
+        .map(|statement| format!("EXECUTE {};", quote_literal(statement)))
+        .collect();
     vec![do_block(&format!(
-        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {detach}; {drop_keys}; {attach}; END IF; END"
+        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {} END IF; END",
+        execute.join(" ")
     ))]
 }
 
