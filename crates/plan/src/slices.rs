@@ -193,6 +193,7 @@ mod tests {
             options: Vec::new(),
             tablespace: None,
             own_indexes: Vec::new(),
+            unlogged: false,
             foreign_server: None,
         }
     }

@@ -198,8 +198,14 @@ impl Table<'_> {
         if self.found.kind != RelationKind::Partitioned {
             return Some("the table is one piece, and would be one wide chunk".to_owned());
         }
-        (!self.found.branches.is_empty())
-            .then(|| "the table is partitioned in several levels".to_owned())
+        if !self.found.branches.is_empty() {
+            return Some("the table is partitioned in several levels".to_owned());
+        }
+        let time_column = self.found.time_column.as_deref();
+        let mut columns = self.found.columns.iter();
+        columns
+            .any(|column| Some(column.name.as_str()) == time_column && !column.not_null)
+            .then(|| "its time column may be NULL".to_owned())
     }
 
     /// Why a leaf cannot be attached, although others of its table can.
@@ -207,8 +213,12 @@ impl Table<'_> {
         if let Some(server) = &leaf.foreign_server {
             return Some(format!("it is a foreign table of {server}"));
         }
-        if leaf.null_times > 0 {
-            return Some("it has rows without a time".to_owned());
+        if leaf.unlogged {
+            return Some("it is unlogged, and a crash would empty it".to_owned());
+        }
+        let mut triggers = self.found.triggers.iter();
+        if triggers.any(|trigger| trigger.leaf.as_ref() == Some(&leaf.relation)) {
+            return Some("it has triggers of its own".to_owned());
         }
         match bounds(leaf) {
             Some(range) if has_literal(range.start_us) && has_literal(range.end_us) => None,

@@ -71,11 +71,8 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
-    let statements = vec![detach, do_block(&drop_keys), attach];
-    if table.policies.retention_us.is_none() {
-        return statements;
-    }
-    // What retention has dropped was the partition itself.
+    let statements = [detach, do_block(&drop_keys), attach];
+    // One that is gone by now, by retention or by hand, was the only copy: whether that is to be is asked before.
     let execute: Vec<String> = statements
         .iter()
         .map(|statement| format!("EXECUTE {};", quote_literal(statement)))

@@ -26,31 +26,43 @@ pub fn slice_insert_sql(table: &TablePlan, slice: &Slice, chunk: &Relation) -> S
 
 /// Start of the chunk interval (microseconds since 1970 UTC), count and sum of the server's hash of each row as text, for
 /// each interval that has rows in a slice. `leaf`: where the slice's leaf is now.
-pub fn slice_hash_sql(table: &TablePlan, slice: &Slice, leaf: &Relation) -> String {
+pub fn slice_hash_sql(table: &TablePlan, slice: &Slice, leaf: &Relation, hash: RowHash) -> String {
     let start = match slice.routing {
         Routing::OneChunk(range) => range.start_us.to_string(),
         Routing::ByTime => interval_start_sql(table),
     };
-    hash_sql(
-        table,
-        &start,
-        &format!("{leaf}{}", rows_condition(table, slice)),
-    )
+    let from = format!("{leaf}{}", rows_condition(table, slice));
+    hash_sql(table, &start, &from, hash)
 }
 
 /// The same of a whole chunk, whose interval is known: its start is 0 here.
-pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation) -> String {
-    hash_sql(table, "0", &chunk.to_string())
+pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation, hash: RowHash) -> String {
+    hash_sql(table, "0", &chunk.to_string(), hash)
+}
+
+/// Which hash of a row the server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowHash {
+    /// Of the values, as each type's own hash sees them: `1.0` and `1.00` are the same. Enough for rows that nobody but
+    /// `INSERT ... SELECT` has touched.
+    Values,
+    /// Of the binary form, so that no change goes unseen; about half as fast.
+    Image,
 }
 
 /// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
 /// is a linear combination of its fields' hashes, so that sums of it stay the same where two rows exchange a value; hence
 /// it is hashed once more.
-fn hash_sql(table: &TablePlan, start: &str, from: &str) -> String {
+fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String {
+    let row = format!("ROW({})", column_list(&table.copy_columns));
+    let row = match hash {
+        RowHash::Values => row,
+        RowHash::Image => format!("ROW(pg_catalog.record_send({row}))"),
+    };
     format!(
         "SELECT ({start})::bigint, count(*), \
-         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended(ROW({}), 0), 0)::numeric)::text FROM ONLY {from} GROUP BY 1",
-        column_list(&table.copy_columns)
+         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0)::numeric)::text \
+         FROM ONLY {from} GROUP BY 1"
     )
 }
 
