@@ -3,7 +3,7 @@
 use crate::Error;
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{AttachedLeaf, Relation, TablePlan};
+use hyperhaul_plan::{AttachedLeaf, Plan, Relation, TablePlan};
 
 /// What differs, a line each: a partition that is no chunk, one with other bounds, or with another file. Holds until the
 /// cutover; afterwards the chunks live on, and may be rewritten.
@@ -30,6 +30,20 @@ pub(crate) async fn differences(
         )
     }));
     Ok(lines)
+}
+
+/// The plan without attached partitions that are chunks no more: their rows come back no more either.
+pub(crate) async fn without_lost(session: &Session, plan: &Plan) -> Result<Plan, Error> {
+    let mut plan = plan.clone();
+    for table in &mut plan.tables {
+        if !table.attached.is_empty() {
+            let chunks = catalog::chunks(session, &table.relation).await?;
+            table
+                .attached
+                .retain(|leaf| chunks.iter().any(|chunk| chunk.relation == leaf.leaf));
+        }
+    }
+    Ok(plan)
 }
 
 /// Partitions that are no chunks, or chunks with other bounds, a line each.

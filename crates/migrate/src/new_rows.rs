@@ -198,7 +198,8 @@ pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
 /// Rows that refer to what the old tables lack, and old rows that refer to what was deleted, keep foreign keys from coming back.
 async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Error> {
     let mut list = Vec::new();
-    for query in sql::orphan_queries(&context.plan) {
+    let plan = attached::without_lost(session, &context.plan).await?;
+    for query in sql::orphan_queries(&plan) {
         let count = match catalog::orphan_count(session, &query).await {
             // Who may refer to a table need not be allowed to read it: the foreign key itself is checked as its owner.
             Err(error)
