@@ -18,6 +18,7 @@ Examples:
   hyperhaul migrate --config hyperhaul.toml
   hyperhaul status --config hyperhaul.toml --watch
   hyperhaul rollback --source postgresql://app@db/soar --run 3
+  hyperhaul report 3 --source postgresql://app@db/soar --html run3.html
 
 A configuration file (TOML), for several tables:
   source = \"postgresql://app@db/soar\"
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
+    /// Write what a run did, how, when, by whom, and what proved it: one HTML page and one JSON object.
+    Report(Report),
     /// Load sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
@@ -176,6 +179,23 @@ pub(crate) struct Cleanup {
     /// Carry on although a verify since the cutover found rows of the old table missing or different in the hypertable.
     #[arg(long)]
     pub(crate) accept_differences: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Number of the run, as --run (default: the newest).
+    #[arg(value_name = "RUN", value_parser = parse_run, conflicts_with = "run")]
+    pub(crate) number: Option<RunId>,
+    #[command(flatten)]
+    pub(crate) servers: Servers,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Write the page to this file, - for stdout (without --html and --json: hyperhaul-run-N.html and .json, here).
+    #[arg(long, value_name = "FILE", help_heading = "Run and output")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the JSON object to this file, - for stdout; without --html only this is written.
+    #[arg(long, value_name = "FILE", help_heading = "Run and output")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -357,6 +377,8 @@ mod tests {
             "check --accept everything",
             "status --run 0",
             "status --watch=0",
+            "report 3 --run 3",
+            "report --json",
         ] {
             let words = std::iter::once("hyperhaul").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_err(), "{line}");

@@ -12,6 +12,7 @@ use hyperhaul_migrate::{
 use hyperhaul_plan::Plan;
 use output::check::Ends;
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Verify(asked) => verify(&asked, plain).await,
         Command::Rollback(asked) => rollback(&asked, plain).await,
         Command::Cleanup(asked) => cleanup(&asked).await,
+        Command::Report(asked) => report(&asked).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
         Command::Completions { shell } => completions(shell),
     }
@@ -248,6 +250,46 @@ async fn cleanup(asked: &arguments::Cleanup) -> Result<Exit, Failure> {
         Failure::new(Exit::Blocked, "nothing was dropped: --yes is missing")
             .hint("Add --yes to do it; there is no way back afterwards."),
     )
+}
+
+async fn report(asked: &arguments::Report) -> Result<Exit, Failure> {
+    let stdout = Path::new("-");
+    if asked.html.as_deref() == Some(stdout) && asked.json.as_deref() == Some(stdout) {
+        return Err(Failure::usage("--html and --json cannot both go to stdout")
+            .hint("Name a file for one of them."));
+    }
+    let connections = connections(&asked.servers)?;
+    let run = asked.number.or(asked.which.run);
+    let report = hyperhaul_migrate::report(&connections, run).await?;
+    let (html, json) = match (&asked.html, &asked.json) {
+        (None, None) => {
+            let name = |ending| PathBuf::from(format!("hyperhaul-run-{}.{ending}", report.run));
+            (Some(name("html")), Some(name("json")))
+        }
+        (html, json) => (html.clone(), json.clone()),
+    };
+    let mut written = Vec::new();
+    if let Some(file) = &html {
+        output::write(file, &output::report::render(&report))?;
+        written.push(file);
+    }
+    if let Some(file) = &json {
+        output::write(file, &output::json(&report, false)?)?;
+        written.push(file);
+    }
+    // Beside data on stdout there is no place for words.
+    if written.iter().all(|file| *file != stdout) {
+        let names: Vec<String> = written
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        output::print(&format!(
+            "run {}: wrote {}\n",
+            report.run,
+            names.join(" and ")
+        ))?;
+    }
+    Ok(Exit::Done)
 }
 
 fn connections(servers: &Servers) -> Result<Connections, Failure> {

@@ -164,6 +164,8 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
     let first = "ALTER TABLE hyperhaul.verdict DROP CONSTRAINT verdict_pkey, DROP COLUMN after_cutover, DROP COLUMN lost_count,
             ADD PRIMARY KEY (run_id, table_index);
         UPDATE hyperhaul.verdict SET equal = false;
+        ALTER TABLE hyperhaul.slice DROP COLUMN worker;
+        DROP TABLE hyperhaul.call;
         UPDATE hyperhaul.ledger_format SET format = 1";
     database.exec(first).await.unwrap();
     call("status")
