@@ -3,7 +3,7 @@
 use super::axis::merged;
 use super::markup::{Markup, pairs, tag};
 use super::words::{moment, span_of, spent};
-use crate::output::number::{bytes, count, grouped};
+use crate::output::number::{bytes, grouped};
 use hyperhaul_migrate::{Report, RunState, TableReport};
 
 pub(super) fn render(report: &Report) -> Vec<Markup> {
@@ -72,6 +72,17 @@ fn verdict(report: &Report) -> Markup {
         ),
     };
     let mut lines = vec![tag("p").holding(word.then(Markup::text(sentence)))];
+    let again = |table: &TableReport| {
+        table
+            .after_cutover
+            .as_ref()
+            .is_some_and(|verdict| verdict.equal)
+    };
+    if report.tables.iter().all(again) {
+        lines.push(
+            tag("p").text("Verified again since the cutover: no row of the source was lost."),
+        );
+    }
     if let Some(note) = note(report) {
         lines.push(tag("p").text(note));
     }
@@ -131,7 +142,7 @@ fn numbers(report: &Report) -> Markup {
             ),
         ),
         ("At work", spent(busy_s)),
-        ("Workers", count(report.workers, "worker")),
+        ("Workers", grouped(report.workers.into())),
         ("Planned", moment(report.created_at)),
     ];
     pairs(all.map(|(name, value)| (name, Markup::text(value))))

@@ -129,51 +129,57 @@ fn ways(of: &TableReport) -> Markup {
 }
 
 fn leaves(index: usize, of: &TableReport, moved: &BTreeMap<LeafKey<'_>, Moved>) -> Markup {
-    let columns = [
+    let attaches = of.leaves.iter().any(|leaf| leaf.attached.is_some());
+    let mut columns = vec![
         Column::Code("Partition"),
         Column::Words("Way"),
         Column::Number("Slices"),
         Column::Number("Rows"),
         Column::Number("Size"),
-        Column::Words("As a chunk"),
     ];
+    if attaches {
+        columns.push(Column::Words("As a chunk"));
+    }
     let (shown, more) = listed(&of.leaves);
     let line = |leaf: &LeafReport| {
         let key = (index, leaf.leaf.schema.as_str(), leaf.leaf.name.as_str());
         let sum = moved.get(&key).copied().unwrap_or_default();
-        let (slices, rows, size, chunk) = match &leaf.attached {
-            Some(attached) => (
-                String::new(),
-                format!("~{}", grouped(attached.rows_estimate)),
-                bytes(attached.bytes),
-                format!(
-                    "file {}, {}",
-                    attached.relfilenode,
-                    interval(attached.range)
-                ),
-            ),
-            None if sum.done == sum.slices => (
-                grouped(sum.slices),
-                grouped(sum.rows),
-                bytes(sum.bytes),
-                String::new(),
-            ),
-            None => (
-                format!("{} of {}", grouped(sum.done), grouped(sum.slices)),
-                grouped(sum.rows),
-                bytes(sum.bytes),
-                String::new(),
-            ),
-        };
-        let way = leaf.strategy.name();
-        row(
-            leaf.leaf.plain(),
-            [way, &slices, &rows, &size, &chunk].map(cell),
-        )
+        let mut cells = cells(leaf, sum);
+        cells.truncate(columns.len() - 1);
+        row(leaf.leaf.plain(), cells.into_iter().map(cell))
     };
     let caption = format!("Partitions of {}", of.table.plain());
     let list = table(&caption, &columns, shown.iter().map(line));
     boxed(&caption, list).then(more)
+}
+
+/// What there is to say of a leaf beside its name; the last is for attached ones.
+fn cells(leaf: &LeafReport, sum: Moved) -> Vec<String> {
+    let way = leaf.strategy.name().to_owned();
+    let Some(attached) = &leaf.attached else {
+        let slices = match sum.slices - sum.done {
+            0 => grouped(sum.slices),
+            _ => format!("{} of {}", grouped(sum.done), grouped(sum.slices)),
+        };
+        return vec![
+            way,
+            slices,
+            grouped(sum.rows),
+            bytes(sum.bytes),
+            String::new(),
+        ];
+    };
+    vec![
+        way,
+        String::new(),
+        format!("~{}", grouped(attached.rows_estimate)),
+        bytes(attached.bytes),
+        format!(
+            "file {}, {}",
+            attached.relfilenode,
+            interval(attached.range)
+        ),
+    ]
 }
 
 /// Every slice: what, by whom, when.

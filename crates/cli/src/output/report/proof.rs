@@ -32,7 +32,7 @@ pub(super) fn outcome(verdict: Option<&VerdictReport>) -> Markup {
 pub(super) fn digests(report: &Report) -> Vec<Markup> {
     let mut parts = vec![tag("p").text(
         "Each digest is the number of rows and the sum, modulo 2 to the power of 128, of a hash of each row: it depends on \
-         neither order nor place. Where both sides have the same one it is written once. Attached partitions are not listed: \
+         neither order nor place. Where source and target have the same one it is written once. Attached partitions are not listed: \
          none of their rows moved, and their files are the proof.",
     )];
     for of in &report.tables {
@@ -56,35 +56,31 @@ fn one(of: &TableReport, when: &str, verdict: &VerdictReport) -> [Markup; 3] {
         Column::Words("Interval"),
         Column::Number("Source rows"),
         Column::Number("Target rows"),
-        Column::Code("Source digest"),
-        Column::Code("Target digest"),
+        Column::Code("Digest"),
         Column::Words("Verdict"),
     ];
     // What differs must not be lost where the list is shortened.
     let mut chunks: Vec<&ChunkReport> = verdict.chunks.iter().collect();
     chunks.sort_by_key(|chunk| chunk.equal);
     let (shown, more) = listed(&chunks);
-    let name = of.table.plain();
-    let caption = format!("{name}, verified {when} on {}", moment(verdict.verified_at));
+    let name = format!("{}, {when}", of.table.plain());
+    let caption = format!("Verified on {}", moment(verdict.verified_at));
     let list = table(
         &caption,
         &columns,
         shown.iter().map(|chunk| line(chunk, verdict)),
     );
-    [
-        tag("h3").text(format!("{name}, {when}")),
-        boxed(&caption, list),
-        more,
-    ]
+    [tag("h3").text(&name), boxed(&name, list), more]
 }
 
 fn line(chunk: &ChunkReport, of: &VerdictReport) -> Markup {
-    let sum = |sum: &Option<String>| sum.clone().unwrap_or_else(|| "none".to_owned());
-    let digests = match (&chunk.source_sum, &chunk.target_sum) {
-        (Some(source), Some(target)) if source == target => {
-            tag("td").with("colspan", "2").text(source)
+    let digest = match (&chunk.source_sum, &chunk.target_sum) {
+        (Some(source), Some(target)) if source == target => source.clone(),
+        (None, None) => "not recorded".to_owned(),
+        (source, target) => {
+            let sum = |sum: &Option<String>| sum.clone().unwrap_or_else(|| "no row".to_owned());
+            format!("source {}, target {}", sum(source), sum(target))
         }
-        (source, target) => cell(sum(source)).then(cell(sum(target))),
     };
     let verdict = match (chunk.equal, of.equal) {
         (true, _) => cell("equal"),
@@ -92,7 +88,9 @@ fn line(chunk: &ChunkReport, of: &VerdictReport) -> Markup {
         (false, true) => cell("written to since"),
         (false, false) => tag("td").holding(tag("span").class("bad").text("DIFFERS")),
     };
-    let rows = [chunk.source_rows, chunk.target_rows].map(|rows| cell(grouped(rows)));
-    let [source, target] = rows;
-    row(interval(chunk.range), [source, target, digests, verdict])
+    let [source, target] = [chunk.source_rows, chunk.target_rows].map(|rows| cell(grouped(rows)));
+    row(
+        interval(chunk.range),
+        [source, target, cell(digest), verdict],
+    )
 }

@@ -20,8 +20,11 @@ pub(super) fn exact(moment: Option<DateTime<Utc>>) -> String {
     })
 }
 
-/// `0.31 s`, `12 min 5 s`.
+/// `<0.01 s`, `0.31 s`, `12 min 5 s`.
 pub(super) fn spent(seconds: f64) -> String {
+    if seconds < 0.005 {
+        return "<0.01 s".to_owned();
+    }
     elapsed(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
