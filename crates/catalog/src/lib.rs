@@ -21,6 +21,7 @@ mod identity;
 mod keys;
 mod leaves;
 mod machine;
+mod maintenance;
 mod observe;
 mod partman;
 mod privileges;
@@ -38,6 +39,9 @@ pub use error::Error;
 pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
+pub use maintenance::{
+    ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
+};
 pub use sequences::{SequencePosition, column_sequence, sequence_position};
 pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;

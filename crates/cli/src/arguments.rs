@@ -1,8 +1,10 @@
 //! What the command line takes: subcommands, flags, their help. Not what they mean together with a configuration
 //! file (that is `request`), and nothing that runs.
 
+use crate::declared::PolicyFlags;
+use crate::maintain::Maintain;
 use crate::values::{
-    Interval, WORKERS_MAX, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    Interval, WORKERS_MAX, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
     parse_strategy, parse_table,
 };
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +31,19 @@ A configuration file (TOML), for several tables:
   name = \"public.raw_messages\"
   time_column = \"received_at\"
   chunk_interval = \"1 day\"
+  columnstore_after = \"7 days\"
+  segment_by = [\"receiver_id\"]
+  order_by = [\"received_at DESC\"]
+  retention = \"30 days\"
+
+  [[table.aggregate]]
+  name = \"public.raw_messages_hourly\"
+  bucket = \"1 hour\"
+  group_by = [\"receiver_id\"]
+  measures = [\"count(*) AS messages\"]
+  start_offset = \"2 days\"
+  end_offset = \"1 hour\"
+  schedule = \"1 hour\"
 
 Connections are named as in libpq: URLs or key=value, PG* variables, ~/.pgpass, PGSERVICE.
 
@@ -76,7 +91,9 @@ pub(crate) enum Command {
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
     /// Write what a run did, how, when, by whom, and what proved it: one HTML page and one JSON object.
-    Report(Report),
+    Report(crate::report::Report),
+    /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
+    Maintain(Maintain),
     /// Load sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
@@ -181,23 +198,6 @@ pub(crate) struct Cleanup {
     pub(crate) accept_differences: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Report {
-    /// Number of the run, as --run (default: the newest).
-    #[arg(value_name = "RUN", value_parser = parse_run, conflicts_with = "run")]
-    pub(crate) number: Option<RunId>,
-    #[command(flatten)]
-    pub(crate) servers: Servers,
-    #[command(flatten)]
-    pub(crate) which: Which,
-    /// Write the page to this file, - for stdout (without --html and --json: hyperhaul-run-N.html and .json, here).
-    #[arg(long, value_name = "FILE", help_heading = "Run and output")]
-    pub(crate) html: Option<PathBuf>,
-    /// Write the JSON object to this file, - for stdout; without --html only this is written.
-    #[arg(long, value_name = "FILE", help_heading = "Run and output")]
-    pub(crate) json: Option<PathBuf>,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workload {
     /// SOAR: aircraft positions and the messages that they came in, in daily partitions under pg_partman.
@@ -264,7 +264,7 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time_column: Option<String>,
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
-    #[arg(long, value_name = "INTERVAL", value_parser = parse_chunk_interval)]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
     /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
@@ -284,6 +284,8 @@ pub(crate) struct Wanted {
     /// How often a step is tried again after it gave way (default: 5).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) lock_attempts: Option<u32>,
+    #[command(flatten)]
+    pub(crate) policies: PolicyFlags,
 }
 
 /// Which run.

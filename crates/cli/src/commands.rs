@@ -5,14 +5,13 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{sample, signals};
+use crate::{maintain, report, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
 use hyperhaul_plan::Plan;
 use output::check::Ends;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +36,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Verify(asked) => verify(&asked, plain).await,
         Command::Rollback(asked) => rollback(&asked, plain).await,
         Command::Cleanup(asked) => cleanup(&asked).await,
-        Command::Report(asked) => report(&asked).await,
+        Command::Report(asked) => report::report(&asked).await,
+        Command::Maintain(asked) => maintain(&asked, plain).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
         Command::Completions { shell } => completions(shell),
     }
@@ -252,47 +252,14 @@ async fn cleanup(asked: &arguments::Cleanup) -> Result<Exit, Failure> {
     )
 }
 
-async fn report(asked: &arguments::Report) -> Result<Exit, Failure> {
-    let stdout = Path::new("-");
-    if asked.html.as_deref() == Some(stdout) && asked.json.as_deref() == Some(stdout) {
-        return Err(Failure::usage("--html and --json cannot both go to stdout")
-            .hint("Name a file for one of them."));
-    }
-    let connections = connections(&asked.servers)?;
-    let run = asked.number.or(asked.which.run);
-    let report = hyperhaul_migrate::report(&connections, run).await?;
-    let (html, json) = match (&asked.html, &asked.json) {
-        (None, None) => {
-            let name = |ending| PathBuf::from(format!("hyperhaul-run-{}.{ending}", report.run));
-            (Some(name("html")), Some(name("json")))
-        }
-        (html, json) => (html.clone(), json.clone()),
-    };
-    let mut written = Vec::new();
-    if let Some(file) = &html {
-        output::write(file, &output::report::render(&report))?;
-        written.push(file);
-    }
-    if let Some(file) = &json {
-        output::write(file, &output::json(&report, false)?)?;
-        written.push(file);
-    }
-    // Beside data on stdout there is no place for words.
-    if written.iter().all(|file| *file != stdout) {
-        let names: Vec<String> = written
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        output::print(&format!(
-            "run {}: wrote {}\n",
-            report.run,
-            names.join(" and ")
-        ))?;
-    }
-    Ok(Exit::Done)
+async fn maintain(asked: &maintain::Maintain, plain: bool) -> Result<Exit, Failure> {
+    let (watch, interrupt) = watched(plain);
+    let outcome = maintain::maintain(asked, &interrupt).await;
+    watch.end();
+    outcome
 }
 
-fn connections(servers: &Servers) -> Result<Connections, Failure> {
+pub(crate) fn connections(servers: &Servers) -> Result<Connections, Failure> {
     Request::read(servers)?.connections()
 }
 

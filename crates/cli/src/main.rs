@@ -3,10 +3,14 @@
 mod arguments;
 mod commands;
 mod config;
+mod declared;
 mod failure;
+mod install;
 mod interval;
+mod maintain;
 mod output;
 mod progress;
+mod report;
 mod request;
 mod sample;
 mod signals;

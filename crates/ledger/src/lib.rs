@@ -5,6 +5,7 @@
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
 mod call;
+mod declaration;
 mod error;
 mod run;
 mod schema;
@@ -13,6 +14,9 @@ mod step;
 mod verdict;
 
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
+pub use declaration::{
+    Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
+};
 pub use error::Error;
 pub use run::{
     Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,

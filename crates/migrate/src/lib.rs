@@ -31,8 +31,10 @@ mod identity;
 mod interrupt;
 mod lanes;
 mod lead;
+mod maintain;
 mod new_rows;
 mod observe;
+mod policies;
 mod report;
 mod rollback;
 mod sequences;
@@ -51,6 +53,10 @@ pub use differences::{ChunkDifferences, SinceCutover};
 pub use error::{Error, Kind};
 pub use interrupt::Interrupt;
 pub use lead::{Outcome, migrate};
+pub use maintain::{
+    Maintenance, Refusal, Retention, RollUp, ScheduledCommand, TableMaintenance, maintain,
+    scheduled_commands,
+};
 pub use observe::{Event, Meter, Observer};
 pub use report::{
     ChunkReport, FindingReport, LeafReport, Report, ServerReport, SliceReport, StepReport,

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use hyperhaul_ledger::{self as ledger, Call, SliceRecord, StoredVerdict};
 use hyperhaul_plan::facts::{ServerFacts, ServerSettings, Timescale};
 use hyperhaul_plan::{
-    AttachedLeaf, ChunkRange, Finding, Options, Phase, Plan, Proof, Relation, Severity, Strategy,
-    TablePlan, Topology, Way,
+    AttachedLeaf, ChunkRange, Finding, Options, Phase, Plan, Policies, Proof, Relation, Severity,
+    Strategy, TablePlan, Topology, Way,
 };
 use serde::Serialize;
 
@@ -106,6 +106,8 @@ pub struct TableReport {
     pub chunk_interval_us: i64,
     /// What moved rows are compared by.
     pub proof: Proof,
+    /// What is to happen to the rows as they age.
+    pub policies: Policies,
     /// Rows of finished slices.
     pub moved_rows: u64,
     /// Bytes of their tuples, or of their blocks where they stayed within the server.
@@ -316,6 +318,7 @@ fn table_report(
         time_column: table.time_column.clone(),
         chunk_interval_us: table.chunk_interval_us,
         proof: table.proof,
+        policies: table.policies.clone(),
         moved_rows: own().filter_map(|record| record.rows).sum(),
         moved_bytes: own().filter_map(|record| record.bytes).sum(),
         leaves: ways.map(leaf).collect(),

@@ -5,7 +5,7 @@ use super::words::{exact, interval, spent};
 use super::{listed, proof};
 use crate::output::number::{bytes, count, grouped};
 use hyperhaul_migrate::{LeafReport, Report, SliceReport, TableReport};
-use hyperhaul_plan::Proof;
+use hyperhaul_plan::{Policies, Proof};
 use std::collections::BTreeMap;
 
 /// Rows and bytes of a leaf, over its slices.
@@ -71,6 +71,9 @@ fn one(index: usize, of: &TableReport, moved: &BTreeMap<LeafKey<'_>, Moved>) -> 
         );
         facts.insert(2, ("Attached as chunks", Markup::text(text)));
     }
+    if !of.policies.is_empty() {
+        facts.push(("As rows age", Markup::text(policies(&of.policies))));
+    }
     let proof = match of.proof {
         Proof::Tuples => {
             "Moved rows are compared by XXH3-128 of each binary tuple, the source's taken while they were copied."
@@ -86,6 +89,22 @@ fn one(index: usize, of: &TableReport, moved: &BTreeMap<LeafKey<'_>, Moved>) -> 
         ways(of),
         leaves(index, of, moved),
     ]
+}
+
+fn policies(policies: &Policies) -> String {
+    let columnstore = policies
+        .columnstore
+        .as_ref()
+        .map(|columnstore| format!("columnstore after {}", spent_interval(columnstore.after_us)));
+    let retention = policies
+        .retention_us
+        .map(|length_us| format!("dropped after {}", spent_interval(length_us)));
+    let aggregates = policies
+        .aggregates
+        .iter()
+        .map(|aggregate| format!("aggregate {}", aggregate.relation.plain()));
+    let all = columnstore.into_iter().chain(retention).chain(aggregates);
+    all.collect::<Vec<_>>().join("; ")
 }
 
 fn spent_interval(length_us: i64) -> String {
