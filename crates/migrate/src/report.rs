@@ -10,6 +10,7 @@ use hyperhaul_plan::{
     Strategy, TablePlan, Topology, Way,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// All that is to be told about a run. Times are the target's clock's.
 #[derive(Clone, Debug, Serialize)]
@@ -300,16 +301,17 @@ fn table_report(
         own.find(|verdict| verdict.after_cutover == after_cutover)
             .map(verdict_report)
     };
+    let attached: BTreeMap<&Relation, &AttachedLeaf> = table
+        .attached
+        .iter()
+        .map(|leaf| (&leaf.leaf, leaf))
+        .collect();
     let leaf = |way: &Way| LeafReport {
         leaf: way.leaf.clone(),
         strategy: way.strategy,
         reason: way.reason.clone(),
         ruled_out: way.ruled_out.clone(),
-        attached: table
-            .attached
-            .iter()
-            .find(|attached| attached.leaf == way.leaf)
-            .cloned(),
+        attached: attached.get(&way.leaf).copied().cloned(),
     };
     let ways = plan.ways.iter().filter(|way| way.table == index);
     TableReport {

@@ -173,6 +173,10 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
         .await
         .expect_code(0)
         .expect_printed(&["equal"]);
+    // Who called, and which worker it was, nobody wrote down then.
+    let report = call("report --json -").run().await.expect_code(0).json();
+    assert_eq!(report["calls"], serde_json::json!([]));
+    assert!(report["slices"][0]["worker"].is_null(), "{report}");
     call("verify").run().await.expect_code(0);
     call("cleanup --yes").run().await.expect_code(0);
     let later = "UPDATE hyperhaul.ledger_format SET format = 99";

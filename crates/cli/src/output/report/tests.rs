@@ -356,30 +356,41 @@ fn what_differs_comes_first_and_is_said() {
     );
 }
 
-#[test]
-fn a_long_run_stays_below_a_megabyte() {
+/// As many leaves and slices, by eight workers.
+fn long(slices: u32) -> Report {
     let mut report = small("fixes");
     let name = |number: u32| Relation::new("public", format!("raw_messages_p{number:08}"));
-    report.slices = (0..1_500)
-        .map(|number| {
-            slice(
-                number,
-                0,
-                name(number),
-                Some(number % 8),
-                1_000 + i64::from(number / 8) * 1_000,
-            )
-        })
-        .collect();
-    report.tables[0].leaves = (0..1_500)
-        .map(|number| leaf(&name(number).name, Strategy::Copy))
-        .collect();
-    report.tables[0].before_cutover = Some(verdict(1_500, None));
-    let page = render(&report);
-    assert!(page.len() < 1_000_000, "{} bytes", page.len());
-    let page = parsed(&page);
+    let one = |number: u32| {
+        let from_ms = 1_000 + i64::from(number / 8) * 1_000;
+        slice(number, 0, name(number), Some(number % 8), from_ms)
+    };
+    report.slices = (0..slices).map(one).collect();
+    let leaves = (0..slices).map(|number| leaf(&name(number).name, Strategy::Copy));
+    report.tables[0].leaves = leaves.collect();
+    report.tables[0].before_cutover = Some(verdict(slices.into(), None));
+    report
+}
+
+fn bars(page: &str) -> usize {
+    let page = parsed(page);
     let slices = |node: &&Node<'_, '_>| node.attribute("class") == Some("t0");
-    assert_eq!(named(&page, "rect").iter().filter(slices).count(), 1_500);
+    named(&page, "rect").iter().filter(slices).count()
+}
+
+#[test]
+fn a_long_run_stays_below_a_megabyte() {
+    let page = render(&long(1_500));
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    assert_eq!(bars(&page), 1_500);
+}
+
+#[test]
+fn a_very_long_run_is_shortened() {
+    let page = render(&long(50_000));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!((8..10_000).contains(&bars(&page)), "{}", bars(&page));
+    assert!(page.contains("The first 2,000 of 50,000 are listed"));
+    assert!(page.contains(" slices one after another"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The picture of the run: phases above, below them which worker moved which slice when.
 
+use super::LISTED_MAX;
 use super::axis::{Axis, Piece, Span, merged};
 use super::markup::{Markup, tag};
 use super::words::{moment, span_of, spent};
@@ -53,8 +54,11 @@ pub(super) fn render(report: &Report) -> Markup {
     let Some(axis) = Axis::over(&spans, LEFT, WIDTH) else {
         return tag("p").text("Nothing was done yet, or all of it was undone.");
     };
-    let picture = picture(report, &axis, &phases, &workers);
-    let legend = match workers.is_empty() {
+    let picture = match report.slices.len() {
+        ..=LISTED_MAX => picture(report, &axis, &phases, &workers),
+        _ => picture(report, &axis, &phases, &coarse(&axis, workers)),
+    };
+    let legend = match report.slices.iter().all(|slice| !slice.done) {
         true => tag("span").text("No slice was moved."),
         false => Markup::all(report.tables.iter().enumerate().map(|(index, table)| {
             let swatch = tag("span").class(format!("swatch {}", colour(index)));
@@ -142,6 +146,34 @@ fn worker_lanes(report: &Report) -> Vec<Lane> {
     known.chain(unknown).map(lane).collect()
 }
 
+/// Neighbours of one table that are too short to be told apart are drawn as one: no more of them than there is room for.
+fn coarse(axis: &Axis, lanes: Vec<Lane>) -> Vec<Lane> {
+    let width = |span: Span| axis.place(span.to) - axis.place(span.from);
+    let join = |bars: Vec<Bar>| {
+        let mut joined: Vec<(Bar, usize)> = Vec::new();
+        for bar in bars {
+            match joined.last_mut() {
+                Some((last, number))
+                    if last.class == bar.class
+                        && axis.place(bar.span.from) - axis.place(last.span.to) < BAR_WIDTH_MIN
+                        && width(last.span).min(width(bar.span)) < BAR_WIDTH_MIN =>
+                {
+                    *number += 1;
+                    last.span.to = last.span.to.max(bar.span.to);
+                    last.title = format!("{} one after another", count(*number, "slice"));
+                }
+                _ => joined.push((bar, 1)),
+            }
+        }
+        joined.into_iter().map(|(bar, _)| bar).collect()
+    };
+    let lane = |lane: Lane| Lane {
+        bars: join(lane.bars),
+        ..lane
+    };
+    lanes.into_iter().map(lane).collect()
+}
+
 fn slice_bar(span: Span, slice: &SliceReport) -> Bar {
     let rows = slice.rows.unwrap_or_default();
     let title = format!(
@@ -214,7 +246,7 @@ fn description(report: &Report, axis: &Axis, phases: &[Lane], workers: &[Lane]) 
         }
         _ => String::new(),
     };
-    let slices: usize = workers.iter().map(|lane| lane.bars.len()).sum();
+    let slices = report.slices.iter().filter(|slice| slice.done).count();
     let cuts = match axis.pieces.len() {
         0 | 1 => String::new(),
         more => format!(" Idle time is cut out in {}.", count(more - 1, "place")),
