@@ -4,7 +4,7 @@ use super::axis::merged;
 use super::markup::{Markup, pairs, tag};
 use super::words::{moment, span_of, spent};
 use crate::output::number::{bytes, grouped};
-use hyperhaul_migrate::{Report, RunState, TableReport};
+use hyperhaul_migrate::{Report, RunState, TableReport, VerdictReport};
 
 pub(super) fn render(report: &Report) -> Vec<Markup> {
     let names: Vec<String> = report
@@ -27,29 +27,28 @@ pub(super) fn render(report: &Report) -> Vec<Markup> {
 }
 
 /// What the proof says over all tables.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+enum Standing {
     Open,
     Equal,
     Differs,
+    /// It was equal before the cutover, and was not when it was verified last.
+    DiffersSince,
 }
 
-/// Before the cutover everything has to be equal, and nothing may be lost since.
-pub(super) fn standing(report: &Report) -> Standing {
-    let differs = |table: &TableReport| {
-        let mut verdicts = table.before_cutover.iter().chain(&table.after_cutover);
-        verdicts.any(|verdict| !verdict.equal)
+fn standing(report: &Report) -> Standing {
+    let unequal = |verdict: &Option<VerdictReport>| {
+        let verdict = verdict.as_ref();
+        verdict.is_some_and(|verdict| !verdict.equal)
     };
-    if report.tables.iter().any(differs) {
+    let mut tables = report.tables.iter();
+    if tables.clone().any(|table| unequal(&table.before_cutover)) {
         Standing::Differs
-    } else if report
-        .tables
-        .iter()
-        .all(|table| table.before_cutover.is_some())
-    {
-        Standing::Equal
-    } else {
+    } else if tables.clone().any(|table| table.before_cutover.is_none()) {
         Standing::Open
+    } else if tables.any(|table| unequal(&table.after_cutover)) {
+        Standing::DiffersSince
+    } else {
+        Standing::Equal
     }
 }
 
@@ -64,6 +63,11 @@ fn verdict(report: &Report) -> Markup {
             "is-bad",
             tag("span").class("bad").text("Differs."),
             " A verification found source and target unequal: see the tables below.",
+        ),
+        Standing::DiffersSince => (
+            "is-bad",
+            tag("span").class("bad").text("Differs since the cutover."),
+            " Every table was proved equal before it, and a later verification found a difference: see the tables below.",
         ),
         Standing::Open => (
             "is-open",

@@ -82,10 +82,14 @@ fn one(index: usize, of: &TableReport, moved: &BTreeMap<LeafKey<'_>, Moved>) -> 
             "Moved rows are compared by the server's own hash of each row, asked for on both sides."
         }
     };
+    let files = match attached.is_empty() {
+        true => "",
+        false => " Attached partitions are proved by their files and bounds.",
+    };
     vec![
         tag("h3").text(of.table.plain()),
         pairs(facts),
-        tag("p").class("quiet").text(proof),
+        tag("p").class("quiet").text(format!("{proof}{files}")),
         ways(of),
         leaves(index, of, moved),
     ]

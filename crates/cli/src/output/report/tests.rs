@@ -333,6 +333,25 @@ fn no_name_becomes_markup() {
 }
 
 #[test]
+fn a_loss_since_the_cutover_leaves_the_proof_of_before_it() {
+    let mut report = small("fixes");
+    report.tables[0].after_cutover = Some(verdict(2, None));
+    let page = render(&report);
+    assert!(page.contains("Proved equal.") && page.contains("Verified again since the cutover"));
+    let lost = VerdictReport {
+        lost_rows: 102,
+        ..verdict(2, Some(1))
+    };
+    report.tables[0].after_cutover = Some(lost);
+    let page = render(&report);
+    assert!(
+        page.contains("Differs since the cutover.")
+            && page.contains("102 rows missing or different")
+    );
+    assert!(!page.contains("Verified again"));
+}
+
+#[test]
 fn what_differs_comes_first_and_is_said() {
     let mut report = small("fixes");
     report.tables[0].before_cutover = Some(verdict(3_000, Some(2_999)));
