@@ -20,6 +20,7 @@ Examples:
   hyperhaul migrate --config hyperhaul.toml
   hyperhaul status --config hyperhaul.toml --watch
   hyperhaul rollback --source postgresql://app@db/soar --run 3
+  hyperhaul report 3 --source postgresql://app@db/soar --html run3.html
 
 A configuration file (TOML), for several tables:
   source = \"postgresql://app@db/soar\"
@@ -89,6 +90,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
+    /// Write what a run did, how, when, by whom, and what proved it: one HTML page and one JSON object.
+    Report(crate::report::Report),
     /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
     Maintain(Maintain),
     /// Load sample data to try hyperhaul with.
@@ -379,6 +382,8 @@ mod tests {
             "check --accept everything",
             "status --run 0",
             "status --watch=0",
+            "report 3 --run 3",
+            "report --json",
         ] {
             let words = std::iter::once("hyperhaul").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_err(), "{line}");

@@ -10,6 +10,7 @@ mod interval;
 mod maintain;
 mod output;
 mod progress;
+mod report;
 mod request;
 mod sample;
 mod signals;

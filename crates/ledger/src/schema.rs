@@ -6,13 +6,14 @@
 //! slice        one row a slice           pending -> done in the transaction that copies its rows
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
+//! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
 //! ```
 
 use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -23,6 +24,29 @@ ALTER TABLE hyperhaul.verdict ADD COLUMN after_cutover boolean NOT NULL DEFAULT 
 UPDATE hyperhaul.verdict SET equal = true
     WHERE run_id IN (SELECT run_id FROM hyperhaul.step WHERE step_id LIKE 'cutover:%');
 UPDATE hyperhaul.ledger_format SET format = 2;
+";
+
+/// From format 2, which knew neither workers nor callers, to 3: of what was done before they stay unknown.
+const FROM_2_TO_3: &str = "
+ALTER TABLE hyperhaul.slice ADD COLUMN worker integer;
+UPDATE hyperhaul.ledger_format SET format = 3;
+";
+
+const CALLS: &str = "
+CREATE TABLE IF NOT EXISTS hyperhaul.call (
+    call_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    command text NOT NULL,
+    flags text[] NOT NULL,
+    role text NOT NULL DEFAULT session_user,
+    os_user text,
+    host text,
+    tool_version text NOT NULL,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz,
+    outcome text
+);
+CREATE INDEX IF NOT EXISTS call_run ON hyperhaul.call (run_id);
 ";
 
 const TABLES: &str = "
@@ -56,6 +80,7 @@ CREATE TABLE IF NOT EXISTS hyperhaul.slice (
     copied_bytes bigint,
     started_at timestamptz,
     finished_at timestamptz,
+    worker integer,
     times_done integer NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, slice_id)
 );
@@ -102,6 +127,7 @@ async fn make(session: &Session) -> Result<(), Error> {
         .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
         .await?;
     session.batch(TABLES).await?;
+    session.batch(CALLS).await?;
     let format = "INSERT INTO hyperhaul.ledger_format SELECT $1 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
     session.execute(format, &[&FORMAT]).await?;
     Ok(())
@@ -119,7 +145,7 @@ pub async fn exists(session: &Session) -> Result<bool, Error> {
     if !row.get::<_, bool>(0) {
         return Ok(false);
     }
-    if format(session).await? == Some(1) {
+    if matches!(format(session).await?, Some(1..FORMAT)) {
         session.transaction(async || upgrade(session).await).await?;
     }
     match format(session).await? {
@@ -143,6 +169,10 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
         .await?;
     if format(session).await? == Some(1) {
         session.batch(FROM_1_TO_2).await?;
+    }
+    if format(session).await? == Some(2) {
+        session.batch(FROM_2_TO_3).await?;
+        session.batch(CALLS).await?;
     }
     Ok(())
 }

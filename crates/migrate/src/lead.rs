@@ -6,12 +6,12 @@ use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, calls, chunks, lanes,
     policies, sequences, survey, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::{Action, Options, Phase, Proof, Slice, Step, StepId};
@@ -80,14 +80,28 @@ pub async fn migrate(
         tell_unused(&context, options);
     }
     let mut leader = Leader::take(&context).await?;
+    let session = leader.session(&context).await?;
+    let call = calls::begin(session, context.run, Command::Migrate, &[]).await?;
+    let outcome = go_on(&context, &mut leader, state, begun).await;
+    calls::end(connections, call, &outcome).await;
+    outcome
+}
+
+/// Takes the run from `state` to its end.
+async fn go_on(
+    context: &Context,
+    leader: &mut Leader,
+    state: RunState,
+    begun: Instant,
+) -> Result<Outcome, Error> {
     if state == RunState::CheckingRollback {
         context.tell(Event::Notice(
             "a rollback that did not begin is called off: writers are let on again".to_owned(),
         ));
-        let_writers_on(&context, &mut leader, RunState::Running).await?;
+        let_writers_on(context, leader, RunState::Running).await?;
     }
-    let verification = run_phases(&context, &mut leader).await?;
-    let session = leader.session(&context).await?;
+    let verification = run_phases(context, leader).await?;
+    let session = leader.session(context).await?;
     change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
