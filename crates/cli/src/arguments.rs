@@ -3,10 +3,12 @@
 
 use crate::values::{
     Interval, WORKERS_MAX, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
-    parse_strategy, parse_table,
+    parse_strategy, parse_table, parse_window,
 };
+use crate::window::{parse_finish_by, parse_on_deadline};
+use chrono::NaiveTime;
 use clap::{Args, Parser, Subcommand};
-use hyperhaul_migrate::RunId;
+use hyperhaul_migrate::{OnDeadline, RunId};
 use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +17,7 @@ const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
   hyperhaul check --source postgresql://app@db/soar --table public.fixes
   hyperhaul plan --config hyperhaul.toml --sql > plan.sql
-  hyperhaul migrate --config hyperhaul.toml
+  hyperhaul migrate --config hyperhaul.toml --finish-by 03:30
   hyperhaul status --config hyperhaul.toml --watch
   hyperhaul rollback --source postgresql://app@db/soar --run 3
 
@@ -37,7 +39,7 @@ Exit codes:
   2  wrong usage or configuration
   3  blocked by a finding, or by something that a person has to resolve
   4  verification found a difference
-  5  stopped at the deadline; run migrate again to go on
+  5  stopped at the deadline; run migrate again to go on (or rolled back, as asked)
   6  interrupted; run migrate again to go on";
 
 /// Moves very large PostgreSQL time-series tables into TimescaleDB hypertables.
@@ -116,6 +118,8 @@ pub(crate) struct Migrate {
     pub(crate) servers: Servers,
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) window: Window,
     #[command(flatten)]
     pub(crate) which: Which,
     #[command(flatten)]
@@ -264,6 +268,21 @@ pub(crate) struct Wanted {
     /// How often a step is tried again after it gave way (default: 5).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) lock_attempts: Option<u32>,
+}
+
+/// How long a run may take.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Window")]
+pub(crate) struct Window {
+    /// Begin only if the run will be through within this time, verified, and stop at its end: 45m, 1h 30m
+    #[arg(long, value_name = "DURATION", value_parser = parse_window)]
+    pub(crate) window: Option<Duration>,
+    /// The same, until this machine's clock shows the time of day next
+    #[arg(long, value_name = "HH:MM", value_parser = parse_finish_by, conflicts_with = "window")]
+    pub(crate) finish_by: Option<NaiveTime>,
+    /// What to do then: continue, stop (exit code 5, migrate goes on later) or rollback (default: stop)
+    #[arg(long, value_name = "ACTION", value_parser = parse_on_deadline)]
+    pub(crate) on_deadline: Option<OnDeadline>,
 }
 
 /// Which run.

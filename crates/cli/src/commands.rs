@@ -103,12 +103,14 @@ async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failur
         }
         None => request.options(&asked.wanted)?,
     };
+    let deadline = request.deadline(&asked.window, chrono::Utc::now())?;
     let connections = request.connections()?;
     let (watch, interrupt) = watched(plain);
     let outcome = hyperhaul_migrate::migrate(
         &connections,
         asked.which.run,
         options.as_ref(),
+        deadline,
         &interrupt,
         watch.clone(),
     )

@@ -3,6 +3,9 @@
 
 use crate::failure::Failure;
 use crate::values::{self, Interval};
+use crate::window;
+use chrono::NaiveTime;
+use hyperhaul_migrate::OnDeadline;
 use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -27,6 +30,12 @@ pub(crate) struct Config {
     pub(crate) lock_attempts: Option<u32>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) window: Option<Duration>,
+    #[serde(default, deserialize_with = "finish_by")]
+    pub(crate) finish_by: Option<NaiveTime>,
+    #[serde(default)]
+    pub(crate) on_deadline: Option<OnDeadline>,
     #[serde(default, rename = "table")]
     pub(crate) tables: Vec<Table>,
 }
@@ -149,6 +158,14 @@ fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
     from_text(deserializer, values::parse_lock_timeout).map(Some)
 }
 
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    from_text(deserializer, values::parse_window).map(Some)
+}
+
+fn finish_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveTime>, D::Error> {
+    from_text(deserializer, window::parse_finish_by).map(Some)
+}
+
 fn slice_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     from_text(deserializer, values::parse_slice_size).map(Some)
 }
@@ -201,6 +218,9 @@ mod tests {
             lock_timeout = "500ms"
             lock_attempts = 9
             strategy = "auto"
+            window = "45m"
+            finish_by = "03:30"
+            on_deadline = "rollback"
 
             [[table]]
             name = 'Soar."Raw Messages"'
@@ -219,6 +239,9 @@ mod tests {
             (Some(2), Some(64 << 20), Some(9))
         );
         assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
+        assert_eq!(config.window, Some(Duration::from_secs(2_700)));
+        assert_eq!(config.finish_by, NaiveTime::from_hms_opt(3, 30, 0));
+        assert_eq!(config.on_deadline, Some(OnDeadline::Rollback));
         assert_eq!(config.tables[0].name, Relation::new("soar", "Raw Messages"));
         assert_eq!(
             config.tables[0].chunk_interval.map(|interval| interval.us),

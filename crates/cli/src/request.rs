@@ -1,10 +1,12 @@
 //! What is asked for, all told: flags over the configuration file over defaults.
 
-use crate::arguments::{Servers, Wanted};
+use crate::arguments::{self, Servers, Wanted};
 use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::values::Interval;
-use hyperhaul_migrate::Connections;
+use crate::window;
+use chrono::{DateTime, Utc};
+use hyperhaul_migrate::{Connections, Deadline};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::{Options, Relation, TableOptions};
 
@@ -88,6 +90,15 @@ impl Request {
             .map(|name| self.table(name, wanted))
             .collect();
         Ok(Some(self.with_tables(tables, wanted)))
+    }
+
+    /// When the window of a command that began at `now` ends, if it has one.
+    pub(crate) fn deadline(
+        &self,
+        flags: &arguments::Window,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Deadline>, Failure> {
+        window::deadline(flags, &self.config, now)
     }
 
     /// The options; refuses if no table is named.

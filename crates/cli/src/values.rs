@@ -29,6 +29,10 @@ pub(crate) fn parse_lock_timeout(text: &str) -> Result<Duration, IntervalError> 
     interval::parse_timeout(text)
 }
 
+pub(crate) fn parse_window(text: &str) -> Result<Duration, IntervalError> {
+    interval::parse_us(text).map(|us| Duration::from_micros(us.unsigned_abs()))
+}
+
 pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {
     size::parse_slice_bytes(text)
 }

@@ -5,6 +5,7 @@
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
 mod error;
+mod forecast;
 mod run;
 mod schema;
 mod slice;
@@ -12,6 +13,7 @@ mod step;
 mod verdict;
 
 pub use error::Error;
+pub use forecast::{forecast, store_forecast};
 pub use run::{
     Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,
     record_plan, runs, sessions, try_lead,

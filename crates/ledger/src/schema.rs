@@ -6,6 +6,7 @@
 //! slice        one row a slice           pending -> done in the transaction that copies its rows
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
+//! forecast     one row a run that is or was under way; see there
 //! ```
 
 use crate::Error;

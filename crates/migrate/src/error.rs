@@ -32,6 +32,8 @@ pub enum Kind {
     Differs,
     /// Interrupted; the run resumes.
     Interrupted,
+    /// The window is over; the run resumes, or was rolled back.
+    Deadline,
 }
 
 impl Error {

@@ -40,6 +40,7 @@ pub async fn rollback(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        timekeeper: Arc::default(),
     };
     check_databases(&context).await?;
     go_back(&context, options)
@@ -50,6 +51,23 @@ pub async fn rollback(
 
 async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Error> {
     let mut leader = Leader::take(context).await?;
+    go_back_with(context, &mut leader, options).await
+}
+
+/// Goes back with the lead of a migration that its deadline has stopped before the cutover.
+pub(crate) async fn at_deadline(context: &Context, leader: &mut Leader) -> Result<(), Error> {
+    // What was given up at the deadline may still hold locks.
+    let session = leader.session(context).await?;
+    hyperhaul_catalog::end_sessions(session, &context.application_prefix()).await?;
+    let gone = go_back_with(context, leader, &RollbackOptions::default()).await;
+    gone.map_err(|error| error.interrupted_at("rollback"))
+}
+
+async fn go_back_with(
+    context: &Context,
+    leader: &mut Leader,
+    options: &RollbackOptions,
+) -> Result<(), Error> {
     let session = leader.session(context).await?;
     let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
         .await?
@@ -62,7 +80,7 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
     }
     if is_cut_over(context, &done) && state != RunState::RollingBack {
         refuse_holders(context).await?;
-        keep_writers_off(context, &mut leader, &done, options.discard_new_rows).await?;
+        keep_writers_off(context, leader, &done, options.discard_new_rows).await?;
         from = vec![RunState::CheckingRollback];
     }
     let session = leader.session(context).await?;

@@ -4,6 +4,8 @@
 //! partitions, on two cores and a RAM disk, PostgreSQL 17 with TimescaleDB 2.19. Disks and networks that are slower
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
+mod disk;
+
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
 use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan};
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,9 @@ const CATALOG_S: f64 = 0.5;
 /// PostGIS and jsonb columns take longest; narrow tables are quicker.
 const ANALYZE_S: f64 = 0.5;
 
+/// Rates of other machines and rows tell minutes from hours: half of it again is what they may well be off by.
+const MARGIN_ESTIMATED: f64 = 0.5;
+
 /// What the run will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -84,6 +89,16 @@ impl Estimate {
     pub const BASIS: &'static str = "estimated from sizes and from rates measured on 2 cores and a RAM disk; slower disks \
          and a network between the servers make it longer";
 
+    /// What a window has to have in addition, as a share of the estimate, so that a run is sure to fit in.
+    pub fn margin(&self) -> f64 {
+        MARGIN_ESTIMATED
+    }
+
+    /// What the numbers rest on.
+    pub fn basis_text(&self) -> &'static str {
+        Estimate::BASIS
+    }
+
     /// Seconds of all phases.
     pub fn seconds(&self) -> f64 {
         self.phases.iter().map(|phase| phase.seconds).sum()
@@ -97,7 +112,7 @@ pub(crate) fn estimate(
     tables: &[TablePlan],
     slices: &[Slice],
 ) -> Estimate {
-    let (heap_bytes, index_bytes, wal_bytes) = disk(facts, options, tables);
+    let (heap_bytes, index_bytes, wal_bytes) = disk::disk(facts, tables, width(facts, options));
     let work = Work {
         facts,
         tables,
@@ -126,43 +141,6 @@ fn width(facts: &Facts, options: &Options) -> u32 {
     let cores = facts.target.cores;
     let workers = options.workers.or(cores).unwrap_or(Options::WORKERS_UNSEEN);
     cores.map_or(workers, |cores| workers.min(cores)).max(1)
-}
-
-/// Heap, indexes and WAL, in bytes.
-fn disk(facts: &Facts, options: &Options, tables: &[TablePlan]) -> (u64, u64, u64) {
-    let heap_bytes: u64 = tables.iter().map(moved_bytes).sum();
-    let pairs = tables.iter().zip(&facts.tables);
-    let built = pairs.filter(|(table, _)| table.attached.is_empty());
-    let mut sizes: Vec<u64> = built.flat_map(|(_, found)| index_sizes(found)).collect();
-    let indexes: u64 = sizes.iter().sum();
-    // As many builds as there are workers sort at once, those of the largest indexes at the worst.
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let in_memory = facts.target.settings.maintenance_work_mem_bytes;
-    let sorting: u64 = sizes
-        .into_iter()
-        .take(width(facts, options) as usize)
-        .filter(|size| *size > in_memory)
-        .sum();
-    // Checkpoints begin at max_wal_size, and the next one's WAL piles up before the last one's is gone.
-    let between_checkpoints = facts.target.settings.max_wal_size_bytes.saturating_mul(2);
-    let wal_bytes = between_checkpoints.min(heap_bytes + indexes);
-    (heap_bytes, indexes + sorting, wal_bytes)
-}
-
-/// Heap and TOAST of what is not attached.
-fn moved_bytes(table: &TablePlan) -> u64 {
-    let attached: u64 = table.attached.iter().map(|leaf| leaf.bytes).sum();
-    table.data_bytes.saturating_sub(attached)
-}
-
-fn index_sizes(found: &TableFacts) -> impl Iterator<Item = u64> {
-    let keys = found
-        .unique_keys
-        .iter()
-        .filter(|key| key.kind != KeyKind::Exclusion);
-    let indexes = found.indexes.iter().filter(|index| index.valid);
-    keys.map(|key| key.size_bytes)
-        .chain(indexes.map(|index| index.size_bytes))
 }
 
 struct Work<'a> {

@@ -50,6 +50,13 @@ impl Plan {
         self.options.workers.unwrap_or(seen).max(1)
     }
 
+    /// Workers that make progress side by side: no more than the target has cores.
+    pub fn width(&self) -> u32 {
+        let workers = self.workers();
+        let cores = self.facts.target.cores;
+        cores.map_or(workers, |cores| workers.min(cores)).max(1)
+    }
+
     /// The step with this id.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == *id)
