@@ -2,8 +2,8 @@
 //! file (that is `request`), and nothing that runs.
 
 use crate::values::{
-    Interval, WORKERS_MAX, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
-    parse_strategy, parse_table, parse_window,
+    Interval, Workers, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    parse_strategy, parse_table, parse_window, parse_workers,
 };
 use crate::window::{parse_finish_by, parse_on_deadline};
 use chrono::NaiveTime;
@@ -253,9 +253,10 @@ pub(crate) struct Wanted {
     /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
-    /// Parallel workers (default: the target's cores where they can be seen, else 4).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
-    pub(crate) workers: Option<u32>,
+    /// Parallel workers, or a range such as 2..8 in which copying adapts to what the server shows (default: the
+    /// target's cores where they can be seen, else 4)
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
+    pub(crate) workers: Option<Workers>,
     /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,
@@ -370,6 +371,8 @@ mod tests {
         for line in [
             "plan --sql --json",
             "check --workers 0",
+            "check --workers 4..2",
+            "check --workers 0..2",
             "check --slice-size 1",
             "check --chunk-interval 1month",
             "check --strategy fastest",

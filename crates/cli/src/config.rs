@@ -2,7 +2,7 @@
 //! in `request`.
 
 use crate::failure::Failure;
-use crate::values::{self, Interval};
+use crate::values::{self, Interval, Workers};
 use crate::window;
 use chrono::NaiveTime;
 use hyperhaul_migrate::OnDeadline;
@@ -21,7 +21,7 @@ pub(crate) struct Config {
     #[serde(default, deserialize_with = "codes")]
     pub(crate) accept: Vec<Code>,
     #[serde(default, deserialize_with = "workers")]
-    pub(crate) workers: Option<u32>,
+    pub(crate) workers: Option<Workers>,
     #[serde(default, deserialize_with = "slice_size")]
     pub(crate) slice_size: Option<u64>,
     #[serde(default, deserialize_with = "lock_timeout")]
@@ -184,8 +184,22 @@ fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Err
         .collect()
 }
 
-fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number(deserializer, values::WORKERS_MAX).map(Some)
+/// A number, or a text with a range.
+fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Workers>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected a number of workers or a range such as \"2..8\""
+    )]
+    enum Written {
+        Number(i64),
+        Range(String),
+    }
+    let workers = match Written::deserialize(deserializer)? {
+        Written::Number(number) => values::workers(None, number),
+        Written::Range(text) => values::parse_workers(&text),
+    };
+    workers.map(Some).map_err(de::Error::custom)
 }
 
 fn lock_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -236,8 +250,14 @@ mod tests {
         assert_eq!(config.accept, [Code::HypertableForeignKey]);
         assert_eq!(
             (config.workers, config.slice_size, config.lock_attempts),
-            (Some(2), Some(64 << 20), Some(9))
+            (Some(Workers { min: None, max: 2 }), Some(64 << 20), Some(9))
         );
+        let range = parse("workers = \"2..8\"").unwrap().workers;
+        let expected = Workers {
+            min: Some(2),
+            max: 8,
+        };
+        assert_eq!(range, Some(expected));
         assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
         assert_eq!(config.window, Some(Duration::from_secs(2_700)));
         assert_eq!(config.finish_by, NaiveTime::from_hms_opt(3, 30, 0));
@@ -263,8 +283,8 @@ mod tests {
             (
                 "workers = \"two\"",
                 1,
-                "invalid type: string \"two\"",
-                "i64",
+                "\"two\" is neither a number of workers nor a range of them",
+                "",
             ),
             ("workers = 0", 1, "0 is not between 1 and 256", ""),
             (

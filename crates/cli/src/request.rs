@@ -141,7 +141,9 @@ impl Request {
             .chain(&wanted.accept)
             .copied()
             .collect();
-        options.workers = wanted.workers.or(config.workers);
+        let workers = wanted.workers.or(config.workers);
+        options.workers = workers.map(|workers| workers.max);
+        options.workers_min = workers.and_then(|workers| workers.min);
         if let Some(strategy) = wanted.strategy.or(config.strategy) {
             options.strategy = strategy;
         }
@@ -201,6 +203,10 @@ mod tests {
     use super::*;
     use hyperhaul_plan::{Code, Strategy, StrategyChoice};
 
+    fn workers(max: u32) -> crate::values::Workers {
+        crate::values::Workers { min: None, max }
+    }
+
     fn request() -> Request {
         let config = r#"
             source = "postgresql://me@one/soar"
@@ -246,7 +252,7 @@ mod tests {
             tables: vec![Relation::new("public", "raw_messages")],
             chunk_interval: Some(Interval { us: 1_000_000 }),
             strategy: Some(StrategyChoice::Auto),
-            workers: Some(7),
+            workers: Some(workers(7)),
             accept: vec![Code::HypertableForeignKey],
             ..Wanted::default()
         };
@@ -273,13 +279,13 @@ mod tests {
         assert!(empty.required_options(&Wanted::default()).is_err());
         let failure = empty
             .options(&Wanted {
-                workers: Some(2),
+                workers: Some(workers(2)),
                 ..Wanted::default()
             })
             .unwrap_err();
         assert_eq!(failure.message, "--workers needs a table");
         let failure = Wanted {
-            workers: Some(2),
+            workers: Some(workers(2)),
             ..Wanted::default()
         }
         .refuse_beside_run()

@@ -14,11 +14,14 @@
 //!   '- verify    digests, structure, generated columns, sequences
 //! ```
 
+mod adapt;
 mod attached;
 mod chunks;
 mod cleanup;
 mod connections;
 mod context;
+mod creep;
+mod crew;
 mod deadline;
 mod differences;
 mod digests;

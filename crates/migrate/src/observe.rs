@@ -49,6 +49,13 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
+    /// Another number of workers copies from now on.
+    Workers {
+        /// How many.
+        workers: u32,
+        /// Why.
+        reason: String,
+    },
     /// Something failed that is tried again.
     Retrying {
         /// What failed.

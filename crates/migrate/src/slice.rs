@@ -14,16 +14,28 @@ use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What became of a worker's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// A slice was copied and committed.
-    Copied,
+    Copied(Finished),
     /// Every slice is done or claimed.
     NonePending,
     /// The slice's leaf is another file than the one that was cut: nothing was copied, the leaf is to be cut anew.
     Rewritten,
+}
+
+/// A slice that was copied and committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    /// Index into the plan's tables.
+    pub(crate) table: usize,
+    /// Bytes of heap and TOAST.
+    pub(crate) bytes: u64,
+    /// From claim to commit.
+    pub(crate) elapsed: Duration,
 }
 
 /// The sessions of a worker, and what it knows of the tables that it has met.
@@ -89,6 +101,7 @@ impl SliceWorker {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
         };
+        let claimed = Instant::now();
         failpoint("slice.claimed");
         let moved = self
             .move_rows(&slice)
@@ -112,7 +125,11 @@ impl SliceWorker {
             Err(error) => return Err(error.into()),
         }
         failpoint("slice.after_commit");
-        Ok(Turn::Copied)
+        Ok(Turn::Copied(Finished {
+            table: slice.table,
+            bytes: slice.bytes,
+            elapsed: claimed.elapsed(),
+        }))
     }
 
     /// Whether the leaf still is the file that was cut. Files are never reused, so it was all the while that it was read,

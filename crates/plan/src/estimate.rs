@@ -139,7 +139,7 @@ pub(crate) fn estimate(
 /// Workers that make progress side by side: no more than the target has cores.
 fn width(facts: &Facts, options: &Options) -> u32 {
     let cores = facts.target.cores;
-    let workers = options.workers.or(cores).unwrap_or(Options::WORKERS_UNSEEN);
+    let workers = options.workers_of(cores);
     cores.map_or(workers, |cores| workers.min(cores)).max(1)
 }
 

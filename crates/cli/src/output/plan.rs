@@ -63,7 +63,10 @@ fn steps(plan: &Plan, look: Look) -> String {
         ));
     }
     let total = about(plan.estimate.seconds());
-    let workers = count(u64::from(plan.workers()), "worker");
+    let workers = match plan.worker_range() {
+        (min, max) if min < max => format!("{min} to {max} workers"),
+        (_, workers) => count(u64::from(workers), "worker"),
+    };
     text.push_str(&format!(
         "  {:<12}  {total:>11}  with {workers}\n",
         "in all"

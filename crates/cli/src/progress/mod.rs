@@ -176,6 +176,10 @@ impl Shared {
                     &format!("trying again in {pause}: {what}: {reason}"),
                 );
             }
+            Event::Workers { workers, reason } => {
+                let workers = number::count(u64::from(*workers), "worker");
+                self.say(Style::Quiet, &format!("now {workers}: {reason}"));
+            }
             Event::Forecast(forecast) => self.state().forecast = Some(forecast.clone()),
             Event::GoingBack => {
                 self.end();

@@ -1,5 +1,6 @@
 //! Whole migrations by the command line, from `check` to `cleanup` and back: one file a subject.
 
+mod adapting;
 mod bad_input;
 mod catalog;
 mod identifiers;
