@@ -107,6 +107,10 @@ pub(crate) struct Plan {
     /// Print every statement that will run, in order, as a script with comments.
     #[arg(long, conflicts_with = "json")]
     pub(crate) sql: bool,
+    /// Measure how long it takes: move a sample of each table into a scratch hypertable, each way for about so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) calibrate: Option<u32>,
     /// List every slice, however many; without it the list is shortened beyond 20.
     #[arg(long)]
     pub(crate) all_slices: bool,

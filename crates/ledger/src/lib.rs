@@ -4,6 +4,7 @@
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
+mod calibration;
 mod error;
 mod forecast;
 mod run;
@@ -12,6 +13,7 @@ mod slice;
 mod step;
 mod verdict;
 
+pub use calibration::{scratch_is_left, try_calibrate};
 pub use error::Error;
 pub use forecast::{forecast, store_forecast};
 pub use run::{

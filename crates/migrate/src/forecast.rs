@@ -62,11 +62,6 @@ impl Forecast {
     }
 }
 
-/// Phases that keep the application out: all up to the cutover.
-pub(crate) fn keeps_out(phase: Phase) -> bool {
-    phase <= Phase::Cutover
-}
-
 /// How a phase's progress is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -177,7 +172,7 @@ impl Tracker {
         };
         Phase::ALL
             .into_iter()
-            .filter(|phase| keeps_out(*phase))
+            .filter(|phase| phase.keeps_out())
             .map(|phase| PhaseLeft {
                 phase,
                 seconds: left(phase),
@@ -206,7 +201,7 @@ impl Tracker {
 
     fn blend(&self, measured_s: f64, estimate_s: f64) -> f64 {
         let phases = self.estimated.iter();
-        let out = phases.filter(|(phase, _)| keeps_out(**phase));
+        let out = phases.filter(|(phase, _)| phase.keeps_out());
         let weight_s = out.map(|(_, seconds)| seconds).sum::<f64>() * ESTIMATE_WEIGHT;
         let blended_s = measured_s + weight_s * self.pace_before;
         let against_s = estimate_s + weight_s;
@@ -261,7 +256,11 @@ mod tests {
             (Phase::Verify, 20.0),
             (Phase::After, 500.0),
         ];
-        let phases = phases.map(|(phase, seconds)| PhaseEstimate { phase, seconds });
+        let phases = phases.map(|(phase, seconds)| PhaseEstimate {
+            phase,
+            seconds,
+            range: None,
+        });
         let estimate = Estimate {
             phases: phases.to_vec(),
             ..Estimate::default()

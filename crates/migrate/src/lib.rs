@@ -16,6 +16,7 @@
 
 mod adapt;
 mod attached;
+mod calibrate;
 mod chunks;
 mod cleanup;
 mod connections;

@@ -79,6 +79,14 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: &Event);
 }
 
+/// Nobody is told.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: &Event) {}
+}
+
 /// How far a phase is: rows and bytes where rows move, steps elsewhere.
 #[derive(Debug, Default)]
 pub struct Meter {

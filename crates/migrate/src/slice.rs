@@ -152,19 +152,21 @@ impl SliceWorker {
         }
     }
 
+    /// Moves a slice's rows in a transaction that the ledger knows nothing of: for calibrations.
+    ///
+    /// # Errors
+    ///
+    /// After one, the sessions are to be given up.
+    pub(crate) async fn load_unmarked(&mut self, slice: &Slice) -> Result<(), Error> {
+        self.target.batch("BEGIN").await?;
+        self.transfer(slice).await?;
+        Ok(self.target.batch("COMMIT").await?)
+    }
+
     /// Moves the slice's rows by its strategy, and marks it.
     async fn move_rows(&mut self, slice: &Slice) -> Result<(), Error> {
         let started_at = Utc::now();
-        let context = self.context.clone();
-        let table = context
-            .plan
-            .tables
-            .get(slice.table)
-            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
-        let moved = match slice.strategy {
-            Strategy::Server => self.insert(slice, table).await?,
-            Strategy::Copy | Strategy::Attach => self.copy(slice, table).await?,
-        };
+        let moved = self.transfer(slice).await?;
         failpoint("slice.copied");
         let range = |key: ChunkKey| ChunkRange {
             start_us: key.start_us,
@@ -177,7 +179,21 @@ impl SliceWorker {
             digests: digests.map(|(key, digest)| (range(key), digest)).collect(),
             started_at,
         };
-        Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
+        Ok(ledger::finish_slice(&self.target, self.context.run, slice.id, &result).await?)
+    }
+
+    /// Moves the slice's rows by its strategy.
+    async fn transfer(&mut self, slice: &Slice) -> Result<Copied, Error> {
+        let context = self.context.clone();
+        let table = context
+            .plan
+            .tables
+            .get(slice.table)
+            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+        match slice.strategy {
+            Strategy::Server => self.insert(slice, table).await,
+            Strategy::Copy | Strategy::Attach => self.copy(slice, table).await,
+        }
     }
 
     /// Lets the server itself insert the rows: source and target are one database. Their hashes are for the verification

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::context::Context;
-use crate::forecast::{Forecast, Seen, Tracker, after, keeps_out};
+use crate::forecast::{Forecast, Seen, Tracker, after};
 use crate::{Deadline, Event, Interrupt, Meter};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
@@ -157,7 +157,7 @@ impl Timekeeper {
             return true;
         };
         let predicted_s = self.state().predicted_s(plan, step);
-        !keeps_out(step.phase) || after(Utc::now(), predicted_s) <= deadline.grace_ends_at()
+        !step.phase.keeps_out() || after(Utc::now(), predicted_s) <= deadline.grace_ends_at()
     }
 
     /// Steps were not begun since they would not end in time: the run stops.

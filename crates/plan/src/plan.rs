@@ -318,6 +318,11 @@ impl Phase {
         Phase::After,
     ];
 
+    /// Whether the application waits for it: all phases up to the cutover.
+    pub fn keeps_out(self) -> bool {
+        self <= Phase::Cutover
+    }
+
     /// Its name for people and for step ids.
     pub fn name(self) -> &'static str {
         match self {

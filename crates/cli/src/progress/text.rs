@@ -145,7 +145,8 @@ pub(super) fn forecast(forecast: &Forecast) -> String {
 
 /// The numbers with the forecast behind them, where there is room for it.
 pub(super) fn with_forecast(numbers: String, seen: Option<&Forecast>, width: usize) -> String {
-    let Some(seen) = seen else {
+    // After the cutover there is nothing to wait for.
+    let Some(seen) = seen.filter(|seen| !seen.left.is_empty()) else {
         return numbers;
     };
     let both = format!("{numbers}  {}", forecast(seen));
@@ -309,7 +310,10 @@ mod tests {
         let seen = Forecast {
             made_at,
             done_at: later(20),
-            left: Vec::new(),
+            left: vec![hyperhaul_migrate::PhaseLeft {
+                phase: Phase::Copy,
+                seconds: 1_200.0,
+            }],
             pace: 1.0,
             rollback_s: 1.0,
             deadline: Some(hyperhaul_migrate::Deadline {

@@ -14,6 +14,7 @@ mod grants;
 mod keys;
 mod orphans;
 mod partman;
+mod scratch;
 mod sequences;
 
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
@@ -35,6 +36,7 @@ pub(crate) use keys::{
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
+pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;

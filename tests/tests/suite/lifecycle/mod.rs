@@ -2,6 +2,7 @@
 
 mod adapting;
 mod bad_input;
+mod calibrating;
 mod catalog;
 mod identifiers;
 mod in_the_way;
