@@ -1,6 +1,6 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
-use crate::estimate::{Basis, side_by_side};
+use crate::estimate::Basis;
 use crate::{Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy};
 use serde::{Deserialize, Serialize};
 
@@ -109,8 +109,6 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
     }
     let whole = |seconds: f64, own: &Measured| seconds / own.share.max(f64::MIN_POSITIVE);
     let sum = |of: &dyn Fn(&Measured) -> f64| Some(measured.iter().map(of).sum::<f64>());
-    let beside =
-        |of: &dyn Fn(&Measured) -> f64| Some(side_by_side(plan.width(), measured.iter().map(of)));
     let chunks = |own: &Measured| {
         plan.tables
             .get(own.table)
@@ -122,9 +120,10 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Create | Phase::Finish => sum(&|own| own.create_s),
         Phase::Chunks => sum(&|own| own.chunk_s * chunks(own) as f64),
         Phase::Copy => sum(&|own| whole(load_s(plan, own), own)).map(|seconds| seconds + survey_s),
-        Phase::Keys => beside(&|own| whole(own.keys_s, own)),
+        // Builds and validations use the other cores by themselves: tables side by side gain little.
+        Phase::Keys => sum(&|own| whole(own.keys_s, own)),
         Phase::Indexes => sum(&|own| whole(own.indexes_s, own)),
-        Phase::ForeignKeys => beside(&|own| whole(own.foreign_keys_s, own)),
+        Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
         Phase::Verify => sum(&|own| whole(own.verify_s, own)),
         Phase::Cutover => sum(&|own| own.create_s).map(|seconds| seconds + survey_s),
         Phase::Attach | Phase::After => None,

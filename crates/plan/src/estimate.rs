@@ -214,8 +214,12 @@ impl Work<'_> {
         self.tables.iter().zip(&self.facts.tables)
     }
 
+    /// Side by side, a phase takes its share of all the work, but never less than its longest piece.
     fn side_by_side(&self, pieces: impl Iterator<Item = f64>) -> f64 {
-        side_by_side(self.width, pieces)
+        let (sum, longest) = pieces.fold((0.0, 0.0_f64), |(sum, longest), piece| {
+            (sum + piece, longest.max(piece))
+        });
+        (sum / f64::from(self.width)).max(longest)
     }
 
     fn copy(&self) -> f64 {
@@ -294,14 +298,6 @@ impl Work<'_> {
             .map(|key| key.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW)
             .sum()
     }
-}
-
-/// Side by side, a phase takes its share of all the work, but never less than its longest piece.
-pub(crate) fn side_by_side(width: u32, pieces: impl Iterator<Item = f64>) -> f64 {
-    let (sum, longest) = pieces.fold((0.0, 0.0_f64), |(sum, longest), piece| {
-        (sum + piece, longest.max(piece))
-    });
-    (sum / f64::from(width)).max(longest)
 }
 
 fn index_s_per_row(index: &Index) -> f64 {
