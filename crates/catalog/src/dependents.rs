@@ -2,7 +2,7 @@
 
 use hyperhaul_pg::Session;
 use hyperhaul_plan::facts::{
-    FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger, View,
+    FunctionDependent, LeafObject, MaterializedView, Policy, PublicationMember, Rule, Trigger, View,
 };
 use hyperhaul_plan::sql::LEDGER_SCHEMA;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use crate::Error;
 use crate::fetch::fetch;
 
 const DEPENDENTS: &str = include_str!("sql/dependents.sql");
+const LEAF_OBJECTS: &str = include_str!("sql/leaf_objects.sql");
 const PUBLICATIONS: &str = include_str!("sql/publications.sql");
 const PUBLICATIONS_14: &str = include_str!("sql/publications_14.sql");
 
@@ -37,6 +38,11 @@ pub(crate) async fn dependents(session: &Session, table: u32) -> Result<Dependen
         &[&table, &LEDGER_SCHEMA],
     )
     .await
+}
+
+/// What hangs on single partitions.
+pub(crate) async fn leaf_objects(session: &Session, table: u32) -> Result<Vec<LeafObject>, Error> {
+    fetch(session, "what hangs on partitions", LEAF_OBJECTS, &[&table]).await
 }
 
 /// The publications that a table or one of its partitions is in.

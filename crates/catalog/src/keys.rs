@@ -34,6 +34,7 @@ struct UniqueKeyRow {
     definition: String,
     comment: Option<String>,
     clustered: bool,
+    options: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +49,7 @@ struct IndexRow {
     comment: Option<String>,
     statistics_targets: Vec<(i16, i32)>,
     tablespace: Option<String>,
+    clustered: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +73,7 @@ struct ReferencedByRow {
     validated: bool,
     partitioned: bool,
     rows_estimate: u64,
+    owner: String,
     can_change: bool,
     comment: Option<String>,
 }
@@ -103,6 +106,7 @@ pub(crate) async fn keys(
         definition: row.definition,
         comment: row.comment,
         clustered: row.clustered,
+        options: row.options,
     });
     let indexes = answer.indexes.into_iter().map(|row| Index {
         size_bytes: size(row.index_oid),
@@ -115,6 +119,7 @@ pub(crate) async fn keys(
         comment: row.comment,
         statistics_targets: row.statistics_targets,
         tablespace: row.tablespace,
+        clustered: row.clustered,
     });
     Ok(Keys {
         unique_keys: unique_keys.collect(),
@@ -151,6 +156,7 @@ fn referenced_by(rows: Vec<ReferencedByRow>, hypertables: &[Relation]) -> Vec<Re
         validated: row.validated,
         partitioned: row.partitioned,
         rows_estimate: row.rows_estimate,
+        owner: row.owner,
         can_change: row.can_change,
         comment: row.comment,
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hyperhaul_pg::Session;
 use hyperhaul_plan::Relation;
-use hyperhaul_plan::facts::{Leaf, LeafBound};
+use hyperhaul_plan::facts::{Leaf, LeafBound, NotOwned};
 use serde::Deserialize;
 
 use crate::fetch::fetch;
@@ -16,6 +16,7 @@ const LEAVES: &str = include_str!("sql/leaves.sql");
 struct Answer {
     leaves: Vec<LeafRow>,
     branches: Vec<Relation>,
+    not_owned: Vec<NotOwned>,
     can_select: bool,
     hides_rows: bool,
     index_bytes: Vec<IndexBytes>,
@@ -33,6 +34,8 @@ struct LeafRow {
     index_bytes: u64,
     rows_estimate: u64,
     own_indexes: Vec<String>,
+    options: Vec<String>,
+    tablespace: Option<String>,
     foreign_server: Option<String>,
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct Tree {
     /// Ordered by bound: ascending, then the default partition, then what has no bound.
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) branches: Vec<Relation>,
+    /// What is below the table and belongs to others.
+    pub(crate) not_owned: Vec<NotOwned>,
     /// SELECT on the table and everything below it.
     pub(crate) can_select: bool,
     /// Row security would hide rows of the table or of something below it.
@@ -76,6 +81,7 @@ pub(crate) async fn tree(
     Ok(Tree {
         leaves,
         branches: answer.branches,
+        not_owned: answer.not_owned,
         can_select: answer.can_select,
         hides_rows: answer.hides_rows,
         index_bytes: answer
@@ -104,6 +110,8 @@ fn leaf(row: LeafRow) -> Result<Leaf, Error> {
         null_times: 0,
         infinite_times: 0,
         own_indexes: row.own_indexes,
+        options: row.options,
+        tablespace: row.tablespace,
         foreign_server: row.foreign_server,
     })
 }

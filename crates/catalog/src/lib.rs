@@ -1,5 +1,5 @@
-//! Introspection: what PostgreSQL 14 to 18, TimescaleDB 2.16 to 2.31 and pg_partman 4.7 to 5.x say
-//! about a server and its tables, as the facts of `plan`.
+//! Introspection: what PostgreSQL, TimescaleDB and pg_partman say about a server and its tables, as the facts of `plan`.
+//! Tested on PostgreSQL 15 and 17, TimescaleDB 2.19.3, pg_partman 4.7 and 5.2; written for PostgreSQL 14 to 18.
 //!
 //! Every difference between those versions is known here and nowhere else. Nothing is judged
 //! (that is `plan`'s business) and nothing is changed: all queries run in read-only transactions.
@@ -21,8 +21,10 @@ mod identity;
 mod keys;
 mod leaves;
 mod machine;
+mod maintenance;
 mod observe;
 mod partman;
+mod privileges;
 mod sequences;
 mod server;
 mod sessions;
@@ -38,6 +40,9 @@ pub use error::Error;
 pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
+pub use maintenance::{
+    ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
+};
 pub use sequences::{SequencePosition, column_sequence, sequence_position};
 pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;

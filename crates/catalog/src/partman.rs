@@ -38,29 +38,34 @@ struct Config {
     can_change: bool,
 }
 
-/// The configuration, where pg_partman is installed, may be read, and manages the table.
-pub(crate) async fn partman(
-    session: &Session,
-    relation: &Relation,
-) -> Result<Option<Partman>, Error> {
+/// Whether pg_partman manages the table.
+pub(crate) enum Management {
+    /// It does not, or is not installed.
+    None,
+    /// It does, so.
+    By(Box<Partman>),
+    /// It is installed in this schema, and the role may not read what it manages.
+    Hidden(String),
+}
+
+/// Looks for the table in pg_partman's configuration.
+pub(crate) async fn partman(session: &Session, relation: &Relation) -> Result<Management, Error> {
     let extension = fetch_opt::<Extension>(session, "pg_partman", EXTENSION, &[]).await?;
     let Some(extension) = extension else {
-        return Ok(None);
+        return Ok(Management::None);
     };
     if !extension.readable {
-        tracing::warn!(
-            "pg_partman is installed, and this role may not read {}.part_config: whether it manages {} is not known",
-            extension.schema,
-            relation.plain()
-        );
-        return Ok(None);
+        return Ok(Management::Hidden(extension.schema));
     }
     let schema = quote_ident(&extension.schema);
     let sql = PARTMAN.replace("'{schema}.", &format!("'{}.", schema.replace('\'', "''")));
     let sql = sql.replace("{schema}", &schema);
     let names: [&(dyn hyperhaul_pg::ToSql + Sync); 2] = [&relation.schema, &relation.name];
     let config = fetch_opt::<Config>(session, "pg_partman's configuration", &sql, &names).await?;
-    Ok(config.map(|config| Partman {
+    let Some(config) = config else {
+        return Ok(Management::None);
+    };
+    Ok(Management::By(Box::new(Partman {
         schema: extension.schema,
         version: extension.version,
         parent_table: config.parent_table,
@@ -73,5 +78,5 @@ pub(crate) async fn partman(
         sub_config: config.sub_config,
         template: config.template,
         can_change: config.can_change,
-    }))
+    })))
 }

@@ -9,6 +9,7 @@ use hyperhaul_plan::{Relation, TableOptions, TimeType};
 use serde::Deserialize;
 
 use crate::fetch::{fetch, fetch_opt};
+use crate::partman::Management;
 use crate::{
     Error, columns, dependents, hashing, keys, leaves, observe, partman, server, sessions, writers,
 };
@@ -153,6 +154,11 @@ async fn look(
     let tree = leaves::tree(session, row.oid, time_column.as_deref()).await?;
     let keys = keys::keys(session, row.oid, &tree.index_bytes, &hypertables).await?;
     let dependents = dependents::dependents(session, row.oid).await?;
+    let (partman, partman_hidden) = match partman::partman(session, relation).await? {
+        Management::None => (None, None),
+        Management::By(partman) => (Some(*partman), None),
+        Management::Hidden(schema) => (None, Some(schema)),
+    };
     let writers = writers::writers(session, row.oid).await?;
     Ok(TableFacts {
         relation: relation.clone(),
@@ -189,6 +195,7 @@ async fn look(
         functions: dependents.functions,
         triggers: dependents.triggers,
         rules: dependents.rules,
+        leaf_objects: dependents::leaf_objects(session, row.oid).await?,
         policies: dependents.policies,
         row_security: row.row_security,
         force_row_security: row.force_row_security,
@@ -200,7 +207,9 @@ async fn look(
         grants: row.grants,
         comment: row.comment,
         replica_identity: replica_identity(row.replica_identity, row.replica_index),
-        partman: partman::partman(session, relation).await?,
+        partman,
+        partman_hidden,
+        not_owned: tree.not_owned,
         sessions,
         options: row.options,
         tablespace: row.tablespace,

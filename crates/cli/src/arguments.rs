@@ -1,14 +1,15 @@
 //! What the command line takes: subcommands, flags, their help. Not what they mean together with a configuration
 //! file (that is `request`), and nothing that runs.
 
+use crate::declared::PolicyFlags;
+use crate::maintain::Maintain;
 use crate::values::{
-    Interval, Workers, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
-    parse_strategy, parse_table, parse_window, parse_workers,
+    Interval, Workers, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    parse_strategy, parse_table, parse_workers,
 };
-use crate::window::{parse_finish_by, parse_on_deadline};
-use chrono::NaiveTime;
+use crate::window::Window;
 use clap::{Args, Parser, Subcommand};
-use hyperhaul_migrate::{OnDeadline, RunId};
+use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,19 @@ A configuration file (TOML), for several tables:
   name = \"public.raw_messages\"
   time_column = \"received_at\"
   chunk_interval = \"1 day\"
+  columnstore_after = \"7 days\"
+  segment_by = [\"receiver_id\"]
+  order_by = [\"received_at DESC\"]
+  retention = \"30 days\"
+
+  [[table.aggregate]]
+  name = \"public.raw_messages_hourly\"
+  bucket = \"1 hour\"
+  group_by = [\"receiver_id\"]
+  measures = [\"count(*) AS messages\"]
+  start_offset = \"2 days\"
+  end_offset = \"1 hour\"
+  schedule = \"1 hour\"
 
 Connections are named as in libpq: URLs or key=value, PG* variables, ~/.pgpass, PGSERVICE.
 
@@ -76,6 +90,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
+    /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
+    Maintain(Maintain),
     /// Load sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
@@ -107,7 +123,7 @@ pub(crate) struct Plan {
     /// Print every statement that will run, in order, as a script with comments.
     #[arg(long, conflicts_with = "json")]
     pub(crate) sql: bool,
-    /// Measure how long it takes: move a sample of each table into a scratch hypertable, each way for about so many seconds
+    /// Measure how long it takes: move a sample of each table into a scratch hypertable, each way for about so many seconds.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calibrate: Option<u32>,
@@ -252,13 +268,13 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time_column: Option<String>,
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
-    #[arg(long, value_name = "INTERVAL", value_parser = parse_chunk_interval)]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
     /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
     /// Parallel workers, or a range such as 2..8 in which copying adapts to what the server shows (default: the
-    /// target's cores where they can be seen, else 4)
+    /// target's cores where they can be seen, else 4).
     #[arg(long, value_name = "N", value_parser = parse_workers)]
     pub(crate) workers: Option<Workers>,
     /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
@@ -273,21 +289,8 @@ pub(crate) struct Wanted {
     /// How often a step is tried again after it gave way (default: 5).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) lock_attempts: Option<u32>,
-}
-
-/// How long a run may take.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Window")]
-pub(crate) struct Window {
-    /// Begin only if the run will be through within this time, verified, and stop at its end: 45m, 1h 30m
-    #[arg(long, value_name = "DURATION", value_parser = parse_window)]
-    pub(crate) window: Option<Duration>,
-    /// The same, until this machine's clock shows the time of day next
-    #[arg(long, value_name = "HH:MM", value_parser = parse_finish_by, conflicts_with = "window")]
-    pub(crate) finish_by: Option<NaiveTime>,
-    /// What to do then: continue, stop (exit code 5, migrate goes on later) or rollback (default: stop)
-    #[arg(long, value_name = "ACTION", value_parser = parse_on_deadline)]
-    pub(crate) on_deadline: Option<OnDeadline>,
+    #[command(flatten)]
+    pub(crate) policies: PolicyFlags,
 }
 
 /// Which run.

@@ -47,7 +47,7 @@ pub(crate) fn workers(min: Option<i64>, max: i64) -> Result<Workers, String> {
     Ok(Workers { min, max })
 }
 
-/// Length of a chunk in microseconds.
+/// A length of time in microseconds: of a chunk, an age, a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
     pub(crate) us: i64,
@@ -59,7 +59,7 @@ pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
     })
 }
 
-pub(crate) fn parse_chunk_interval(text: &str) -> Result<Interval, IntervalError> {
+pub(crate) fn parse_interval(text: &str) -> Result<Interval, IntervalError> {
     interval::parse_us(text).map(|us| Interval { us })
 }
 

@@ -1,11 +1,27 @@
 //! The window of a run: how long it may take, or by which hour, of flags over the configuration file.
 
-use crate::arguments;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::values::parse_window;
 use chrono::{DateTime, Days, Local, LocalResult, NaiveTime, TimeDelta, TimeZone, Utc};
+use clap::Args;
 use hyperhaul_migrate::{Deadline, OnDeadline};
 use std::time::Duration;
+
+/// How long a run may take.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Window")]
+pub(crate) struct Window {
+    /// Begin only if the run will be through within this time, verified, and stop at its end: 45m, 1h 30m.
+    #[arg(long, value_name = "DURATION", value_parser = parse_window)]
+    pub(crate) window: Option<Duration>,
+    /// The same, until this machine's clock shows the time of day next.
+    #[arg(long, value_name = "HH:MM", value_parser = parse_finish_by, conflicts_with = "window")]
+    pub(crate) finish_by: Option<NaiveTime>,
+    /// What to do then: continue, stop (exit code 5, migrate goes on later) or rollback (default: stop).
+    #[arg(long, value_name = "ACTION", value_parser = parse_on_deadline)]
+    pub(crate) on_deadline: Option<OnDeadline>,
+}
 
 pub(crate) fn parse_finish_by(text: &str) -> Result<NaiveTime, String> {
     let formats = ["%H:%M", "%H:%M:%S"];
@@ -25,7 +41,7 @@ pub(crate) fn parse_on_deadline(text: &str) -> Result<OnDeadline, String> {
 
 /// The deadline that flags and file ask for, if any, of a command that began at `now`.
 pub(crate) fn deadline(
-    flags: &arguments::Window,
+    flags: &Window,
     config: &Config,
     now: DateTime<Utc>,
 ) -> Result<Option<Deadline>, Failure> {
@@ -91,9 +107,9 @@ mod tests {
         "2025-12-11T23:30:00Z".parse().unwrap()
     }
 
-    fn flags(window: Option<&str>, finish_by: Option<&str>) -> arguments::Window {
-        arguments::Window {
-            window: window.map(|text| crate::values::parse_window(text).unwrap()),
+    fn flags(window: Option<&str>, finish_by: Option<&str>) -> Window {
+        Window {
+            window: window.map(|text| parse_window(text).unwrap()),
             finish_by: finish_by.map(|text| parse_finish_by(text).unwrap()),
             on_deadline: None,
         }
@@ -139,7 +155,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let both: Config = toml::from_str("window = \"1h\"\nfinish_by = \"03:30\"").unwrap();
         assert!(deadline(&flags(None, None), &both, now()).is_err());
-        let lone = arguments::Window {
+        let lone = Window {
             on_deadline: Some(OnDeadline::Stop),
             ..flags(None, None)
         };

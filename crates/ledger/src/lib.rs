@@ -5,6 +5,7 @@
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
 mod calibration;
+mod declaration;
 mod error;
 mod forecast;
 mod run;
@@ -14,6 +15,9 @@ mod step;
 mod verdict;
 
 pub use calibration::{scratch_is_left, try_calibrate};
+pub use declaration::{
+    Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
+};
 pub use error::Error;
 pub use forecast::{forecast, store_forecast};
 pub use run::{
@@ -22,8 +26,8 @@ pub use run::{
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice, is_done,
-    lock_leaf, pending_count, replace_leaf, slices, source_digests,
+    ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
+    is_done, lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{mark_done, mark_undone, steps_done};
 pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};

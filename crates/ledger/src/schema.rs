@@ -67,7 +67,7 @@ CREATE TABLE IF NOT EXISTS hyperhaul.slice_chunk (
     start_us bigint NOT NULL,
     end_us bigint NOT NULL,
     row_count bigint NOT NULL,
-    digest_sum text NOT NULL,
+    digest_sum text,
     PRIMARY KEY (run_id, slice_id, start_us),
     FOREIGN KEY (run_id, slice_id) REFERENCES hyperhaul.slice ON DELETE CASCADE
 );

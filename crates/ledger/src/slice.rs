@@ -14,10 +14,21 @@ pub struct SliceResult {
     pub rows: u64,
     /// Bytes of their binary tuples.
     pub bytes: u64,
-    /// Digest of the source's rows per chunk interval.
-    pub digests: Vec<(ChunkRange, Digest)>,
+    /// The rows per chunk interval, as far as it is known where they went.
+    pub chunks: Vec<ChunkRows>,
     /// When the copying began.
     pub started_at: DateTime<Utc>,
+}
+
+/// Rows of a slice that lie in one chunk interval.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkRows {
+    /// The interval.
+    pub range: ChunkRange,
+    /// How many.
+    pub rows: u64,
+    /// Digest of the source's rows; `None` where they stayed within the server.
+    pub digest: Option<Digest>,
 }
 
 /// A slice as the ledger has it.
@@ -79,11 +90,11 @@ pub async fn finish_slice(
     }
     let (mut starts, mut ends, mut counts, mut sums) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (range, digest) in &result.digests {
-        starts.push(range.start_us);
-        ends.push(range.end_us);
-        counts.push(signed(digest.rows));
-        sums.push(digest.sum_hex());
+    for chunk in &result.chunks {
+        starts.push(chunk.range.start_us);
+        ends.push(chunk.range.end_us);
+        counts.push(signed(chunk.rows));
+        sums.push(chunk.digest.map(|digest| digest.sum_hex()));
     }
     let sql = "INSERT INTO hyperhaul.slice_chunk (run_id, slice_id, start_us, end_us, row_count, digest_sum) \
                SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[])";
@@ -136,7 +147,7 @@ pub async fn slices(session: &Session, run: RunId) -> Result<Vec<SliceRecord>, E
         .collect()
 }
 
-/// Digests of the source's rows per chunk interval, over all finished slices of a table.
+/// Digests of the source's rows per chunk interval, over all finished slices of a table that were copied.
 ///
 /// # Errors
 ///
@@ -147,7 +158,8 @@ pub async fn source_digests(
     table_index: usize,
 ) -> Result<Vec<ChunkDigest>, Error> {
     let sql = "SELECT c.start_us, c.end_us, c.row_count, c.digest_sum FROM hyperhaul.slice_chunk c \
-               JOIN hyperhaul.slice s USING (run_id, slice_id) WHERE run_id = $1 AND s.table_index = $2 AND s.done";
+               JOIN hyperhaul.slice s USING (run_id, slice_id) WHERE run_id = $1 AND s.table_index = $2 AND s.done \
+               AND c.digest_sum IS NOT NULL";
     let index = i32::try_from(table_index).map_err(|error| Error::content("table index", error))?;
     let mut sums: BTreeMap<ChunkRange, Digest> = BTreeMap::new();
     for row in session.query(sql, &[&run.0, &index]).await? {

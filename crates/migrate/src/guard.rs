@@ -10,7 +10,9 @@ use crate::{Error, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, SliceRecord};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{ChunkRange, Cut, Relation, Slice, Strategy, leaf_slices, quote_ident};
+use hyperhaul_plan::{
+    ChunkRange, Cut, Relation, Routing, Slice, Strategy, leaf_slices, quote_ident,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves per LOCK statement: bounds the statement's length.
@@ -117,8 +119,13 @@ async fn recut(
             Error::blocked(format!("leaf {} is gone", first.slice.leaf.plain()))
                 .hint("Go back with hyperhaul rollback, then make a new plan.")
         })?;
-        if first.slice.strategy == Strategy::Server && of_leaf(oid).any(|record| record.done) {
-            // Which chunks its rows went to was not counted.
+        let uncounted = |record: &SliceRecord| {
+            record.done
+                && record.slice.strategy == Strategy::Server
+                && record.slice.routing == Routing::ByTime
+        };
+        if of_leaf(oid).any(uncounted) {
+            // Which chunks the server put its rows into was not counted.
             return Err(half_copied(&first.slice.leaf));
         }
         replace(context, target, oid, &first.slice, &cut).await?;

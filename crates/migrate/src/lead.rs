@@ -8,7 +8,7 @@ use crate::timekeeper::{Timekeeper, Watching};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, chunks,
-    lanes, sequences, survey, window, worker,
+    lanes, policies, sequences, survey, window, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
@@ -240,7 +240,7 @@ async fn run_phases(
         if steps.is_empty() {
             continue;
         }
-        if phase == Phase::After {
+        if !phase.keeps_out() {
             context.timekeeper.cut_over(&context.interrupt);
         }
         if context.interrupt.draining() {
@@ -282,19 +282,23 @@ async fn run_phase(
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
     }
     let mut verification = Vec::new();
-    let (sql, other): (Vec<&Step>, Vec<&Step>) = steps
-        .iter()
-        .partition(|step| matches!(step.action, Action::Sql { .. }));
-    for step in other {
-        if step.action == Action::Verify && !context.timekeeper.fits(&context.plan, step) {
-            context.timekeeper.leave_out(step, &context.interrupt);
+    let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });
+    for group in steps.chunk_by(|a, b| is_sql(a) == is_sql(b)) {
+        if group.iter().all(|step| is_sql(step)) {
+            lanes::run_steps(context, group, meter).await?;
+            continue;
         }
-        if context.interrupt.draining() {
-            return Err(Error::interrupted());
+        for step in group {
+            if step.action == Action::Verify && !context.timekeeper.fits(&context.plan, step) {
+                context.timekeeper.leave_out(step, &context.interrupt);
+            }
+            if context.interrupt.draining() {
+                return Err(Error::interrupted());
+            }
+            let work = run_patiently(context, step, meter);
+            verification.extend(told(context, &step.title, work).await?);
         }
-        verification.extend(told(context, &step.title, run_patiently(context, step, meter)).await?);
     }
-    lanes::run_steps(context, &sql, meter).await?;
     // After the copy, since what follows takes as long again and might be in vain.
     if matches!(phase, Phase::Fence | Phase::Copy) {
         let fences = context.plan.steps.iter();
@@ -339,6 +343,16 @@ async fn run_other(
             .map(|()| None),
         (Action::CarrySequences { sequences }, Some(table)) => {
             sequences::carry(context, step, table, sequences).await?;
+            meter.item_done();
+            Ok(None)
+        }
+        (Action::Repeatable { statements }, _) => {
+            policies::repeat(context, step, statements).await?;
+            meter.item_done();
+            Ok(None)
+        }
+        (Action::Declare { declaration }, _) => {
+            policies::declare(context, step, declaration).await?;
             meter.item_done();
             Ok(None)
         }

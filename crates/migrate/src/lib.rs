@@ -36,8 +36,10 @@ mod identity;
 mod interrupt;
 mod lanes;
 mod lead;
+mod maintain;
 mod new_rows;
 mod observe;
+mod policies;
 mod rollback;
 mod sequences;
 mod slice;
@@ -59,6 +61,10 @@ pub use error::{Error, Kind};
 pub use forecast::{Forecast, PhaseLeft};
 pub use interrupt::Interrupt;
 pub use lead::{Outcome, migrate};
+pub use maintain::{
+    Maintenance, Refusal, Retention, RollUp, ScheduledCommand, TableMaintenance, maintain,
+    scheduled_commands,
+};
 pub use observe::{Event, Meter, Observer};
 pub use rollback::{RollbackOptions, rollback};
 pub use status::{RunStatus, StepStatus, TableStatus, status};

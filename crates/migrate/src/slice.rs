@@ -6,11 +6,12 @@ use crate::failpoint::failpoint;
 use chrono::Utc;
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{
-    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, Copied, CopyRequest, Destination, Pool,
-    Progress, SourceReader,
+    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
+    SourceReader,
 };
-use hyperhaul_ledger::{self as ledger, SliceResult};
+use hyperhaul_ledger::{self as ledger, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
+use hyperhaul_pgcopy::Digest;
 use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,6 +49,13 @@ pub(crate) struct SliceWorker {
     pool: Arc<Pool>,
     progress: Progress,
     tables: HashMap<usize, KnownTable>,
+}
+
+/// What moving a slice's rows came to.
+struct Moved {
+    rows: u64,
+    bytes: u64,
+    chunks: Vec<ChunkRows>,
 }
 
 /// A table's chunks and rewrites: they do not change while slices are copied.
@@ -168,22 +176,17 @@ impl SliceWorker {
         let started_at = Utc::now();
         let moved = self.transfer(slice).await?;
         failpoint("slice.copied");
-        let range = |key: ChunkKey| ChunkRange {
-            start_us: key.start_us,
-            end_us: key.end_us,
-        };
-        let digests = moved.digests.into_iter();
         let result = SliceResult {
             rows: moved.rows,
             bytes: moved.bytes,
-            digests: digests.map(|(key, digest)| (range(key), digest)).collect(),
+            chunks: moved.chunks,
             started_at,
         };
         Ok(ledger::finish_slice(&self.target, self.context.run, slice.id, &result).await?)
     }
 
     /// Moves the slice's rows by its strategy.
-    async fn transfer(&mut self, slice: &Slice) -> Result<Copied, Error> {
+    async fn transfer(&mut self, slice: &Slice) -> Result<Moved, Error> {
         let context = self.context.clone();
         let table = context
             .plan
@@ -198,14 +201,18 @@ impl SliceWorker {
 
     /// Lets the server itself insert the rows: source and target are one database. Their hashes are for the verification
     /// to ask for, since the source is there as long as there is a way back.
-    async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Copied, Error> {
+    async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
-        let chunk = match slice.routing {
-            Routing::OneChunk(range) => known.chunks.iter().find(|chunk| chunk.range == range),
-            Routing::ByTime => None,
-        };
-        let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
-        let sql = sql::slice_insert_sql(table, slice, into);
+        let range = one_chunk(slice.routing);
+        let chunk = known.chunks.iter().find(|chunk| Some(chunk.range) == range);
+        let into = chunk
+            .map_or(&table.staging, |chunk| &chunk.relation)
+            .clone();
+        if slice.sole_writer && chunk.is_some() {
+            // Into a new file, which goes away if this fails: rows that were given up would stay as bloat.
+            self.target.batch(&format!("TRUNCATE ONLY {into}")).await?;
+        }
+        let sql = sql::slice_insert_sql(table, slice, &into);
         let inserting = self.target.execute(&sql, &[]);
         let rows = tokio::select! {
             rows = inserting => rows?,
@@ -216,15 +223,20 @@ impl SliceWorker {
             }
         };
         self.progress.add(rows, slice.bytes);
-        Ok(Copied {
+        let written = |range| ChunkRows {
+            range,
+            rows,
+            digest: None,
+        };
+        Ok(Moved {
             rows,
             bytes: slice.bytes,
-            digests: Vec::new(),
+            chunks: one_chunk(slice.routing).map(written).into_iter().collect(),
         })
     }
 
     /// Copies the rows through this process, which digests them on the way.
-    async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Copied, Error> {
+    async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
         let (destination, truncate) = destination(slice, table, &known.chunks);
         let rewrites = known.rewrites.clone();
@@ -243,10 +255,23 @@ impl SliceWorker {
             request,
             &self.progress,
         );
-        tokio::select! {
-            copied = copy => Ok(copied?),
-            () = self.context.interrupt.aborted() => Err(Error::interrupted()),
-        }
+        let copied = tokio::select! {
+            copied = copy => copied?,
+            () = self.context.interrupt.aborted() => return Err(Error::interrupted()),
+        };
+        let written = |(key, digest): (ChunkKey, Digest)| ChunkRows {
+            range: ChunkRange {
+                start_us: key.start_us,
+                end_us: key.end_us,
+            },
+            rows: digest.rows,
+            digest: Some(digest),
+        };
+        Ok(Moved {
+            rows: copied.rows,
+            bytes: copied.bytes,
+            chunks: copied.digests.into_iter().map(written).collect(),
+        })
     }
 
     async fn known_table(&mut self, index: usize, table: &TablePlan) -> Result<&KnownTable, Error> {
@@ -258,6 +283,14 @@ impl SliceWorker {
                 Ok(new.insert(KnownTable { chunks, rewrites }))
             }
         }
+    }
+}
+
+/// The chunk interval that all rows of a slice lie in, if its leaf's bound proves that.
+fn one_chunk(routing: Routing) -> Option<ChunkRange> {
+    match routing {
+        Routing::OneChunk(range) => Some(range),
+        Routing::ByTime => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps that are SQL: one transaction with the ledger's mark, tried again where that makes sense.
 
 use crate::context::Context;
+use crate::error::FOREIGN_KEY_VIOLATION;
 use crate::failpoint::failpoint;
 use crate::watch::Watch;
 use crate::{Error, Event, fence};
@@ -342,7 +343,7 @@ fn gave_way(work: Work<'_>, error: &hyperhaul_pg::Error, in_the_way: Option<&str
 
 fn failed(work: Work<'_>, error: hyperhaul_pg::Error) -> Error {
     let orphans = &work.step.orphans;
-    if error.is_foreign_key_violation() && !orphans.is_empty() {
+    if error.sqlstate() == Some(FOREIGN_KEY_VIOLATION) && !orphans.is_empty() {
         return refers_to_nothing(work, &error);
     }
     let cause = Error::from(error);

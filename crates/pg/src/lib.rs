@@ -8,10 +8,12 @@
 mod batches;
 mod connection_string;
 mod copy;
+mod discretion;
 mod disposition;
 mod diversion;
 mod environment;
 mod error;
+mod link;
 mod notice;
 mod parameters;
 mod password_file;

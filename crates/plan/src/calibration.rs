@@ -126,7 +126,7 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
         Phase::Verify => sum(&|own| whole(own.verify_s, own)),
         Phase::Cutover => sum(&|own| own.create_s).map(|seconds| seconds + survey_s),
-        Phase::Attach | Phase::After => None,
+        Phase::Attach | Phase::After | Phase::Policies => None,
     }
 }
 

@@ -163,6 +163,8 @@ codes! {
     ForeignLeaf = "foreign_leaf",
     /// A name that the run needs is taken.
     NameTaken = "name_taken",
+    /// Something hangs on a single partition: a view, function, rule, check or foreign key.
+    LeafObject = "leaf_object",
     /// An index on a leaf only is not carried over.
     LeafIndex = "leaf_index",
     /// An index is invalid.
@@ -179,6 +181,12 @@ codes! {
     Strategy = "strategy",
     /// A storage parameter or tablespace that is not carried over.
     StorageOption = "storage_option",
+    /// What becomes of a declared columnstore.
+    Columnstore = "columnstore",
+    /// What becomes of a declared retention, and what its first run drops.
+    Retention = "retention",
+    /// What becomes of a declared aggregate.
+    Aggregate = "aggregate",
 }
 
 impl fmt::Display for Code {

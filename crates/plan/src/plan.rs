@@ -3,8 +3,13 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod workers;
+
 use crate::facts::Facts;
-use crate::{ChunkRange, Estimate, Finding, Options, Relation, Severity, Strategy, TimeType};
+use crate::{
+    ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
+    TimeType,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -42,27 +47,6 @@ impl Plan {
         self.findings
             .iter()
             .any(|finding| finding.severity == Severity::Block)
-    }
-
-    /// Parallel workers of the run; of the copy phase, those that it begins with.
-    pub fn workers(&self) -> u32 {
-        self.options.workers_of(self.facts.target.cores)
-    }
-
-    /// The fewest and the most workers of the copy phase.
-    pub fn worker_range(&self) -> (u32, u32) {
-        let workers = self.workers();
-        match (self.options.workers_min, self.options.workers) {
-            (Some(min), Some(max)) => (min.clamp(1, max.max(1)), max.max(1)),
-            _ => (workers, workers),
-        }
-    }
-
-    /// Workers that make progress side by side: no more than the target has cores.
-    pub fn width(&self) -> u32 {
-        let workers = self.workers();
-        let cores = self.facts.target.cores;
-        cores.map_or(workers, |cores| workers.min(cores)).max(1)
     }
 
     /// The step with this id.
@@ -161,6 +145,9 @@ pub struct TablePlan {
     pub data_bytes: u64,
     /// Bytes of indexes over all leaves.
     pub index_bytes: u64,
+    /// What is to happen to its rows as they age.
+    #[serde(default)]
+    pub policies: Policies,
 }
 
 /// A copied array column with a user-defined element type.
@@ -202,7 +189,8 @@ pub struct Slice {
     pub strategy: Strategy,
     /// Where its rows go.
     pub routing: Routing,
-    /// Whether no other slice writes into its chunk, so that the chunk may be truncated and loaded frozen.
+    /// Whether no other slice writes into its chunk, so that the chunk may be truncated first: what is given up leaves nothing
+    /// behind, and COPY can freeze.
     pub sole_writer: bool,
     /// Bytes of heap and TOAST.
     pub bytes: u64,
@@ -299,11 +287,13 @@ pub enum Phase {
     Cutover,
     /// What could be left for after the cutover: foreign keys of other tables are validated.
     After,
+    /// What happens to rows as they age is set up: aggregates, columnstore, retention.
+    Policies,
 }
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
@@ -316,6 +306,7 @@ impl Phase {
         Phase::Verify,
         Phase::Cutover,
         Phase::After,
+        Phase::Policies,
     ];
 
     /// Whether the application waits for it: all phases up to the cutover.
@@ -338,6 +329,7 @@ impl Phase {
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
             Phase::After => "after",
+            Phase::Policies => "policies",
         }
     }
 }
@@ -360,6 +352,18 @@ pub enum Action {
     Sql {
         /// The statements in order, without `BEGIN` and `COMMIT`.
         statements: Vec<String>,
+    },
+    /// Runs statements that the server refuses in a transaction block, one by one. Each may be repeated: the mark follows in a
+    /// transaction of its own.
+    Repeatable {
+        /// The statements in order.
+        statements: Vec<String>,
+    },
+    /// Stores what is declared for the table in the ledger, where `hyperhaul maintain` finds it. It is in force while the step's
+    /// mark stands, so that there is nothing to undo.
+    Declare {
+        /// What is declared.
+        declaration: Declaration,
     },
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,

@@ -1,12 +1,12 @@
 //! The planner: facts and options in, the plan out. Its steps are made in `steps`.
 
 use crate::facts::{
-    BinaryTravel, Column, Facts, KeyKind, Leaf, LeafBound, RelationKind, TableFacts,
+    BinaryTravel, Column, Facts, KeyKind, Leaf, LeafBound, PartitionKey, RelationKind, TableFacts,
 };
 use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, findings, slices, sql, steps, strategies,
+    estimate, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -59,6 +59,7 @@ fn table_plan(
     choice: &Choice,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
+    policies::validate(found, &time_column, time_type, &wanted.policies)?;
     let copied: Vec<&Column> = found
         .columns
         .iter()
@@ -98,6 +99,7 @@ fn table_plan(
             .map(|leaf| leaf.heap_bytes + leaf.toast_bytes)
             .sum(),
         index_bytes: found.leaves.iter().map(|leaf| leaf.index_bytes).sum(),
+        policies: wanted.policies.clone(),
         copy_columns,
         relation,
     })
@@ -113,6 +115,12 @@ fn time_column(found: &TableFacts, wanted: &TableOptions) -> Result<(String, Tim
             .collect::<Vec<_>>()
             .join(", ")
     };
+    if found.kind == RelationKind::Hypertable && found.time_type.is_none() {
+        return Err(Error::new(
+            format!("{table} is a hypertable already"),
+            "There is nothing to move. If a run of hyperhaul made it, see how that run stands with hyperhaul status.",
+        ));
+    }
     let Some(name) = found.time_column.clone() else {
         return Err(match &wanted.time_column {
             Some(name) => Error::new(
@@ -144,11 +152,29 @@ fn time_column(found: &TableFacts, wanted: &TableOptions) -> Result<(String, Tim
                     "{table} is not partitioned by \"{name}\" but by {}",
                     key.definition
                 ),
-                "Name the column that it is partitioned by, with --time-column.",
+                partition_key_hint(found, key),
             ))
         }
         _ => Ok((name, time_type)),
     }
+}
+
+/// What can be done about a table that is partitioned by something else than its time.
+fn partition_key_hint(found: &TableFacts, key: &PartitionKey) -> String {
+    let mut columns = found.columns.iter();
+    let first = key.columns.first().and_then(|first| first.as_ref());
+    let by_time = columns.any(|column| Some(&column.name) == first && is_time(&column.type_sql));
+    if by_time {
+        return "Name the column that it is partitioned by, with --time-column.".to_owned();
+    }
+    "Partitions that hold other things than ranges of time can't become chunks. Copy the rows into an ordinary table \
+     (CREATE TABLE ... AS) or into one that is partitioned by time, and move that."
+        .to_owned()
+}
+
+/// Whether a type as the server prints it can be a time column's.
+fn is_time(type_sql: &str) -> bool {
+    type_sql == "date" || type_sql.starts_with("timestamp")
 }
 
 fn generated_columns(found: &TableFacts) -> Vec<String> {

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::facts::*;
-use crate::{Options, Relation, TableOptions, TimeRange, TimeType};
+use crate::{
+    Aggregate, Columnstore, Measure, Options, OrderBy, Policies, Relation, TableOptions, TimeRange,
+    TimeType,
+};
 use std::collections::BTreeMap;
 
 pub(crate) const DAY_US: i64 = 86_400_000_000;
@@ -24,7 +27,13 @@ pub(crate) fn soar() -> (Facts, Options) {
             .map(String::from)
             .into(),
         missing_types: Vec::new(),
+        type_extensions: BTreeMap::new(),
+        closed_schemas: Vec::new(),
         missing_relations: Vec::new(),
+        superusers: vec!["postgres".into()],
+        foreign_owners: Vec::new(),
+        target_schemas: Vec::new(),
+        unreferencable: Vec::new(),
     };
     let options = options(&facts);
     (facts, options)
@@ -57,8 +66,37 @@ pub(crate) fn options(facts: &Facts) -> Options {
         time_column: None,
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
         strategy: None,
+        policies: Policies::default(),
     };
     Options::new(facts.tables.iter().map(wanted).collect())
+}
+
+/// What SOAR declares for its fixes, and an aggregate.
+pub(crate) fn declared() -> Policies {
+    Policies {
+        columnstore: Some(Columnstore {
+            after_us: 7 * DAY_US,
+            segment_by: vec!["aircraft_id".into()],
+            order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+        }),
+        retention_us: Some(30 * DAY_US),
+        schedule_us: None,
+        comment: None,
+        aggregates: vec![hourly()],
+    }
+}
+
+/// An aggregate by the hour, over what is two days old at most.
+pub(crate) fn hourly() -> Aggregate {
+    Aggregate {
+        relation: public("fixes_hourly"),
+        bucket_us: DAY_US / 24,
+        group_by: vec!["aircraft_id".into()],
+        measures: vec![Measure::parse("count(*) AS fixes").unwrap()],
+        start_offset_us: 2 * DAY_US,
+        end_offset_us: DAY_US / 24,
+        schedule_us: DAY_US / 24,
+    }
 }
 
 pub(crate) fn fixes(facts: &mut Facts) -> &mut TableFacts {
@@ -115,6 +153,7 @@ fn server() -> ServerFacts {
         free_disk_bytes: Some(50 << 30),
         cores: Some(2),
         pooler: None,
+        clock_us: FIRST_DAY_US + 7 * DAY_US,
         hypertables: Vec::new(),
     }
 }
@@ -164,6 +203,7 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         functions: Vec::new(),
         triggers: Vec::new(),
         rules: Vec::new(),
+        leaf_objects: Vec::new(),
         policies: Vec::new(),
         row_security: false,
         force_row_security: false,
@@ -182,6 +222,8 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
         comment: None,
         replica_identity: ReplicaIdentity::Default,
         partman: None,
+        partman_hidden: None,
+        not_owned: Vec::new(),
         sessions: Vec::new(),
         options: Vec::new(),
         tablespace: None,
@@ -343,6 +385,7 @@ pub(crate) fn key(name: &str, kind: KeyKind, columns: &[&str], definition: &str)
         size_bytes: 20 << 20,
         comment: None,
         clustered: false,
+        options: Vec::new(),
     }
 }
 
@@ -358,6 +401,7 @@ pub(crate) fn index(name: &str, method: &str, column: &str) -> Index {
         comment: None,
         statistics_targets: Vec::new(),
         tablespace: None,
+        clustered: false,
     }
 }
 
@@ -386,6 +430,7 @@ pub(crate) fn referenced_by(name: &str, from: &str, rows: u64) -> ReferencedBy {
         from_hypertable: false,
         partitioned: false,
         rows_estimate: rows,
+        owner: "soar".into(),
         can_change: true,
         comment: None,
     }
@@ -429,6 +474,8 @@ pub(crate) fn leaf(name: &str, oid: u32, rows: u64, row_bytes: u64) -> Leaf {
         null_times: 0,
         infinite_times: 0,
         own_indexes: Vec::new(),
+        options: Vec::new(),
+        tablespace: None,
         foreign_server: None,
     }
 }

@@ -22,6 +22,7 @@
 mod connection;
 mod database;
 mod disk;
+mod embedded;
 mod error;
 mod owner;
 mod proxy;
@@ -34,6 +35,7 @@ mod wire;
 pub use connection::Client;
 pub use database::TestDatabase;
 pub use disk::SmallDisk;
+pub use embedded::Embedded;
 pub use error::Error;
 pub use owner::OwnerRole;
 pub use proxy::{Cut, Proxy};

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod attach;
+mod embedded;
 mod faults;
 mod hard;
 mod lifecycle;
+mod policies;
 mod support;
 mod tidy;

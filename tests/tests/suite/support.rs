@@ -289,12 +289,17 @@ impl Positions {
 
     /// Makes both tables and fills them.
     pub(crate) async fn create(self, database: &TestDatabase) {
+        database.exec(&self.sql()).await.unwrap();
+    }
+
+    /// What makes both tables and fills them.
+    pub(crate) fn sql(self) -> String {
         let Self {
             days,
             rows_per_day,
             packet_bytes,
         } = self;
-        let sql = format!(
+        format!(
             "SET timezone = 'UTC';
             CREATE TABLE aircraft (id integer PRIMARY KEY, registration text NOT NULL);
             INSERT INTO aircraft SELECT n, 'D-' || n FROM generate_series(0, 49) AS n;
@@ -319,8 +324,7 @@ impl Positions {
             SELECT timestamptz '2025-12-11' + n * interval '1 day' / {rows_per_day}, n % 50,
                 CASE WHEN n % 7 > 0 THEN n % 9000 END, rpad(md5(n::text), {packet_bytes}, 'x'), 'flr' || n % 100
             FROM generate_series(0, {days} * {rows_per_day} - 1) AS n;"
-        );
-        database.exec(&sql).await.unwrap();
+        )
     }
 }
 

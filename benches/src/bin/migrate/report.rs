@@ -17,6 +17,13 @@ const COPY_TO_PGCOPYDB_MAX: f64 = 0.62;
 /// hyperhaul's lifecycle as a multiple of the seed's.
 const LIFECYCLE_TO_SEED_MAX: f64 = 0.80;
 
+/// The server's own insertion, by slices side by side, as a multiple of the seed's INSERT ... SELECT.
+const SERVER_TO_SEED_COPY_MAX: f64 = 0.68;
+/// The whole lifecycle with that, verification included, as a multiple of the seed's.
+const SERVER_TO_SEED_MAX: f64 = 0.70;
+/// Attaching, verification included, as a multiple of the seed's lifecycle.
+const ATTACH_TO_SEED_MAX: f64 = 0.05;
+
 /// All runs of one way.
 #[derive(Debug)]
 pub(crate) struct Timed {
@@ -136,7 +143,8 @@ impl Comparison {
             limit,
             value,
         };
-        vec![
+        let against_seed = |way, aspect| self.ratio(self.timed(way)?, Way::Seed, aspect);
+        let all = vec![
             target(
                 "copy / floor",
                 COPY_TO_FLOOR_MAX,
@@ -162,7 +170,30 @@ impl Comparison {
                 mib(MEMORY_BYTES_MAX),
                 peak.map(mib),
             ),
-        ]
+            target(
+                "server's copy / seed's",
+                SERVER_TO_SEED_COPY_MAX,
+                against_seed(Way::Server, Aspect::Copy),
+            ),
+            target(
+                "server's lifecycle / seed's, with verification",
+                SERVER_TO_SEED_MAX,
+                against_seed(Way::Server, Aspect::Verified),
+            ),
+            target(
+                "attach's lifecycle / seed's, with verification",
+                ATTACH_TO_SEED_MAX,
+                against_seed(Way::Attach, Aspect::Verified),
+            ),
+        ];
+        // What was not asked for is no target.
+        let ran = |target: &Target, word, way| {
+            !target.title.starts_with(word) || self.timed(way).is_some()
+        };
+        all.into_iter()
+            .filter(|target| ran(target, "server's", Way::Server))
+            .filter(|target| ran(target, "attach's", Way::Attach))
+            .collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -248,7 +279,7 @@ impl Comparison {
             "PostgreSQL {}, TimescaleDB {}, PostGIS {}; hyperhaul {}, pgcopydb {}, psql {}",
             settings.postgresql,
             settings.timescaledb,
-            settings.postgis,
+            settings.postgis.as_deref().unwrap_or("absent"),
             settings.hyperhaul,
             settings.pgcopydb.as_deref().unwrap_or("absent"),
             settings.psql.as_deref().unwrap_or("absent")

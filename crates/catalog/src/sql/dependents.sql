@@ -69,6 +69,7 @@ SELECT json_build_object(
             'enabled', g.tgenabled::text,
             'for_each_row', g.tgtype & 1 = 1,
             'transition_tables', g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL,
+            'comment', obj_description(g.oid, 'pg_trigger'),
             'leaf', CASE WHEN g.tgrelid <> $1 THEN json_build_object('schema', n.nspname, 'name', c.relname) END
         ) ORDER BY g.tgrelid <> $1, n.nspname, c.relname, g.tgname), '[]')
         FROM tree
@@ -93,7 +94,8 @@ SELECT json_build_object(
             'roles', (SELECT json_agg(CASE WHEN role = 0 THEN 'public' ELSE pg_get_userbyid(role) END)
                 FROM unnest(p.polroles) AS role),
             'using', pg_get_expr(p.polqual, p.polrelid),
-            'check', pg_get_expr(p.polwithcheck, p.polrelid)
+            'check', pg_get_expr(p.polwithcheck, p.polrelid),
+            'comment', obj_description(p.oid, 'pg_policy')
         ) ORDER BY p.polname), '[]')
         FROM pg_policy AS p WHERE p.polrelid = $1
     )

@@ -22,7 +22,8 @@ SELECT json_build_object(
             'include', k.include,
             'definition', pg_get_constraintdef(c.oid),
             'comment', obj_description(c.oid, 'pg_constraint'),
-            'clustered', x.indisclustered
+            'clustered', x.indisclustered,
+            'options', (SELECT coalesce(to_json(i.reloptions), '[]') FROM pg_class AS i WHERE i.oid = x.indexrelid)
         ) ORDER BY c.contype, c.conname), '[]')
         FROM pg_constraint AS c
         JOIN pg_index AS x ON x.indexrelid = c.conindid
@@ -46,7 +47,8 @@ SELECT json_build_object(
                 SELECT coalesce(json_agg(json_build_array(a.attnum, a.attstattarget) ORDER BY a.attnum), '[]')
                 FROM pg_attribute AS a WHERE a.attrelid = i.oid AND a.attstattarget >= 0
             ),
-            'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = i.reltablespace)
+            'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = i.reltablespace),
+            'clustered', x.indisclustered
         ) ORDER BY i.relname), '[]')
         FROM pg_index AS x
         JOIN pg_class AS i ON i.oid = x.indexrelid
@@ -108,6 +110,7 @@ SELECT json_build_object(
                 SELECT coalesce(sum(greatest(r.reltuples::bigint, 0)), 0)
                 FROM below JOIN pg_class AS r ON r.oid = below.oid WHERE r.relkind = 'r'
             ),
+            'owner', pg_get_userbyid(t.relowner),
             'can_change', pg_has_role(t.relowner, 'USAGE'),
             'comment', obj_description(c.oid, 'pg_constraint')
         ) ORDER BY n.nspname, t.relname, c.conname), '[]')
@@ -123,7 +126,8 @@ SELECT json_build_object(
                 pg_get_statisticsobjdef(s.oid),
                 1 + length(format('CREATE STATISTICS %I.%I', n.nspname, s.stxname))),
                 -length(format(' FROM %I.%I', tn.nspname, t.relname)))),
-            'target', nullif(s.stxstattarget, -1)
+            'target', nullif(s.stxstattarget, -1),
+            'comment', obj_description(s.oid, 'pg_statistic_ext')
         ) ORDER BY n.nspname, s.stxname), '[]')
         FROM pg_statistic_ext AS s
         JOIN pg_namespace AS n ON n.oid = s.stxnamespace

@@ -43,9 +43,11 @@ width AS (
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ),
 members AS (
-    SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid,
+    SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid, c.reloptions, c.reltablespace,
         json_build_object('schema', n.nspname, 'name', c.relname) AS relation,
         has_table_privilege(c.oid, 'SELECT') AS can_select,
+        pg_get_userbyid(c.relowner) AS owner,
+        pg_has_role(c.relowner, 'USAGE') AS is_owner,
         row_security_active(c.oid) AS hides_rows,
         CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_relation_size(c.oid), 0) ELSE 0 END AS heap_bytes
     FROM tree
@@ -67,6 +69,8 @@ leaves AS (
             WHEN m.reltuples >= 0 AND m.relpages > 0 THEN round(
                 m.reltuples::numeric * (m.heap_bytes / current_setting('block_size')::bigint) / m.relpages)
             ELSE m.heap_bytes / (SELECT bytes FROM width) END,
+        'options', coalesce(to_json(m.reloptions), '[]'),
+        'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = m.reltablespace),
         'own_indexes', coalesce(l.own, '[]'),
         'foreign_server', (
             SELECT s.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver
@@ -83,6 +87,11 @@ SELECT json_build_object(
         FROM members WHERE relkind = 'p' AND level > 0
     ),
     'can_select', (SELECT bool_and(can_select) FROM members),
+    'not_owned', (
+        SELECT coalesce(json_agg(json_build_object('relation', relation, 'owner', owner)
+            ORDER BY level, relation ->> 'schema', relation ->> 'name'), '[]')
+        FROM members WHERE level > 0 AND NOT is_owner
+    ),
     'hides_rows', (SELECT bool_or(hides_rows) FROM members),
     'index_bytes', (
         SELECT coalesce(json_agg(json_build_object('oid', t.root::bigint, 'bytes', t.bytes)), '[]')

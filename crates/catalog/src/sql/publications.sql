@@ -6,7 +6,8 @@ WITH RECURSIVE tree (oid) AS (
     JOIN pg_class AS c ON c.oid = h.inhrelid AND c.relispartition
 )
 SELECT coalesce(json_agg(json_build_object(
-    'publication', m.pubname, 'through', m.through, 'columns', m.columns, 'filter', m.filter
+    'publication', m.pubname, 'through', m.through, 'columns', m.columns, 'filter', m.filter,
+    'owner', pg_get_userbyid(o.pubowner), 'can_change', pg_has_role(o.pubowner, 'USAGE')
 ) ORDER BY m.pubname, m.through), '[]')::text
 FROM (
     SELECT p.pubname, 'all tables' AS through, NULL::json AS columns, NULL AS filter
@@ -26,4 +27,4 @@ FROM (
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
     WHERE r.prrelid IN (SELECT oid FROM tree) AND r.prrelid <> $1
     GROUP BY p.pubname
-) AS m
+) AS m JOIN pg_publication AS o ON o.pubname = m.pubname

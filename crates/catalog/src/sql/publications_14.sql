@@ -6,11 +6,12 @@ WITH RECURSIVE tree (oid) AS (
     JOIN pg_class AS c ON c.oid = h.inhrelid AND c.relispartition
 )
 SELECT coalesce(json_agg(json_build_object(
-    'publication', m.pubname, 'through', m.through, 'columns', NULL, 'filter', NULL
+    'publication', m.pubname, 'through', m.through, 'columns', NULL, 'filter', NULL,
+    'owner', pg_get_userbyid(o.pubowner), 'can_change', pg_has_role(o.pubowner, 'USAGE')
 ) ORDER BY m.pubname, m.through), '[]')::text
 FROM (
     SELECT p.pubname, 'all tables' AS through FROM pg_publication AS p WHERE p.puballtables
     UNION
     SELECT p.pubname, CASE WHEN r.prrelid = $1 THEN 'table' ELSE 'leaf' END
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid JOIN tree ON tree.oid = r.prrelid
-) AS m
+) AS m JOIN pg_publication AS o ON o.pubname = m.pubname

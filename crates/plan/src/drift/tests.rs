@@ -216,6 +216,7 @@ fn fenced(facts: &mut Facts) {
     let table = fixes(facts);
     table.partman = None;
     table.triggers.push(Trigger {
+        comment: None,
         name: "hyperhaul_fence".into(),
         definition: "CREATE TRIGGER hyperhaul_fence ...".into(),
         enabled: 'A',

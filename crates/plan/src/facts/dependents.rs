@@ -61,6 +61,8 @@ pub struct Trigger {
     pub transition_tables: bool,
     /// The leaf that it is on, where it is on a leaf only.
     pub leaf: Option<Relation>,
+    /// Comment.
+    pub comment: Option<String>,
 }
 
 /// A rewrite rule on the table.
@@ -87,6 +89,8 @@ pub struct Policy {
     pub using: Option<String>,
     /// `WITH CHECK` expression.
     pub check: Option<String>,
+    /// Comment.
+    pub comment: Option<String>,
 }
 
 /// The table's (or a leaf's) membership in a publication.
@@ -100,6 +104,43 @@ pub struct PublicationMember {
     pub columns: Option<Vec<String>>,
     /// Row filter, if there is one.
     pub filter: Option<String>,
+    /// The publication's owner.
+    pub owner: String,
+    /// Whether the role is a member of that.
+    pub can_change: bool,
+}
+
+/// Something that hangs on a single partition, or on a partitioned table below the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafObject {
+    /// What it is.
+    pub kind: LeafObjectKind,
+    /// The partition.
+    pub leaf: Relation,
+    /// The relation that it belongs to: a view itself, the table of a foreign key, else the partition.
+    pub relation: Relation,
+    /// Its name; a function's with its arguments.
+    pub name: String,
+}
+
+/// Kinds of what hangs on a single partition; triggers and indexes are found with the table's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeafObjectKind {
+    /// A view that reads it.
+    View,
+    /// A materialized view that reads it.
+    MaterializedView,
+    /// A function tied to it by its body or signature.
+    Function,
+    /// A rewrite rule on it.
+    Rule,
+    /// A foreign key of another table that refers to it.
+    Referencing,
+    /// A foreign key that it has alone.
+    ForeignKey,
+    /// A CHECK that it has alone.
+    Check,
 }
 
 /// A session or prepared transaction that holds a lock on the table, a leaf or a referencing table.

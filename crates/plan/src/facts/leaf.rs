@@ -35,6 +35,10 @@ pub struct Leaf {
     pub infinite_times: u64,
     /// Indexes that are on the leaf only, not inherited from the table.
     pub own_indexes: Vec<String>,
+    /// Its storage parameters as `name=value`.
+    pub options: Vec<String>,
+    /// Tablespace other than the database's default.
+    pub tablespace: Option<String>,
     /// Foreign server's name where the leaf is a foreign table.
     pub foreign_server: Option<String>,
 }

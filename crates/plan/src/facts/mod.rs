@@ -4,28 +4,32 @@
 //! name in them is schema-qualified. `None` means that the fact could not be seen with this role's
 //! privileges, never that the thing does not exist; where that can be the case the field says so.
 
+mod columns;
 mod dependents;
+mod keys;
 mod leaf;
 mod partman;
 mod server;
 mod table;
 mod writers;
 
+pub use columns::{BinaryTravel, Column, Generation, Identity, OwnedSequence};
 pub use dependents::{
-    BlockingSession, FunctionDependent, MaterializedView, Policy, PublicationMember, Rule, Trigger,
-    View,
+    BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
+    PublicationMember, Rule, Trigger, View,
 };
+pub use keys::{CheckConstraint, ForeignKey, Index, KeyKind, ReferencedBy, UniqueKey};
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;
-pub use server::{Extension, License, ServerFacts, ServerSettings, Timescale};
+pub use server::{Extension, License, ServerFacts, ServerSettings, TargetSchema, Timescale};
 pub use table::{
-    BinaryTravel, CheckConstraint, Column, ExtendedStatistics, ForeignKey, Generation, Grant,
-    Identity, Index, KeyKind, OwnedSequence, PartitionKey, PartitionStrategy, Privileges,
-    ReferencedBy, RelationKind, ReplicaIdentity, TableFacts, UniqueKey,
+    ExtendedStatistics, Grant, NotOwned, PartitionKey, PartitionStrategy, Privileges, RelationKind,
+    ReplicaIdentity, TableFacts,
 };
 pub use writers::{Fence, Subscription};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +49,19 @@ pub struct Facts {
     pub target_roles: Vec<String>,
     /// Types, as `format_type` prints them, that the tables use and the target lacks (another server only).
     pub missing_types: Vec<String>,
+    /// Extensions of the source that these types belong to, by the type's text.
+    pub type_extensions: BTreeMap<String, String>,
+    /// Schemas of declared aggregates in which the role can make nothing on the target, or that are not there.
+    #[serde(default)]
+    pub closed_schemas: Vec<String>,
     /// Relations that foreign keys refer to and the target lacks (another server only).
     pub missing_relations: Vec<crate::Relation>,
+    /// Roles of the source that are superusers: no membership in them is proposed.
+    pub superusers: Vec<String>,
+    /// Owners of the tables that the target's role cannot give anything to (another server only).
+    pub foreign_owners: Vec<String>,
+    /// The schemas that the tables and their sequences go into (another server only).
+    pub target_schemas: Vec<TargetSchema>,
+    /// Relations that foreign keys refer to, are on the target, and may not be referred to by its role.
+    pub unreferencable: Vec<crate::Relation>,
 }

@@ -40,6 +40,9 @@ pub struct ServerFacts {
     pub cores: Option<u32>,
     /// Evidence of a transaction-mode pooler between us and the server, if there is one.
     pub pooler: Option<String>,
+    /// The server's clock when it was looked at, microseconds since 1970 UTC.
+    #[serde(default)]
+    pub clock_us: i64,
     /// Hypertables that exist in the database, as `schema.name`.
     pub hypertables: Vec<crate::Relation>,
 }
@@ -51,6 +54,17 @@ pub struct Extension {
     pub version: String,
     /// Schema of its objects.
     pub schema: String,
+}
+
+/// A schema that the run needs on another server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSchema {
+    /// Its name.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// Roles among the run's own and the tables' owners that may create in it.
+    pub creators: Vec<String>,
 }
 
 /// TimescaleDB as it is installed.

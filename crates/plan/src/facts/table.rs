@@ -1,8 +1,9 @@
-//! Facts about one table: columns, keys, indexes, foreign keys, privileges, and its leaves.
+//! Facts about one table: its kind, owner, privileges, partitioning, and all that belongs to it.
 
 use super::{
-    BlockingSession, Fence, FunctionDependent, Leaf, MaterializedView, Partman, Policy,
-    PublicationMember, Rule, Subscription, Trigger, View,
+    BlockingSession, CheckConstraint, Column, Fence, ForeignKey, FunctionDependent, Index, Leaf,
+    LeafObject, MaterializedView, OwnedSequence, Partman, Policy, PublicationMember, ReferencedBy,
+    Rule, Subscription, Trigger, UniqueKey, View,
 };
 use crate::{Relation, TimeType};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub struct TableFacts {
     pub triggers: Vec<Trigger>,
     /// Rewrite rules.
     pub rules: Vec<Rule>,
+    /// What hangs on single partitions.
+    pub leaf_objects: Vec<LeafObject>,
     /// Row-security policies.
     pub policies: Vec<Policy>,
     /// `ENABLE ROW LEVEL SECURITY`.
@@ -85,12 +88,25 @@ pub struct TableFacts {
     pub replica_identity: ReplicaIdentity,
     /// pg_partman's configuration of it, if it manages it.
     pub partman: Option<Partman>,
+    /// Schema of pg_partman where it is installed and the role may not read whether it manages the table.
+    pub partman_hidden: Option<String>,
+    /// What is below the table and belongs to roles that the role is no member of.
+    pub not_owned: Vec<NotOwned>,
     /// Sessions that hold locks on it, on its leaves or on tables that refer to it, longest first, ours left out.
     pub sessions: Vec<BlockingSession>,
     /// Its storage parameters as `name=value`.
     pub options: Vec<String>,
     /// Tablespace other than the database's default.
     pub tablespace: Option<String>,
+}
+
+/// A partition of a role that the run's role is no member of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotOwned {
+    /// The partition.
+    pub relation: Relation,
+    /// Its owner.
+    pub owner: String,
 }
 
 /// Kinds of relation that a user may name.
@@ -145,230 +161,6 @@ pub enum PartitionStrategy {
     Hash,
 }
 
-/// A column.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// `attnum`.
-    pub attribute_number: i16,
-    /// `format_type(atttypid, atttypmod)`.
-    pub type_sql: String,
-    /// Type's oid.
-    pub type_oid: u32,
-    /// Collation, `"schema"."name"` quoted, where it differs from the type's own.
-    pub collation: Option<String>,
-    /// NOT NULL.
-    pub not_null: bool,
-    /// DEFAULT expression; `None` for generated columns.
-    pub default_sql: Option<String>,
-    /// Whether and how it is generated.
-    pub generation: Option<Generation>,
-    /// Identity, if it is one.
-    pub identity: Option<Identity>,
-    /// `SET STORAGE` word (PLAIN, EXTERNAL, EXTENDED, MAIN) where it differs from the type's own.
-    pub storage: Option<String>,
-    /// `SET COMPRESSION` method where set.
-    pub compression: Option<String>,
-    /// `SET STATISTICS` target where set.
-    pub statistics_target: Option<i32>,
-    /// Attribute options (`n_distinct=...`).
-    pub options: Vec<String>,
-    /// Comment.
-    pub comment: Option<String>,
-    /// Column privileges.
-    pub grants: Vec<Grant>,
-    /// Whether its binary form means the same in another database.
-    pub travel: BinaryTravel,
-}
-
-/// A generated column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Generation {
-    /// Its expression.
-    pub expression_sql: String,
-    /// STORED, or VIRTUAL (PostgreSQL 18).
-    pub stored: bool,
-}
-
-/// An identity column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// GENERATED ALWAYS, else BY DEFAULT.
-    pub always: bool,
-    /// Its sequence.
-    pub sequence: OwnedSequence,
-}
-
-/// A sequence that feeds a column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedSequence {
-    /// Its name.
-    pub relation: Relation,
-    /// The column that it feeds.
-    pub column: String,
-    /// Whether it is OWNED BY that column (serial), or only used by its default.
-    pub owned: bool,
-    /// `format_type` of its data type.
-    pub type_sql: String,
-    /// START.
-    pub start: i64,
-    /// INCREMENT.
-    pub increment: i64,
-    /// MINVALUE.
-    pub min: i64,
-    /// MAXVALUE.
-    pub max: i64,
-    /// CACHE.
-    pub cache: i64,
-    /// CYCLE.
-    pub cycle: bool,
-    /// `last_value`; `None` if it was never called or can't be read.
-    pub last_value: Option<i64>,
-    /// Its owner.
-    pub owner: String,
-    /// Who may do what with it.
-    pub grants: Vec<Grant>,
-    /// Comment.
-    pub comment: Option<String>,
-}
-
-/// Whether a type's binary form means the same in another database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BinaryTravel {
-    /// Yes: no oid inside.
-    Free,
-    /// An array whose element type is user-defined: the element type's oid is inside. Holds `(schema, name)` of the element type and its oid here.
-    ArrayOf {
-        /// Element type's schema.
-        schema: String,
-        /// Element type's name.
-        name: String,
-        /// Element type's oid on the source.
-        oid: u32,
-    },
-    /// No: what in it does not travel, for people (composite, range or array of such).
-    Bound(String),
-}
-
-/// Kinds of key that an index enforces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyKind {
-    /// PRIMARY KEY.
-    Primary,
-    /// UNIQUE constraint.
-    Unique,
-    /// EXCLUDE constraint.
-    Exclusion,
-}
-
-/// A primary key, unique or exclusion constraint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UniqueKey {
-    /// Constraint's name, also its index's.
-    pub name: String,
-    /// Its kind.
-    pub kind: KeyKind,
-    /// Key columns in order; `None` for an expression.
-    pub columns: Vec<Option<String>>,
-    /// INCLUDE columns.
-    pub include: Vec<String>,
-    /// `pg_get_constraintdef`, e.g. `PRIMARY KEY (id, received_at)`.
-    pub definition: String,
-    /// Bytes of its indexes over all leaves.
-    pub size_bytes: u64,
-    /// Comment on the constraint.
-    pub comment: Option<String>,
-    /// Whether the index is the one of `CLUSTER`.
-    pub clustered: bool,
-}
-
-/// A CHECK constraint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckConstraint {
-    /// Its name.
-    pub name: String,
-    /// `pg_get_constraintdef`, e.g. `CHECK ((track >= 0))`, with `NOT VALID` or `NO INHERIT` where they apply.
-    pub definition: String,
-    /// Comment.
-    pub comment: Option<String>,
-}
-
-/// An index that belongs to no constraint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
-    /// Its name.
-    pub name: String,
-    /// `CREATE UNIQUE INDEX`.
-    pub unique: bool,
-    /// What follows the table's name in `pg_get_indexdef`: `USING btree (...) INCLUDE (...) WITH (...) WHERE ...`.
-    pub tail_sql: String,
-    /// Key columns in order; `None` for an expression.
-    pub columns: Vec<Option<String>>,
-    /// Access method, e.g. `gist`.
-    pub method: String,
-    /// Bytes over all leaves.
-    pub size_bytes: u64,
-    /// Whether it is valid.
-    pub valid: bool,
-    /// Comment.
-    pub comment: Option<String>,
-    /// Statistics targets of its expression columns as `(column number, target)`.
-    pub statistics_targets: Vec<(i16, i32)>,
-    /// Tablespace other than the default.
-    pub tablespace: Option<String>,
-}
-
-/// A foreign key of the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForeignKey {
-    /// Its name.
-    pub name: String,
-    /// Referenced table.
-    pub references: Relation,
-    /// Whether the referenced table is a hypertable.
-    pub references_hypertable: bool,
-    /// Referencing columns.
-    pub columns: Vec<String>,
-    /// Referenced columns.
-    pub referenced_columns: Vec<String>,
-    /// `pg_get_constraintdef`.
-    pub definition: String,
-    /// Whether it was validated.
-    pub validated: bool,
-    /// Comment.
-    pub comment: Option<String>,
-}
-
-/// A foreign key of another table that refers to this one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReferencedBy {
-    /// The referencing table.
-    pub relation: Relation,
-    /// Constraint's name.
-    pub name: String,
-    /// `pg_get_constraintdef` (names this table by its qualified name).
-    pub definition: String,
-    /// Referencing columns.
-    pub columns: Vec<String>,
-    /// Referenced columns.
-    pub referenced_columns: Vec<String>,
-    /// Whether it was validated.
-    pub validated: bool,
-    /// Whether the referencing table is a hypertable.
-    pub from_hypertable: bool,
-    /// Whether the referencing table is partitioned: PostgreSQL 17 and older refuse NOT VALID there.
-    pub partitioned: bool,
-    /// Rows of the referencing table, estimated.
-    pub rows_estimate: u64,
-    /// Whether the role owns the referencing table.
-    pub can_change: bool,
-    /// Comment.
-    pub comment: Option<String>,
-}
-
 /// A privilege of a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -403,4 +195,6 @@ pub struct ExtendedStatistics {
     pub body_sql: String,
     /// Statistics target where set.
     pub target: Option<i32>,
+    /// Comment.
+    pub comment: Option<String>,
 }

@@ -12,10 +12,12 @@ mod columns;
 mod dependents;
 mod disk;
 mod foreign_keys;
+mod grounds;
 mod keys;
+mod leaves;
 mod locks;
 mod partman;
-
+mod policies;
 mod privileges;
 mod publications;
 mod relation;
@@ -86,7 +88,7 @@ pub fn findings(
         estimate,
     };
     let mut findings = server::check(&case);
-    findings.extend(privileges::check_databases(&case));
+    findings.extend(grounds::check(&case));
     findings.extend(travel::check_databases(&case));
     findings.extend(disk::check(&case));
     findings.extend(locks::check(&case));
@@ -113,18 +115,20 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 13] = [
+    let checks: &[fn(&Case, Subject) -> Vec<Finding>] = &[
         relation::check,
         privileges::check_table,
         keys::check,
         time::check,
         foreign_keys::check,
         dependents::check,
+        leaves::check,
         publications::check,
         writers::check,
         columns::check,
         travel::check_table,
         partman::check,
+        policies::check,
         sessions::check,
         strategies::check,
     ];

@@ -3,17 +3,39 @@
 use super::{Case, Subject};
 use crate::facts::{License, Partman};
 use crate::phrase;
-use crate::{Code, Finding, Severity, quote_literal};
+use crate::{Code, Finding, Severity, quote_ident, quote_literal};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     let Some(partman) = &subject.found.partman else {
-        return Vec::new();
+        let hidden = subject.found.partman_hidden.as_ref();
+        return Vec::from_iter(hidden.map(|schema| hidden_from(case, schema)));
     };
     let mut findings = vec![managed(case, subject, partman)];
     if !partman.sub_config.is_empty() || !subject.found.branches.is_empty() {
         findings.push(sub_partitioned(case, subject, partman));
     }
     findings
+}
+
+/// What can't be read may well manage the table.
+fn hidden_from(case: &Case, schema: &str) -> Finding {
+    let (role, schema) = (quote_ident(&case.facts.source.role), quote_ident(schema));
+    Finding::new(
+        Code::Partman,
+        Severity::Block,
+        format!("pg_partman is installed, and role {role} may not read what it manages"),
+    )
+    .object(format!("{schema}.part_config"))
+    .detail(
+        "If it manages the table, its row has to be taken out for the run: else maintenance makes and drops partitions \
+         meanwhile. If you know that it does not, accept this.",
+    )
+    .resolve(format!("GRANT USAGE ON SCHEMA {schema} TO {role};"))
+    .resolve(format!(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.part_config, {schema}.part_config_sub TO {role};"
+    ))
+    .resolve("--accept partman")
+    .acceptable()
 }
 
 /// What pg_partman is set to do, in its own words.
@@ -45,6 +67,11 @@ fn managed(case: &Case, subject: Subject, partman: &Partman) -> Finding {
             "{taken} From cutover on, TimescaleDB makes the chunks as rows arrive."
         ));
     };
+    if subject.table.policies.retention_us.is_some() {
+        return Finding::new(Code::Partman, Severity::Info, described(partman)).detail(format!(
+            "{taken} From cutover on the declared retention takes its place."
+        ));
+    }
     let table = quote_literal(&subject.found.relation.to_string());
     let interval = quote_literal(retention);
     let timescale = case.facts.target.timescale.as_ref();
@@ -89,7 +116,7 @@ fn sub_partitioned(case: &Case, subject: Subject, partman: &Partman) -> Finding 
         phrase::count_of(branches, "partitioned table"),
         phrase::count_of(&partman.sub_config, "row")
     );
-    let schema = crate::quote_ident(&partman.schema);
+    let schema = quote_ident(&partman.schema);
     let names: Vec<String> = branches
         .iter()
         .map(|branch| quote_literal(&format!("{}.{}", branch.schema, branch.name)))

@@ -1,37 +1,12 @@
-//! Checks on what the role may do: on the databases, the tables, and what hangs on the tables.
+//! Checks on what the role may do with the tables and with what hangs on them. Databases, schemas and owners on another server:
+//! see `grounds`.
 
 use super::{Case, Subject};
-use crate::facts::ServerFacts;
-use crate::{Code, Finding, Severity, quote_ident};
-
-pub(super) fn check_databases(case: &Case) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let create = |server: &ServerFacts, why: &str| {
-        (!server.can_create_schema).then(|| {
-            let (role, database) = (quote_ident(&server.role), quote_ident(&server.database));
-            Finding::new(
-                Code::Privilege,
-                Severity::Block,
-                format!("role {role} may not create schemas in database {database}"),
-            )
-            .object(server.role.clone())
-            .detail(why)
-            .resolve(format!("GRANT CREATE ON DATABASE {database} TO {role};"))
-        })
-    };
-    findings.extend(create(
-        &case.facts.target,
-        "The ledger (schema hyperhaul) and the hypertables, until they are complete (schemas hyperhaul_new_...), \
-         live in schemas of their own.",
-    ));
-    if !case.same_database() {
-        findings.extend(create(
-            &case.facts.source,
-            "The fence's function lives in schema hyperhaul of the source's database.",
-        ));
-    }
-    findings
-}
+use crate::facts::NotOwned;
+use crate::phrase;
+use crate::steps::can_exist;
+use crate::{Code, Finding, Relation, Severity, quote_ident};
+use std::collections::BTreeSet;
 
 pub(super) fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
     let found = subject.found;
@@ -45,9 +20,11 @@ pub(super) fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
                 quote_ident(&found.owner)
             ))
             .detail("Only the owner may put the fence on the table, and move it at cutover.")
-            .resolve(membership(&found.owner, role)),
+            .resolve(membership(case, "TABLE", &found.relation, &found.owner)),
         );
     }
+    findings.extend(partitions(case, subject));
+    findings.extend(references(case, subject));
     if !found.privileges.select {
         findings.push(
             missing(format!(
@@ -58,14 +35,15 @@ pub(super) fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         );
     }
     if case.same_database() {
-        findings.extend(check_same_database(subject, role));
+        findings.extend(check_same_database(case, subject));
     }
-    findings.extend(row_security(subject, role));
+    findings.extend(row_security(case, subject, role));
     findings.extend(partman(subject, role));
     findings
 }
 
-fn check_same_database(subject: Subject, role: &str) -> Vec<Finding> {
+fn check_same_database(case: &Case, subject: Subject) -> Vec<Finding> {
+    let role = &case.facts.source.role;
     let found = subject.found;
     let mut findings = Vec::new();
     if !found.privileges.create_in_schema {
@@ -92,7 +70,7 @@ fn check_same_database(subject: Subject, role: &str) -> Vec<Finding> {
             ))
             .object(view.relation.plain())
             .detail("Unless it is replaced at cutover, it goes on reading the old table.")
-            .resolve(membership(&view.owner, role)),
+            .resolve(membership(case, "VIEW", &view.relation, &view.owner)),
         );
     }
     for key in found.referenced_by.iter().filter(|key| !key.can_change) {
@@ -105,10 +83,25 @@ fn check_same_database(subject: Subject, role: &str) -> Vec<Finding> {
             ))
             .object(key.relation.plain())
             .detail("The constraint is dropped at cutover and added again to the hypertable, which takes the owner.")
-            .resolve(format!(
-                "SELECT format('GRANT %I TO %I', relowner::regrole, {}) FROM pg_class WHERE oid = {}::regclass \\gexec",
-                crate::quote_literal(role),
-                crate::quote_literal(&key.relation.to_string())
+            .resolve(membership(case, "TABLE", &key.relation, &key.owner)),
+        );
+    }
+    let published = found.publications.iter();
+    for member in published.filter(|member| member.through == "table" && !member.can_change) {
+        findings.push(
+            missing(format!(
+                "role {} may not change publication {}, which {} owns",
+                quote_ident(role),
+                quote_ident(&member.publication),
+                quote_ident(&member.owner)
+            ))
+            .object(member.publication.clone())
+            .detail("At cutover the hypertable takes the table's place in it.")
+            .resolve(give(
+                case,
+                "PUBLICATION",
+                &quote_ident(&member.publication),
+                &member.owner,
             )),
         );
     }
@@ -119,8 +112,73 @@ fn missing(message: String) -> Finding {
     Finding::new(Code::Privilege, Severity::Block, message)
 }
 
-fn membership(owner: &str, role: &str) -> String {
-    format!("GRANT {} TO {};", quote_ident(owner), quote_ident(role))
+/// How the role comes to own a relation: as a member of its owner.
+fn membership(case: &Case, kind: &str, relation: &Relation, owner: &str) -> String {
+    give(case, kind, &relation.to_string(), owner)
+}
+
+/// A superuser's powers are not to be had for a table's sake: from one, the object itself is taken.
+fn give(case: &Case, kind: &str, object: &str, owner: &str) -> String {
+    let role = quote_ident(&case.facts.source.role);
+    if case.facts.superusers.iter().any(|one| one == owner) {
+        format!("ALTER {kind} {object} OWNER TO {role};")
+    } else {
+        format!("GRANT {} TO {role};", quote_ident(owner))
+    }
+}
+
+/// The fence stands on each partition, and only its owner can put it there.
+fn partitions(case: &Case, subject: Subject) -> Option<Finding> {
+    let found = subject.found;
+    let superusers = &case.facts.superusers;
+    // Membership in the table's owner is asked for already; a superuser's partitions are given one by one.
+    let others: Vec<&NotOwned> = found
+        .not_owned
+        .iter()
+        .filter(|one| {
+            found.privileges.owner || one.owner != found.owner || superusers.contains(&one.owner)
+        })
+        .collect();
+    let names: Vec<String> = others
+        .iter()
+        .map(|one| format!("{} (of {})", one.relation.plain(), one.owner))
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let resolutions: BTreeSet<String> = others
+        .iter()
+        .map(|one| membership(case, "TABLE", &one.relation, &one.owner))
+        .collect();
+    let finding = missing(format!(
+        "role {} does not own {}: {}",
+        quote_ident(&case.facts.source.role),
+        phrase::count_of(&names, "partition"),
+        phrase::list(&names)
+    ))
+    .detail("Only a partition's owner may put the fence on it.");
+    Some(resolutions.into_iter().fold(finding, Finding::resolve))
+}
+
+/// What the hypertable's foreign keys refer to; on another server the table of that name there.
+fn references(case: &Case, subject: Subject) -> Vec<Finding> {
+    let role = quote_ident(&case.facts.target.role);
+    let refused = subject.found.foreign_keys.iter().filter(|key| {
+        can_exist(key, case.tables, case.facts)
+            && case.facts.unreferencable.contains(&key.references)
+    });
+    refused
+        .map(|key| {
+            missing(format!(
+                "role {role} may not refer to {}, as foreign key {} does",
+                key.references.plain(),
+                quote_ident(&key.name)
+            ))
+            .object(key.name.clone())
+            .detail("The hypertable's constraint is made by that role.")
+            .resolve(format!("GRANT REFERENCES ON {} TO {role};", key.references))
+        })
+        .collect()
 }
 
 fn grant_select(subject: Subject, role: &str) -> String {
@@ -136,7 +194,7 @@ fn grant_select(subject: Subject, role: &str) -> String {
     )
 }
 
-fn row_security(subject: Subject, role: &str) -> Option<Finding> {
+fn row_security(case: &Case, subject: Subject, role: &str) -> Option<Finding> {
     let found = subject.found;
     found.privileges.hidden_by_row_security.then(|| {
         let finding = Finding::new(
@@ -155,7 +213,7 @@ fn row_security(subject: Subject, role: &str) -> Option<Finding> {
                 found.relation
             ))
         } else {
-            finding.resolve(membership(&found.owner, role))
+            finding.resolve(membership(case, "TABLE", &found.relation, &found.owner))
         }
     })
 }

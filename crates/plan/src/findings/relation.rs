@@ -4,6 +4,7 @@ use super::{Case, Subject};
 use crate::facts::{PartitionStrategy, RelationKind};
 use crate::phrase;
 use crate::{Code, Finding, Relation, Severity, quote_ident, quote_literal};
+use std::collections::BTreeMap;
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
@@ -15,6 +16,7 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     .into_iter()
     .flatten()
     .collect();
+    findings.extend(leaf_storage(subject));
     findings.extend(inheritance(subject));
     findings.extend(foreign_leaves(case, subject));
     findings
@@ -146,6 +148,40 @@ fn storage(subject: Subject) -> Option<Finding> {
         ));
     }
     Some(finding)
+}
+
+/// What single partitions have of their own: chunks take it from the hypertable, or not at all.
+fn leaf_storage(subject: Subject) -> Option<Finding> {
+    let found = subject.found;
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for leaf in found
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.relation != found.relation)
+    {
+        let tablespace = leaf
+            .tablespace
+            .iter()
+            .map(|name| format!("tablespace {name}"));
+        for what in leaf.options.iter().cloned().chain(tablespace) {
+            *seen.entry(what).or_default() += 1;
+        }
+    }
+    let described: Vec<String> = seen
+        .iter()
+        .map(|(what, count)| format!("{what} (of {})", phrase::count(*count, "partition")))
+        .collect();
+    (!described.is_empty()).then(|| {
+        Finding::new(
+            Code::StorageOption,
+            Severity::Warn,
+            format!("not carried over from partitions: {}", phrase::list(&described)),
+        )
+        .detail(
+            "Chunks get the server's defaults and lie in the database's default tablespace, which has to have the room. \
+             What is set on the hypertable after cutover holds for its chunks too (a tablespace for later chunks only).",
+        )
+    })
 }
 
 fn inheritance(subject: Subject) -> Vec<Finding> {

@@ -122,21 +122,33 @@ fn missing_type(case: &Case, name: &str) -> Finding {
     } else {
         format!("; used by {}", phrase::list(&columns))
     };
-    let literal = quote_literal(name);
-    Finding::new(
+    let finding = Finding::new(
         Code::TypeMissing,
         Severity::Block,
         format!("type {name} is missing on the target{used}"),
     )
-    .object(name)
-    .detail(
-        "If it belongs to an extension, create that. For an enum, this prints on the source the statement to run on the \
-         target:",
-    )
-    .resolve(format!(
-        "SELECT format('CREATE TYPE %s AS ENUM (%s);', {literal}, string_agg(quote_literal(enumlabel), ', ' ORDER BY \
-         enumsortorder)) FROM pg_enum WHERE enumtypid = {literal}::regtype HAVING count(*) > 0;"
-    ))
+    .object(name);
+    if let Some(extension) = case.facts.type_extensions.get(name) {
+        let found = case.facts.source.extensions.get(extension);
+        let schema = found.map_or(String::new(), |found| {
+            format!(" SCHEMA {}", quote_ident(&found.schema))
+        });
+        return finding
+            .detail(format!(
+                "It belongs to extension {extension}, whose files have to be on the target's server:"
+            ))
+            .resolve(format!(
+                "CREATE EXTENSION IF NOT EXISTS {}{schema};",
+                quote_ident(extension)
+            ));
+    }
+    let literal = quote_literal(name);
+    finding
+        .detail("For an enum, this prints on the source the statement to run on the target:")
+        .resolve(format!(
+            "SELECT format('CREATE TYPE %s AS ENUM (%s);', {literal}, string_agg(quote_literal(enumlabel), ', ' ORDER BY \
+             enumsortorder)) FROM pg_enum WHERE enumtypid = {literal}::regtype HAVING count(*) > 0;"
+        ))
 }
 
 /// What a role is needed for, worst first.

@@ -39,11 +39,13 @@ pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation) -> String {
     hash_sql(table, "0", &chunk.to_string())
 }
 
-/// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel.
+/// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
+/// is a linear combination of its fields' hashes, so that sums of it stay the same where two rows exchange a value; hence
+/// it is hashed once more.
 fn hash_sql(table: &TablePlan, start: &str, from: &str) -> String {
     format!(
         "SELECT ({start})::bigint, count(*), \
-         sum(pg_catalog.hash_record_extended(ROW({}), 0)::numeric)::text FROM ONLY {from} GROUP BY 1",
+         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended(ROW({}), 0), 0)::numeric)::text FROM ONLY {from} GROUP BY 1",
         column_list(&table.copy_columns)
     )
 }
@@ -149,7 +151,7 @@ fn time_us_sql(time: &str, time_type: TimeType) -> String {
 }
 
 /// A point in time as a literal that keeps microseconds.
-fn time_literal(time_us: i64, time_type: TimeType) -> String {
+pub(super) fn time_literal(time_us: i64, time_type: TimeType) -> String {
     let seconds = time_us.div_euclid(1_000_000);
     let us = time_us.rem_euclid(1_000_000);
     let at = format!(

@@ -6,8 +6,10 @@ use super::attach::unfence_attached;
 use super::fence::prove_fence;
 use super::foreign_keys::{drop_outgoing, drop_referencing, point_back, re_point};
 use super::sequences::{own_sequences, release_sequences};
-use super::{archive_schema, create_schemas, drop_schema_if_empty};
-use crate::facts::{Facts, Policy, PublicationMember, TableFacts, Trigger, View};
+use super::{archive_schema, comment_on, create_schemas, drop_schema_if_empty};
+use crate::facts::{
+    ExtendedStatistics, Facts, Policy, PublicationMember, TableFacts, Trigger, View,
+};
 use crate::{Relation, TablePlan, Topology, quote_ident};
 use std::collections::BTreeSet;
 
@@ -44,22 +46,11 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
                 .triggers
                 .iter()
                 .filter(|trigger| trigger.leaf.is_none())
-                .filter_map(create_trigger),
+                .flat_map(|trigger| create_trigger(table, trigger)),
         );
         statements.extend(row_security(table, found));
-        statements.extend(found.statistics.iter().flat_map(|statistics| {
-            let set = statistics.target.map(|target| {
-                format!(
-                    "ALTER STATISTICS {} SET STATISTICS {target}",
-                    statistics.relation
-                )
-            });
-            std::iter::once(format!(
-                "CREATE STATISTICS {} {} FROM {}",
-                statistics.relation, statistics.body_sql, table.relation
-            ))
-            .chain(set)
-        }));
+        let statistics = found.statistics.iter();
+        statements.extend(statistics.flat_map(|one| create_statistics(table, one)));
     }
     if topology == Topology::SameDatabase {
         statements.extend(replace_views(facts));
@@ -186,15 +177,44 @@ fn replace_views(facts: &Facts) -> Vec<String> {
 
 /// TimescaleDB refuses to enable or disable a hypertable's triggers: one that fires for replication only, or never, is
 /// left out, and the finding says so.
-fn create_trigger(trigger: &Trigger) -> Option<String> {
-    (!matches!(trigger.enabled, 'D' | 'R')).then(|| trigger.definition.clone())
+fn create_trigger(table: &TablePlan, trigger: &Trigger) -> Vec<String> {
+    if matches!(trigger.enabled, 'D' | 'R') {
+        return Vec::new();
+    }
+    let object = format!(
+        "TRIGGER {} ON {}",
+        quote_ident(&trigger.name),
+        table.relation
+    );
+    std::iter::once(trigger.definition.clone())
+        .chain(comment_on(&object, trigger.comment.as_ref()))
+        .collect()
+}
+
+fn create_statistics(table: &TablePlan, statistics: &ExtendedStatistics) -> Vec<String> {
+    let name = &statistics.relation;
+    let set = statistics
+        .target
+        .map(|target| format!("ALTER STATISTICS {name} SET STATISTICS {target}"));
+    let comment = comment_on(&format!("STATISTICS {name}"), statistics.comment.as_ref());
+    std::iter::once(format!(
+        "CREATE STATISTICS {name} {} FROM {}",
+        statistics.body_sql, table.relation
+    ))
+    .chain(set)
+    .chain(comment)
+    .collect()
 }
 
 fn row_security(table: &TablePlan, found: &TableFacts) -> Vec<String> {
     let mut statements: Vec<String> = found
         .policies
         .iter()
-        .map(|policy| create_policy(table, policy))
+        .flat_map(|policy| {
+            let object = format!("POLICY {} ON {}", quote_ident(&policy.name), table.relation);
+            let comment = comment_on(&object, policy.comment.as_ref());
+            std::iter::once(create_policy(table, policy)).chain(comment)
+        })
         .collect();
     if found.row_security {
         statements.push(format!(

@@ -9,7 +9,7 @@ use crate::{Relation, TablePlan, quote_ident};
 pub(crate) fn key_step_sql(table: &TablePlan, key: &UniqueKey) -> Vec<String> {
     let staging = &table.staging;
     let name = quote_ident(&key.name);
-    let definition = key_definition(table, key);
+    let definition = with_options(&key_definition(table, key), &key.options);
     let mut statements = vec![format!(
         "ALTER TABLE {staging} ADD CONSTRAINT {name} {definition}"
     )];
@@ -91,6 +91,9 @@ pub(crate) fn lacks_time(columns: &[Option<String>], time_column: &str) -> bool 
 fn widened_key(key: &UniqueKey, time_column: &str) -> String {
     let word = match key.kind {
         KeyKind::Primary => "PRIMARY KEY",
+        KeyKind::Unique | KeyKind::Exclusion if key.definition.starts_with(NULLS_NOT_DISTINCT) => {
+            NULLS_NOT_DISTINCT
+        }
         KeyKind::Unique | KeyKind::Exclusion => "UNIQUE",
     };
     let columns: Vec<&str> = key
@@ -105,7 +108,44 @@ fn widened_key(key: &UniqueKey, time_column: &str) -> String {
     } else {
         format!(" INCLUDE ({})", column_list(&key.include))
     };
-    format!("{word} ({}){include}", column_list(&columns))
+    let (_, deferrable) = split_deferrable(&key.definition);
+    format!("{word} ({}){include}{deferrable}", column_list(&columns))
+}
+
+/// How such a constraint's definition begins (PostgreSQL 15 and later).
+const NULLS_NOT_DISTINCT: &str = "UNIQUE NULLS NOT DISTINCT";
+
+/// A key's definition in two: what stands before storage parameters, and what behind them.
+fn split_deferrable(definition: &str) -> (&str, &str) {
+    [" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE"]
+        .iter()
+        .find_map(|ending| definition.strip_suffix(ending))
+        .map_or((definition, ""), |before| definition.split_at(before.len()))
+}
+
+/// The definition with the storage parameters of the key's index, which the server does not print with it.
+fn with_options(definition: &str, options: &[String]) -> String {
+    if options.is_empty() {
+        return definition.to_owned();
+    }
+    let (columns, deferrable) = split_deferrable(definition);
+    format!("{columns} WITH ({}){deferrable}", options.join(", "))
+}
+
+/// The index that CLUSTER goes by, where there is one.
+pub(crate) fn cluster_on(table: &TablePlan, found: &TableFacts) -> Option<String> {
+    let keys = found.unique_keys.iter();
+    let keys = keys.filter(|key| key.clustered && key.kind != KeyKind::Exclusion);
+    let indexes = found.indexes.iter().filter(|index| index.clustered);
+    let name = keys
+        .map(|key| &key.name)
+        .chain(indexes.map(|index| &index.name))
+        .next()?;
+    Some(format!(
+        "ALTER TABLE {} CLUSTER ON {}",
+        table.staging,
+        quote_ident(name)
+    ))
 }
 
 #[cfg(test)]
@@ -123,11 +163,22 @@ mod tests {
             size_bytes: 0,
             comment: None,
             clustered: false,
+            options: vec!["fillfactor=70".into()],
         };
         assert!(lacks_time(&key.columns, "ts"));
         assert_eq!(
             widened_key(&key, "ts"),
             r#"PRIMARY KEY ("id", "ts") INCLUDE ("well")"#
+        );
+        let deferred = UniqueKey {
+            kind: KeyKind::Unique,
+            definition:
+                "UNIQUE NULLS NOT DISTINCT (id) INCLUDE (well) DEFERRABLE INITIALLY DEFERRED".into(),
+            ..key
+        };
+        assert_eq!(
+            with_options(&widened_key(&deferred, "ts"), &deferred.options),
+            r#"UNIQUE NULLS NOT DISTINCT ("id", "ts") INCLUDE ("well") WITH (fillfactor=70) DEFERRABLE INITIALLY DEFERRED"#
         );
     }
 }

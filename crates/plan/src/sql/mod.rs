@@ -12,8 +12,10 @@ mod fence;
 mod foreign_keys;
 mod grants;
 mod keys;
+mod maintain;
 mod orphans;
 mod partman;
+mod policies;
 mod scratch;
 mod sequences;
 
@@ -23,19 +25,28 @@ pub use copy::{
     chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
     slice_hash_sql, slice_insert_sql, verify_rows_sql,
 };
-pub(crate) use create::{create_schemas, create_table};
+pub(crate) use create::{create_schemas, create_table, inherited_definition};
 pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
 pub(crate) use foreign_keys::{
-    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans,
+    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans, referencing,
     restore_outgoing, validate_foreign_key, validate_referencing,
 };
 pub(crate) use keys::{
-    index_step_sql, key_definition, key_step_sql, lacks_time, late_checks, replica_identity,
+    cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
+    replica_identity,
+};
+pub use maintain::{
+    delete_expired, drop_expired, roll_up, schedule_command, scheduled_retention,
+    scheduled_roll_up, vacuum,
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
+pub(crate) use policies::{
+    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
+    create_rollup, refresh_history,
+};
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub(crate) use sequences::{create_sequence, made_sequences};
 

@@ -58,7 +58,7 @@ pub fn scratch(plan: &Plan, index: usize) -> Option<Scratch> {
         add_foreign_keys: add_foreign_keys(&table, foreign_keys()),
         validate_foreign_keys: foreign_keys()
             .filter(|key| key.validated)
-            .map(|key| validate_foreign_key(&table, key))
+            .map(|key| validate_foreign_key(&table.staging, key))
             .collect(),
         table,
     })

@@ -20,7 +20,14 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
         };
         scope.step(Phase::Finish, "replica identity", title, action)
     });
-    carry.into_iter().chain(identity).collect()
+    let cluster = sql::cluster_on(scope.table, scope.found).map(|statement| {
+        let title = format!("choose the index that CLUSTER of {name} goes by");
+        let action = Action::Sql {
+            statements: vec![statement],
+        };
+        scope.step(Phase::Finish, "cluster", title, action)
+    });
+    carry.into_iter().chain(identity).chain(cluster).collect()
 }
 
 fn carried_sequences(scope: Scope<'_>) -> Vec<CarriedSequence> {

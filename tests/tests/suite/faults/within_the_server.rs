@@ -96,12 +96,6 @@ async fn a_row_that_is_another_is_named() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_there_twice_is_named() {
-    let double = "INSERT INTO hyperhaul_new_public.positions SELECT * FROM hyperhaul_new_public.positions WHERE id = 77";
-    seen("server_twice", double, "in the target only").await;
-}
-
-#[tokio::test]
 async fn what_the_server_cannot_hash_is_copied_and_the_plan_says_why() {
     let database = crate::support::target_database("server_hash").await;
     let create = "CREATE TABLE places (id integer, at timestamptz NOT NULL, place point, about json) \

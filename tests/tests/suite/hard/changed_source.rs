@@ -143,7 +143,7 @@ async fn a_half_copied_leaf_whose_chunk_others_share_stops_the_run_clearly() {
         .expect_printed(&[
             SECOND,
             "was rewritten when it was half copied",
-            "share chunks",
+            "cannot be told from those of other leaves",
             "hyperhaul rollback",
         ]);
     call("rollback", &database).run().await.expect_code(DONE);

@@ -1,6 +1,7 @@
 //! What a migration must survive besides crashes: sources that change under it, odd time bounds, large values, locks and
 //! timeouts of others, roles that may little, and tables of every shape. What is killed and resumed is tested elsewhere.
 
+mod carried;
 mod changed_source;
 mod fence;
 mod fence_stood;
@@ -8,6 +9,7 @@ mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
+mod privileges_around;
 mod properties;
 mod replicated;
 mod shapes;
@@ -27,11 +29,11 @@ fn call(arguments: &str, database: &TestDatabase) -> Hyperhaul {
     Hyperhaul::new(arguments).source(database.url())
 }
 
-/// Migrates `table` within its database, through the server and, after a rollback, through hyperhaul; panics unless the
+/// Migrates `table` within its database, in the quickest way and, after a rollback, by copying; panics unless the
 /// hypertable then has the rows that the table had, each slice was done once, and `verify` agrees.
 async fn moves_equal(database: &TestDatabase, table: &str, options: &str) -> Ended {
     if !options.contains("--strategy") {
-        moves_equal_once(database, table, &format!("{options} --strategy server")).await;
+        moves_equal_once(database, table, options).await;
         call("rollback", database).run().await.expect_code(DONE);
     }
     moves_equal_once(database, table, &format!("--strategy copy {options}")).await

@@ -139,7 +139,19 @@ async fn a_table_that_cannot_become_a_hypertable_is_refused() {
         &database,
         "--table by_list --time-column at",
         USAGE,
-        &["public.by_list", "LIST (kind)", "HINT"],
+        &[
+            "public.by_list",
+            "LIST (kind)",
+            "HINT",
+            "CREATE TABLE ... AS",
+        ],
+    )
+    .await;
+    refused(
+        &database,
+        "--table already --time-column nothing",
+        USAGE,
+        &["public.already is a hypertable already", "hyperhaul status"],
     )
     .await;
     refused(

@@ -154,6 +154,27 @@ async fn old_rows_that_refer_to_deleted_rows_are_named_before_a_rollback() {
 }
 
 #[tokio::test]
+async fn a_referenced_table_that_may_not_be_read_does_not_keep_a_rollback_from_its_work() {
+    let database = target_database("way_unread").await;
+    Positions::default().create(&database).await;
+    let role = database.owner_role().await.unwrap();
+    database.give_schema(&role, "public").await.unwrap();
+    database.grant_create(&role).await.unwrap();
+    let own = format!(
+        "ALTER TABLE positions OWNER TO {0}; GRANT REFERENCES ON aircraft TO {0};
+        DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'positions'::regclass
+        LOOP EXECUTE format('ALTER TABLE %s OWNER TO {0}', name); END LOOP; END $$",
+        role.name()
+    );
+    database.exec(&own).await.unwrap();
+    let url = database.url_as(&role).unwrap();
+    for command in ["migrate --table positions", "rollback --discard-new-rows"] {
+        let call = Hyperhaul::new(command).source(&url);
+        call.run().await.expect_code(0);
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_a_rollback_cannot_have_is_answered_with_rollback() {
     let database = target_database("way_lock").await;
     Positions::default().create(&database).await;

@@ -188,6 +188,30 @@ async fn a_missing_referenced_table_blocks_unless_it_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_missing_type_of_an_extension_is_resolved_by_the_extension() {
+    let (source, target) = (
+        source_database("away_extension").await,
+        target_database("away_extension").await,
+    );
+    source.install_extensions(&["postgis"]).await.unwrap();
+    source
+        .exec("CREATE TABLE tracks (at timestamptz NOT NULL, place geometry(Point, 4326), places geometry[]); INSERT INTO tracks VALUES ('2025-12-11 00:00+00', ST_Point(1, 2, 4326))")
+        .await
+        .unwrap();
+    let create = "CREATE EXTENSION IF NOT EXISTS \"postgis\" SCHEMA \"public\";";
+    call("check --table tracks --time-column at", &source, &target)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["type_missing", create]);
+    target.exec(create).await.unwrap();
+    call("check --table tracks --time-column at", &source, &target)
+        .run()
+        .await
+        .expect_code(0);
+}
+
+#[tokio::test]
 async fn a_missing_type_blocks_and_nothing_is_changed() {
     let source = source_database("away_no_type").await;
     source.exec(TYPES).await.unwrap();

@@ -7,6 +7,8 @@ mod pgcopydb;
 mod pipes;
 mod seed;
 
+pub(crate) use hyperhaul::Migration;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
@@ -31,8 +33,12 @@ pub(crate) enum Way {
     Pgcopydb,
     /// The server alone: COPY TO file, COPY FROM file.
     Floor,
-    /// The binary.
+    /// The binary, which copies the rows through itself.
     Hyperhaul,
+    /// The binary, which lets the server insert the rows.
+    Server,
+    /// The binary, which attaches the partitions as chunks (Community edition).
+    Attach,
 }
 
 /// What a way needs to run.
@@ -51,6 +57,8 @@ impl Way {
             Way::Pgcopydb => "pgcopydb",
             Way::Floor => "floor",
             Way::Hyperhaul => "hyperhaul",
+            Way::Server => "server",
+            Way::Attach => "attach",
         }
     }
 
@@ -65,7 +73,9 @@ impl Way {
                 "copy table-data into plain partitions of another database, no indexes"
             }
             Way::Floor => "the server alone: COPY TO file, COPY FROM file, chunks there beforehand",
-            Way::Hyperhaul => "hyperhaul migrate: fence to cutover",
+            Way::Hyperhaul => "hyperhaul migrate --strategy copy: fence to cutover",
+            Way::Server => "hyperhaul migrate --strategy server: fence to cutover",
+            Way::Attach => "hyperhaul migrate --strategy attach: fence to cutover",
         }
     }
 
@@ -74,7 +84,7 @@ impl Way {
         let program = match self {
             Way::Pipes => "psql",
             Way::Pgcopydb => "pgcopydb",
-            Way::Seed | Way::Floor | Way::Hyperhaul => return None,
+            Way::Seed | Way::Floor | Way::Hyperhaul | Way::Server | Way::Attach => return None,
         };
         match version_of(program) {
             Some(_) => None,
@@ -88,7 +98,9 @@ impl Way {
             Way::Pipes => pipes::run(bench).await,
             Way::Pgcopydb => pgcopydb::run(bench).await,
             Way::Floor => floor::run(bench).await,
-            Way::Hyperhaul => hyperhaul::run(bench).await,
+            Way::Hyperhaul => hyperhaul::run(bench, "copy").await,
+            Way::Server => hyperhaul::run(bench, "server").await,
+            Way::Attach => hyperhaul::run(bench, "attach").await,
         }
     }
 }

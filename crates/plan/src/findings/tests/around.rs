@@ -9,6 +9,7 @@ use crate::{Code, Severity};
 
 fn trigger() -> Trigger {
     Trigger {
+        comment: None,
         name: "fixes_notify".into(),
         definition: "CREATE TRIGGER fixes_notify AFTER INSERT ON public.\"Fixes 1\" FOR EACH ROW EXECUTE FUNCTION f()"
             .into(),
@@ -21,6 +22,7 @@ fn trigger() -> Trigger {
 
 fn policy() -> Policy {
     Policy {
+        comment: None,
         name: "own".into(),
         permissive: true,
         command: "ALL".into(),
@@ -36,6 +38,8 @@ fn publication(through: &str) -> PublicationMember {
         through: through.into(),
         columns: None,
         filter: None,
+        owner: "soar".into(),
+        can_change: true,
     }
 }
 

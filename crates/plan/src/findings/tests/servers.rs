@@ -51,7 +51,7 @@ fn servers() {
             warn(
                 "newer than tested",
                 Code::ExtensionVersion,
-                &["2.31.0", "2.29"],
+                &["2.31.0", "expected to work, but not tested", "2.19.3"],
                 |facts, _| facts.target.timescale.as_mut().unwrap().version = (2, 31, 0),
             ),
             block(
@@ -80,7 +80,7 @@ fn servers() {
             warn(
                 "PostgreSQL 18",
                 Code::ServerVersion,
-                &["18.1", "15 to 17"],
+                &["18.1", "not tested: tests run on 17"],
                 |facts, _| {
                     facts.target.version_num = 180_001;
                     facts.target.version = "18.1".into();
@@ -152,6 +152,16 @@ fn two_servers() {
                 |facts, _| {
                     let extension = facts.source.extensions["postgis"].clone();
                     facts.source.extensions.insert("pg_trgm".into(), extension);
+                },
+            ),
+            block(
+                "type of an extension missing",
+                Code::TypeMissing,
+                &[r#"CREATE EXTENSION IF NOT EXISTS "postgis" SCHEMA "public";"#],
+                |facts, _| {
+                    let point = "public.geometry(Point,4326)".to_owned();
+                    facts.missing_types = vec![point.clone()];
+                    facts.type_extensions.insert(point, "postgis".into());
                 },
             ),
             block(
@@ -270,10 +280,31 @@ fn privileges() {
             block(
                 "not the owner",
                 Code::Privilege,
-                &[r#"GRANT "postgres" TO "soar";"#],
+                &[r#"GRANT "pilot" TO "soar";"#],
+                |facts, _| {
+                    fixes(facts).owner = "pilot".into();
+                    fixes(facts).privileges.owner = false;
+                },
+            ),
+            block(
+                "a superuser's table",
+                Code::Privilege,
+                &[r#"ALTER TABLE "public"."fixes" OWNER TO "soar";"#],
                 |facts, _| {
                     fixes(facts).owner = "postgres".into();
                     fixes(facts).privileges.owner = false;
+                },
+            ),
+            acceptable(
+                "pg_partman can't be read",
+                Code::Partman,
+                &[
+                    r#"GRANT USAGE ON SCHEMA "partman" TO "soar";"#,
+                    "--accept partman",
+                ],
+                |facts, _| {
+                    fixes(facts).partman = None;
+                    fixes(facts).partman_hidden = Some("partman".into());
                 },
             ),
             block(
