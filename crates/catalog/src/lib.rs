@@ -31,6 +31,7 @@ mod sessions;
 mod survey;
 mod table;
 mod travel;
+mod waits;
 mod writers;
 
 pub use blockers::{Blocker, blockers, end_backend, end_sessions};
@@ -47,3 +48,4 @@ pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;
 pub use survey::survey;
 pub use table::{Depth, table_facts};
+pub use waits::{BackendWaits, waits};

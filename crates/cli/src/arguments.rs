@@ -4,57 +4,17 @@
 use crate::declared::PolicyFlags;
 use crate::maintain::Maintain;
 use crate::values::{
-    Interval, WORKERS_MAX, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
-    parse_strategy, parse_table,
+    Interval, Workers, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    parse_strategy, parse_table, parse_workers,
 };
+use crate::window::Window;
 use clap::{Args, Parser, Subcommand};
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{Code, Relation, StrategyChoice};
 use std::path::PathBuf;
 use std::time::Duration;
 
-const EXAMPLES_AND_EXIT_CODES: &str = "\
-Examples:
-  hyperhaul check --source postgresql://app@db/soar --table public.fixes
-  hyperhaul plan --config hyperhaul.toml --sql > plan.sql
-  hyperhaul migrate --config hyperhaul.toml
-  hyperhaul status --config hyperhaul.toml --watch
-  hyperhaul rollback --source postgresql://app@db/soar --run 3
-  hyperhaul report 3 --source postgresql://app@db/soar --html run3.html
-
-A configuration file (TOML), for several tables:
-  source = \"postgresql://app@db/soar\"
-  accept = [\"hypertable_foreign_key\"]
-  workers = 2
-
-  [[table]]
-  name = \"public.raw_messages\"
-  time_column = \"received_at\"
-  chunk_interval = \"1 day\"
-  columnstore_after = \"7 days\"
-  segment_by = [\"receiver_id\"]
-  order_by = [\"received_at DESC\"]
-  retention = \"30 days\"
-
-  [[table.aggregate]]
-  name = \"public.raw_messages_hourly\"
-  bucket = \"1 hour\"
-  group_by = [\"receiver_id\"]
-  measures = [\"count(*) AS messages\"]
-  start_offset = \"2 days\"
-  end_offset = \"1 hour\"
-  schedule = \"1 hour\"
-
-Connections are named as in libpq: URLs or key=value, PG* variables, ~/.pgpass, PGSERVICE.
-
-Exit codes:
-  0  done
-  1  unexpected error
-  2  wrong usage or configuration
-  3  blocked by a finding, or by something that a person has to resolve
-  4  verification found a difference
-  5  stopped at the deadline; run migrate again to go on
-  6  interrupted; run migrate again to go on";
+const EXAMPLES_AND_EXIT_CODES: &str = include_str!("examples.txt");
 
 /// Moves very large PostgreSQL time-series tables into TimescaleDB hypertables.
 #[derive(Debug, Parser)]
@@ -125,6 +85,10 @@ pub(crate) struct Plan {
     /// Print every statement that will run, in order, as a script with comments.
     #[arg(long, conflicts_with = "json")]
     pub(crate) sql: bool,
+    /// Measure how long it takes: move a sample of each table into a scratch hypertable, each way for about so many seconds.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "5")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) calibrate: Option<u32>,
     /// List every slice, however many; without it the list is shortened beyond 20.
     #[arg(long)]
     pub(crate) all_slices: bool,
@@ -136,6 +100,8 @@ pub(crate) struct Migrate {
     pub(crate) servers: Servers,
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) window: Window,
     #[command(flatten)]
     pub(crate) which: Which,
     #[command(flatten)]
@@ -269,9 +235,10 @@ pub(crate) struct Wanted {
     /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
-    /// Parallel workers (default: the target's cores where they can be seen, else 4).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
-    pub(crate) workers: Option<u32>,
+    /// Parallel workers, or a range such as 2..8 in which copying adapts to what the server shows (default: the
+    /// target's cores where they can be seen, else 4).
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
+    pub(crate) workers: Option<Workers>,
     /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
     #[arg(long)]
     pub(crate) skip_expired: bool,
@@ -376,6 +343,8 @@ mod tests {
         for line in [
             "plan --sql --json",
             "check --workers 0",
+            "check --workers 4..2",
+            "check --workers 0..2",
             "check --slice-size 1",
             "check --chunk-interval 1month",
             "check --strategy fastest",

@@ -70,7 +70,10 @@ async fn plan(asked: &arguments::Plan) -> Result<Exit, Failure> {
     let request = Request::read(&asked.servers)?;
     let options = request.required_options(&asked.wanted)?;
     let connections = request.connections()?;
-    let (run, plan) = hyperhaul_migrate::plan(&connections, &options).await?;
+    let calibration = asked
+        .calibrate
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let (run, plan) = hyperhaul_migrate::plan(&connections, &options, calibration).await?;
     if asked.format.json {
         output::print_json(&NumberedPlan { run, plan: &plan }, false)?;
     } else if asked.sql {
@@ -105,12 +108,14 @@ async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failur
         }
         None => request.options(&asked.wanted)?,
     };
+    let deadline = request.deadline(&asked.window, chrono::Utc::now())?;
     let connections = request.connections()?;
     let (watch, interrupt) = watched(plain);
     let outcome = hyperhaul_migrate::migrate(
         &connections,
         asked.which.run,
         options.as_ref(),
+        deadline,
         &interrupt,
         watch.clone(),
     )

@@ -3,7 +3,10 @@
 
 use crate::declared::{self, WrittenAggregate};
 use crate::failure::Failure;
-use crate::values::{self, Interval};
+use crate::values::{self, Interval, Workers};
+use crate::window;
+use chrono::NaiveTime;
+use hyperhaul_migrate::OnDeadline;
 use hyperhaul_plan::{Code, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -19,7 +22,7 @@ pub(crate) struct Config {
     #[serde(default, deserialize_with = "codes")]
     pub(crate) accept: Vec<Code>,
     #[serde(default, deserialize_with = "workers")]
-    pub(crate) workers: Option<u32>,
+    pub(crate) workers: Option<Workers>,
     #[serde(default)]
     pub(crate) skip_expired: bool,
     #[serde(default, deserialize_with = "slice_size")]
@@ -30,6 +33,12 @@ pub(crate) struct Config {
     pub(crate) lock_attempts: Option<u32>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) window: Option<Duration>,
+    #[serde(default, deserialize_with = "finish_by")]
+    pub(crate) finish_by: Option<NaiveTime>,
+    #[serde(default)]
+    pub(crate) on_deadline: Option<OnDeadline>,
     #[serde(default, rename = "table")]
     pub(crate) tables: Vec<Table>,
 }
@@ -165,6 +174,14 @@ fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
     from_text(deserializer, values::parse_lock_timeout).map(Some)
 }
 
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    from_text(deserializer, values::parse_window).map(Some)
+}
+
+fn finish_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveTime>, D::Error> {
+    from_text(deserializer, window::parse_finish_by).map(Some)
+}
+
 fn slice_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     from_text(deserializer, values::parse_slice_size).map(Some)
 }
@@ -183,8 +200,22 @@ fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Err
         .collect()
 }
 
-fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number(deserializer, values::WORKERS_MAX).map(Some)
+/// A number, or a text with a range.
+fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Workers>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected a number of workers or a range such as \"2..8\""
+    )]
+    enum Written {
+        Number(i64),
+        Range(String),
+    }
+    let workers = match Written::deserialize(deserializer)? {
+        Written::Number(number) => values::workers(None, number),
+        Written::Range(text) => values::parse_workers(&text),
+    };
+    workers.map(Some).map_err(de::Error::custom)
 }
 
 fn lock_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -217,6 +248,9 @@ mod tests {
             lock_timeout = "500ms"
             lock_attempts = 9
             strategy = "auto"
+            window = "45m"
+            finish_by = "03:30"
+            on_deadline = "rollback"
 
             [[table]]
             name = 'Soar."Raw Messages"'
@@ -232,9 +266,18 @@ mod tests {
         assert_eq!(config.accept, [Code::HypertableForeignKey]);
         assert_eq!(
             (config.workers, config.slice_size, config.lock_attempts),
-            (Some(2), Some(64 << 20), Some(9))
+            (Some(Workers { min: None, max: 2 }), Some(64 << 20), Some(9))
         );
+        let range = parse("workers = \"2..8\"").unwrap().workers;
+        let expected = Workers {
+            min: Some(2),
+            max: 8,
+        };
+        assert_eq!(range, Some(expected));
         assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
+        assert_eq!(config.window, Some(Duration::from_secs(2_700)));
+        assert_eq!(config.finish_by, NaiveTime::from_hms_opt(3, 30, 0));
+        assert_eq!(config.on_deadline, Some(OnDeadline::Rollback));
         assert_eq!(config.tables[0].name, Relation::new("soar", "Raw Messages"));
         assert_eq!(
             config.tables[0].chunk_interval.map(|interval| interval.us),
@@ -256,8 +299,8 @@ mod tests {
             (
                 "workers = \"two\"",
                 1,
-                "invalid type: string \"two\"",
-                "i64",
+                "\"two\" is neither a number of workers nor a range of them",
+                "",
             ),
             ("workers = 0", 1, "0 is not between 1 and 256", ""),
             (

@@ -12,6 +12,7 @@ pub(crate) enum Exit {
     Usage = 2,
     Blocked = 3,
     Differs = 4,
+    Deadline = 5,
     Interrupted = 6,
 }
 
@@ -65,6 +66,7 @@ impl From<Error> for Failure {
             Kind::Blocked => Exit::Blocked,
             Kind::Differs => Exit::Differs,
             Kind::Interrupted => Exit::Interrupted,
+            Kind::Deadline => Exit::Deadline,
         };
         Failure {
             exit,

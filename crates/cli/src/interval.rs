@@ -8,7 +8,7 @@ const UNITS: [(&[&str], i64); 7] = [
     (&["microsecond", "microseconds", "us"], 1),
     (&["millisecond", "milliseconds", "ms"], 1_000),
     (&["second", "seconds", "sec", "s"], 1_000_000),
-    (&["minute", "minutes", "min"], 60_000_000),
+    (&["minute", "minutes", "min", "m"], 60_000_000),
     (&["hour", "hours", "h"], 3_600_000_000),
     (&["day", "days", "d"], 86_400_000_000),
     (&["week", "weeks", "w"], 604_800_000_000),
@@ -109,6 +109,7 @@ mod tests {
             ("1 week", 604_800_000_000),
             ("1 day 12 hours", 129_600_000_000),
             ("90min", 5_400_000_000),
+            ("45m", 2_700_000_000),
             ("2s500ms", 2_500_000),
             ("15 us", 15),
         ] {

@@ -17,6 +17,7 @@ mod signals;
 mod size;
 mod terminal;
 mod values;
+mod window;
 
 use arguments::Arguments;
 use clap::Parser;

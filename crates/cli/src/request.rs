@@ -5,7 +5,9 @@ use crate::config::{self, Config};
 use crate::declared;
 use crate::failure::Failure;
 use crate::values::Interval;
-use hyperhaul_migrate::Connections;
+use crate::window;
+use chrono::{DateTime, Utc};
+use hyperhaul_migrate::{Connections, Deadline};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::{Options, Relation, TableOptions};
 
@@ -97,6 +99,15 @@ impl Request {
         Ok(Some(self.with_tables(tables, wanted)))
     }
 
+    /// When the window of a command that began at `now` ends, if it has one.
+    pub(crate) fn deadline(
+        &self,
+        flags: &window::Window,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Deadline>, Failure> {
+        window::deadline(flags, &self.config, now)
+    }
+
     /// The options; refuses if no table is named.
     pub(crate) fn required_options(&self, wanted: &Wanted) -> Result<Options, Failure> {
         let options = self.options(wanted)?;
@@ -138,7 +149,9 @@ impl Request {
             .chain(&wanted.accept)
             .copied()
             .collect();
-        options.workers = wanted.workers.or(config.workers);
+        let workers = wanted.workers.or(config.workers);
+        options.workers = workers.map(|workers| workers.max);
+        options.workers_min = workers.and_then(|workers| workers.min);
         if let Some(strategy) = wanted.strategy.or(config.strategy) {
             options.strategy = strategy;
         }
@@ -208,6 +221,10 @@ mod tests {
     use super::*;
     use hyperhaul_plan::{Code, Strategy, StrategyChoice};
 
+    fn workers(max: u32) -> crate::values::Workers {
+        crate::values::Workers { min: None, max }
+    }
+
     fn request() -> Request {
         let config = r#"
             source = "postgresql://me@one/soar"
@@ -253,7 +270,7 @@ mod tests {
             tables: vec![Relation::new("public", "raw_messages")],
             chunk_interval: Some(Interval { us: 1_000_000 }),
             strategy: Some(StrategyChoice::Auto),
-            workers: Some(7),
+            workers: Some(workers(7)),
             accept: vec![Code::HypertableForeignKey],
             ..Wanted::default()
         };
@@ -280,13 +297,13 @@ mod tests {
         assert!(empty.required_options(&Wanted::default()).is_err());
         let failure = empty
             .options(&Wanted {
-                workers: Some(2),
+                workers: Some(workers(2)),
                 ..Wanted::default()
             })
             .unwrap_err();
         assert_eq!(failure.message, "--workers needs a table");
         let failure = Wanted {
-            workers: Some(2),
+            workers: Some(workers(2)),
             ..Wanted::default()
         }
         .refuse_beside_run()

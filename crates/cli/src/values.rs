@@ -9,6 +9,44 @@ use std::time::Duration;
 /// Each worker holds two sessions: more of them than this is a typing error.
 pub(crate) const WORKERS_MAX: i64 = 256;
 
+/// Parallel workers: a number, or a range to adapt in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workers {
+    /// None: just as many as `max`.
+    pub(crate) min: Option<u32>,
+    pub(crate) max: u32,
+}
+
+pub(crate) fn parse_workers(text: &str) -> Result<Workers, String> {
+    let number = |text: &str| -> Option<i64> { text.trim().parse().ok() };
+    let bounds = match text.split_once("..") {
+        Some((min, max)) => number(min).map(Some).zip(number(max)),
+        None => number(text).map(|max| (None, max)),
+    };
+    let Some((min, max)) = bounds else {
+        return Err(format!(
+            "\"{text}\" is neither a number of workers nor a range of them such as 2..8"
+        ));
+    };
+    workers(min, max)
+}
+
+/// Checks the bounds.
+pub(crate) fn workers(min: Option<i64>, max: i64) -> Result<Workers, String> {
+    let checked = |number: i64| {
+        let in_range = (1..=WORKERS_MAX).contains(&number);
+        let number_u32 = in_range
+            .then_some(number)
+            .and_then(|number| u32::try_from(number).ok());
+        number_u32.ok_or_else(|| format!("{number} is not between 1 and {WORKERS_MAX}"))
+    };
+    let (min, max) = (min.map(checked).transpose()?, checked(max)?);
+    if min.is_some_and(|min| min > max) {
+        return Err("the range of workers ends before it begins".to_owned());
+    }
+    Ok(Workers { min, max })
+}
+
 /// A length of time in microseconds: of a chunk, an age, a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
@@ -27,6 +65,10 @@ pub(crate) fn parse_interval(text: &str) -> Result<Interval, IntervalError> {
 
 pub(crate) fn parse_lock_timeout(text: &str) -> Result<Duration, IntervalError> {
     interval::parse_timeout(text)
+}
+
+pub(crate) fn parse_window(text: &str) -> Result<Duration, IntervalError> {
+    interval::parse_us(text).map(|us| Duration::from_micros(us.unsigned_abs()))
 }
 
 pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {

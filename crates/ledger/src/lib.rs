@@ -4,20 +4,24 @@
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
+mod calibration;
 mod call;
 mod declaration;
 mod error;
+mod forecast;
 mod run;
 mod schema;
 mod slice;
 mod step;
 mod verdict;
 
+pub use calibration::{scratch_is_left, try_calibrate};
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
 };
 pub use error::Error;
+pub use forecast::{forecast, store_forecast};
 pub use run::{
     Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,
     record_plan, runs, sessions, try_lead,

@@ -7,6 +7,7 @@
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
 //! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
+//! forecast     one row a run that is or was under way; see there
 //! ```
 
 use crate::Error;

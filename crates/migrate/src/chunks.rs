@@ -66,7 +66,7 @@ pub(crate) async fn create(
 
 /// Makes these chunks, as far as they are still missing. Whoever else makes chunks waits: what is truncated was made
 /// here, and no sample goes into a chunk that is there already.
-async fn create_some(
+pub(crate) async fn create_some(
     context: &Context,
     reader: &SourceReader,
     target: &Session,

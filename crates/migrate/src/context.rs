@@ -1,5 +1,6 @@
 //! What every part of a run needs to know: the two ends, the plan, whom to tell, whether to stop.
 
+use crate::timekeeper::Timekeeper;
 use crate::{Connections, Error, Event, Interrupt, Observer, RunId};
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
@@ -18,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) plan: Arc<Plan>,
     pub(crate) interrupt: Interrupt,
     pub(crate) observer: Arc<dyn Observer>,
+    /// Has nothing to keep but in a migration.
+    pub(crate) timekeeper: Arc<Timekeeper>,
 }
 
 impl Context {

@@ -43,6 +43,27 @@ pub(crate) async fn verdict(
     Ok(compare(&whole(source), &whole(target)))
 }
 
+/// Reads what a verification of these slices would read, for a calibration; there is nothing to compare.
+pub(crate) async fn of_sample(
+    context: &Context,
+    index: usize,
+    slices: &[Slice],
+    meter: &Arc<Meter>,
+) -> Result<(), Error> {
+    let table = table(context, index)?;
+    let session = context.target("verify").await?;
+    let chunks = catalog::chunks(&session, &table.staging).await?;
+    if table.proof == Proof::Tuples {
+        target_digests(context, index, chunks, meter).await?;
+        return Ok(());
+    }
+    let hash = RowHash::Values;
+    let source = &table.relation;
+    slice_hashes(context, (index, hash), slices.to_vec(), source, meter).await?;
+    target_hashes(context, (index, hash), chunks, meter).await?;
+    Ok(())
+}
+
 /// The chunks that rows were moved into, or have been made since.
 async fn moved_chunks(
     session: &Session,
@@ -107,7 +128,18 @@ async fn source_hashes(
 ) -> Result<Vec<ChunkDigest>, Error> {
     let slices = ledger::slices(session, context.run).await?;
     let of_table = slices.into_iter().map(|record| record.slice);
-    let of_table: Vec<Slice> = of_table.filter(|slice| slice.table == index).collect();
+    let of_table = of_table.filter(|slice| slice.table == index).collect();
+    slice_hashes(context, (index, hash), of_table, places.source, meter).await
+}
+
+/// The server's hashes of the rows of slices; `source`: where the table itself is, should it be its own leaf.
+async fn slice_hashes(
+    context: &Context,
+    (index, hash): (usize, RowHash),
+    of_table: Vec<Slice>,
+    source: &Relation,
+    meter: &Arc<Meter>,
+) -> Result<Vec<ChunkDigest>, Error> {
     let hashed = each(
         context,
         index,
@@ -116,7 +148,7 @@ async fn source_hashes(
             let table = task.table()?;
             // A table that is not partitioned is its own leaf, and moves at the cutover.
             let leaf = if slice.leaf == table.relation {
-                places.source
+                source
             } else {
                 &slice.leaf
             };

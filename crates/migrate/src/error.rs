@@ -35,6 +35,8 @@ pub enum Kind {
     Differs,
     /// Interrupted; the run resumes.
     Interrupted,
+    /// The window is over; the run resumes, or was rolled back.
+    Deadline,
 }
 
 impl Error {

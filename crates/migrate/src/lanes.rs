@@ -40,12 +40,19 @@ async fn run_beside(context: &Context, group: &[&Step], meter: &Arc<Meter>) -> R
         .min(group.len());
     let queue = Queue::new(group);
     let results = join_all((0..lanes).map(|_| run_lane(context, &queue, meter))).await;
-    results.into_iter().collect()
+    results.into_iter().collect::<Result<(), Error>>()?;
+    let state = queue.state.into_inner();
+    let Some(step) = state.waiting.first() else {
+        return Ok(());
+    };
+    context.timekeeper.leave_out(step, &context.interrupt);
+    Err(Error::interrupted())
 }
 
 async fn run_lane(context: &Context, queue: &Queue<'_>, meter: &Arc<Meter>) -> Result<(), Error> {
     let mut lane = queue.check(Lane::open(context).await)?;
-    while let Some(step) = queue.next().await {
+    let fits = |step: &Step| context.timekeeper.fits(&context.plan, step);
+    while let Some(step) = queue.next(fits).await {
         if context.interrupt.draining() {
             return queue.check(Err(Error::interrupted()));
         }
@@ -56,12 +63,14 @@ async fn run_lane(context: &Context, queue: &Queue<'_>, meter: &Arc<Meter>) -> R
             ))));
         };
         failpoint("step.begin");
+        context.timekeeper.step_started(&context.plan, step);
         let result = told(
             context,
             &step.title,
             lane.run(step, statements, Direction::Forward),
         )
         .await;
+        context.timekeeper.step_finished(step, result.is_ok());
         queue.finished(step);
         queue.check(result)?;
         meter.item_done();
@@ -95,8 +104,9 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The next step that may run beside those that do; waits while there is none. `None` at the end or after a failure.
-    async fn next(&self) -> Option<&'a Step> {
+    /// The next step that may run beside those that do and that `fits` in; waits while there is none. `None` at the end, after
+    /// a failure, or if none of those that wait fits in.
+    async fn next(&self, fits: impl Fn(&Step) -> bool) -> Option<&'a Step> {
         loop {
             let changed = self.changed.notified();
             {
@@ -104,10 +114,14 @@ impl<'a> Queue<'a> {
                 if state.failed || state.waiting.is_empty() {
                     return None;
                 }
-                if let Some(at) = state.waiting.iter().position(|step| state.allows(step)) {
+                let mut waiting = state.waiting.iter();
+                if let Some(at) = waiting.position(|step| state.allows(step) && fits(step)) {
                     let step = state.waiting.remove(at);
                     state.running.push(step);
                     return Some(step);
+                }
+                if state.running.is_empty() {
+                    return None;
                 }
             }
             changed.await;

@@ -4,20 +4,20 @@ use crate::context::Context;
 use crate::drift::{self, When};
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
+use crate::timekeeper::{Timekeeper, Watching};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, calls, chunks, lanes,
-    policies, sequences, survey, worker,
+    Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, calls,
+    chunks, lanes, policies, sequences, survey, window, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Action, Options, Phase, Proof, Slice, Step, StepId};
+use hyperhaul_plan::{Action, Options, Phase, Step, StepId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Pauses while another process has the lead.
@@ -52,7 +52,8 @@ pub struct Outcome {
 }
 
 /// Runs a plan, or goes on with it: run `run`, else the run that is under way or planned for the tables of `options`,
-/// else a new plan from `options`, else the newest run of the target.
+/// else a new plan from `options`, else the newest run of the target. With a `deadline` it begins only if it will be through
+/// by then, and stops there.
 ///
 /// # Errors
 ///
@@ -62,6 +63,7 @@ pub async fn migrate(
     connections: &Connections,
     run: Option<RunId>,
     options: Option<&Options>,
+    deadline: Option<Deadline>,
     interrupt: &Interrupt,
     observer: Arc<dyn Observer>,
 ) -> Result<Outcome, Error> {
@@ -75,6 +77,7 @@ pub async fn migrate(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        timekeeper: Arc::new(Timekeeper::new(deadline)),
     };
     if let Some(options) = options {
         tell_unused(&context, options);
@@ -100,7 +103,7 @@ async fn go_on(
         ));
         let_writers_on(context, leader, RunState::Running).await?;
     }
-    let verification = run_phases(context, leader).await?;
+    let verification = run_until_deadline(context, leader).await?;
     let session = leader.session(context).await?;
     change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
@@ -204,6 +207,21 @@ impl Leader {
     }
 }
 
+async fn run_until_deadline(
+    context: &Context,
+    leader: &mut Leader,
+) -> Result<Vec<TableVerification>, Error> {
+    match run_phases(context, leader).await {
+        Err(error) if error.kind() == Kind::Interrupted && context.interrupt.by_deadline() => {
+            match window::at_deadline(context, leader).await? {
+                Some(stop) => Err(stop),
+                None => run_phases(context, leader).await,
+            }
+        }
+        ended => ended,
+    }
+}
+
 async fn run_phases(
     context: &Context,
     leader: &mut Leader,
@@ -214,6 +232,7 @@ async fn run_phases(
         .into_keys()
         .collect();
     drift::check(context, &done, When::BeforeStart).await?;
+    window::go_or_not(context, session, &done).await?;
     let from = [RunState::Planned, RunState::Running];
     change_state(session, context.run, &from, RunState::Running).await?;
     context.tell(Event::Started {
@@ -222,6 +241,8 @@ async fn run_phases(
         steps_total: context.plan.steps.len(),
         workers: context.plan.workers(),
     });
+    window::store(context, session).await?;
+    let _watching = Watching::begin(context);
     let mut verification = Vec::new();
     for phase in Phase::ALL {
         let steps: Vec<&Step> = context
@@ -233,6 +254,9 @@ async fn run_phases(
         if steps.is_empty() {
             continue;
         }
+        if !phase.keeps_out() {
+            context.timekeeper.cut_over(&context.interrupt);
+        }
         if context.interrupt.draining() {
             return Err(Error::interrupted());
         }
@@ -241,14 +265,17 @@ async fn run_phases(
             let notice = "the hypertables are in place; what follows runs beside the application";
             context.tell(Event::Notice(notice.to_owned()));
         }
-        let meter = Arc::new(Meter::items(steps.len()));
-        prepare_meter(context, phase, &meter);
+        let meter = Arc::new(Meter::of_phase(&context.plan, phase, steps.len()));
+        context
+            .timekeeper
+            .phase_started(&context.plan, phase, &steps, &meter);
         context.tell(Event::PhaseStarted {
             phase,
             meter: meter.clone(),
         });
         let begun = Instant::now();
         verification.extend(run_phase(context, phase, &steps, &meter).await?);
+        context.timekeeper.phase_finished();
         context.tell(Event::PhaseFinished {
             phase,
             elapsed: begun.elapsed(),
@@ -256,33 +283,6 @@ async fn run_phases(
         });
     }
     Ok(verification)
-}
-
-/// What a phase's meter counts: rows, bytes, and slices or chunks where steps would say little.
-fn prepare_meter(context: &Context, phase: Phase, meter: &Meter) {
-    let tables = &context.plan.tables;
-    let chunks: usize = tables.iter().map(|table| table.chunks.len()).sum();
-    match phase {
-        Phase::Copy => meter
-            .items_total
-            .store(context.plan.slices.len() as u64, Ordering::Relaxed),
-        Phase::Chunks | Phase::Verify => meter.items_total.store(chunks as u64, Ordering::Relaxed),
-        _ => {}
-    }
-    if matches!(phase, Phase::Copy | Phase::Verify) {
-        // Rows that stayed within the server are hashed on both sides.
-        let times = |slice: &Slice| match tables.get(slice.table).map(|table| table.proof) {
-            Some(Proof::RecordHash) if phase == Phase::Verify => 2,
-            _ => 1,
-        };
-        let slices = context.plan.slices.iter();
-        let rows = slices
-            .clone()
-            .map(|slice| slice.rows_estimate * times(slice));
-        let bytes = slices.map(|slice| slice.bytes * times(slice));
-        meter.rows_total.store(rows.sum(), Ordering::Relaxed);
-        meter.bytes_total.store(bytes.sum(), Ordering::Relaxed);
-    }
 }
 
 async fn run_phase(
@@ -303,6 +303,9 @@ async fn run_phase(
             continue;
         }
         for step in group {
+            if step.action == Action::Verify && !context.timekeeper.fits(&context.plan, step) {
+                context.timekeeper.leave_out(step, &context.interrupt);
+            }
             if context.interrupt.draining() {
                 return Err(Error::interrupted());
             }

@@ -14,18 +14,24 @@
 //!   '- verify    digests, structure, generated columns, sequences
 //! ```
 
+mod adapt;
 mod attached;
+mod calibrate;
 mod calls;
 mod chunks;
 mod cleanup;
 mod connections;
 mod context;
+mod creep;
+mod crew;
+mod deadline;
 mod differences;
 mod digests;
 mod drift;
 mod error;
 mod failpoint;
 mod fence;
+mod forecast;
 mod guard;
 mod identity;
 mod interrupt;
@@ -43,14 +49,18 @@ mod status;
 mod steps;
 mod structure;
 mod survey;
+mod timekeeper;
 mod verify;
 mod watch;
+mod window;
 mod worker;
 
 pub use cleanup::{CleanupOptions, CleanupPlan, cleanup, cleanup_plan};
 pub use connections::Connections;
+pub use deadline::{Deadline, OnDeadline, clock};
 pub use differences::{ChunkDifferences, SinceCutover};
 pub use error::{Error, Kind};
+pub use forecast::{Forecast, PhaseLeft};
 pub use interrupt::Interrupt;
 pub use lead::{Outcome, migrate};
 pub use maintain::{

@@ -1,8 +1,8 @@
 //! What a run tells while it goes on.
 
-use crate::RunId;
+use crate::{Forecast, RunId};
 use hyperhaul_engine::Progress;
-use hyperhaul_plan::Phase;
+use hyperhaul_plan::{Phase, Plan, Proof, Slice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,6 +49,13 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
+    /// Another number of workers copies from now on.
+    Workers {
+        /// How many.
+        workers: u32,
+        /// Why.
+        reason: String,
+    },
     /// Something failed that is tried again.
     Retrying {
         /// What failed.
@@ -58,6 +65,10 @@ pub enum Event {
         /// How long it waits before it tries again.
         pause: Duration,
     },
+    /// When the run will be through, as it looks now; told again and again.
+    Forecast(Forecast),
+    /// The deadline has stopped the phase that was under way, and the run is rolled back.
+    GoingBack,
     /// Something that a person should know.
     Notice(String),
 }
@@ -66,6 +77,14 @@ pub enum Event {
 pub trait Observer: Send + Sync {
     /// Called as things happen, from several tasks; must return soon.
     fn event(&self, event: &Event);
+}
+
+/// Nobody is told.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: &Event) {}
 }
 
 /// How far a phase is: rows and bytes where rows move, steps elsewhere.
@@ -91,6 +110,33 @@ impl Meter {
             items_total: AtomicU64::new(total as u64),
             ..Meter::default()
         }
+    }
+
+    /// What a phase counts: rows, bytes, and slices or chunks where steps would say little.
+    pub(crate) fn of_phase(plan: &Plan, phase: Phase, steps: usize) -> Meter {
+        let chunks = plan.tables.iter().map(|table| table.chunks.len());
+        let items = match phase {
+            Phase::Copy => plan.slices.len(),
+            Phase::Chunks | Phase::Verify => chunks.sum(),
+            _ => steps,
+        };
+        let meter = Meter::items(items);
+        if matches!(phase, Phase::Copy | Phase::Verify) {
+            // Rows that stayed within the server are hashed on both sides.
+            let times = |slice: &Slice| match plan.tables.get(slice.table).map(|table| table.proof)
+            {
+                Some(Proof::RecordHash) if phase == Phase::Verify => 2,
+                _ => 1,
+            };
+            let slices = plan.slices.iter();
+            let rows = slices
+                .clone()
+                .map(|slice| slice.rows_estimate * times(slice));
+            let bytes = slices.map(|slice| slice.bytes * times(slice));
+            meter.rows_total.store(rows.sum(), Ordering::Relaxed);
+            meter.bytes_total.store(bytes.sum(), Ordering::Relaxed);
+        }
+        meter
     }
 
     pub(crate) fn item_done(&self) {

@@ -42,6 +42,7 @@ pub async fn rollback(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        timekeeper: Arc::default(),
     };
     check_databases(&context).await?;
     go_back(&context, options)
@@ -52,13 +53,30 @@ pub async fn rollback(
 
 async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Error> {
     let mut leader = Leader::take(context).await?;
+    go_back_with(context, &mut leader, options).await
+}
+
+/// Goes back with the lead of a migration that its deadline has stopped before the cutover.
+pub(crate) async fn at_deadline(context: &Context, leader: &mut Leader) -> Result<(), Error> {
+    // What was given up at the deadline may still hold locks.
+    let session = leader.session(context).await?;
+    hyperhaul_catalog::end_sessions(session, &context.application_prefix()).await?;
+    let gone = go_back_with(context, leader, &RollbackOptions::default()).await;
+    gone.map_err(|error| error.interrupted_at("rollback"))
+}
+
+async fn go_back_with(
+    context: &Context,
+    leader: &mut Leader,
+    options: &RollbackOptions,
+) -> Result<(), Error> {
     let session = leader.session(context).await?;
     let flags: &[&str] = match options.discard_new_rows {
         true => &["--discard-new-rows"],
         false => &[],
     };
     let call = calls::begin(session, context.run, Command::Rollback, flags).await?;
-    let undone = undo_all(context, &mut leader, options).await;
+    let undone = undo_all(context, leader, options).await;
     calls::end(&context.connections, call, &undone).await;
     undone
 }

@@ -15,16 +15,28 @@ use hyperhaul_pgcopy::Digest;
 use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What became of a worker's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// A slice was copied and committed.
-    Copied,
+    Copied(Finished),
     /// Every slice is done or claimed.
     NonePending,
     /// The slice's leaf is another file than the one that was cut: nothing was copied, the leaf is to be cut anew.
     Rewritten,
+}
+
+/// A slice that was copied and committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    /// Index into the plan's tables.
+    pub(crate) table: usize,
+    /// Bytes of heap and TOAST.
+    pub(crate) bytes: u64,
+    /// From claim to commit.
+    pub(crate) elapsed: Duration,
 }
 
 /// The sessions of a worker, and what it knows of the tables that it has met.
@@ -101,6 +113,7 @@ impl SliceWorker {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
         };
+        let claimed = Instant::now();
         failpoint("slice.claimed");
         let moved = self
             .move_rows(&slice)
@@ -124,7 +137,11 @@ impl SliceWorker {
             Err(error) => return Err(error.into()),
         }
         failpoint("slice.after_commit");
-        Ok(Turn::Copied)
+        Ok(Turn::Copied(Finished {
+            table: slice.table,
+            bytes: slice.bytes,
+            elapsed: claimed.elapsed(),
+        }))
     }
 
     /// Whether the leaf still is the file that was cut. Files are never reused, so it was all the while that it was read,
@@ -147,19 +164,21 @@ impl SliceWorker {
         }
     }
 
+    /// Moves a slice's rows in a transaction that the ledger knows nothing of: for calibrations.
+    ///
+    /// # Errors
+    ///
+    /// After one, the sessions are to be given up.
+    pub(crate) async fn load_unmarked(&mut self, slice: &Slice) -> Result<(), Error> {
+        self.target.batch("BEGIN").await?;
+        self.transfer(slice).await?;
+        Ok(self.target.batch("COMMIT").await?)
+    }
+
     /// Moves the slice's rows by its strategy, and marks it.
     async fn move_rows(&mut self, slice: &Slice) -> Result<(), Error> {
         let started_at = Utc::now();
-        let context = self.context.clone();
-        let table = context
-            .plan
-            .tables
-            .get(slice.table)
-            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
-        let moved = match slice.strategy {
-            Strategy::Server => self.insert(slice, table).await?,
-            Strategy::Copy | Strategy::Attach => self.copy(slice, table).await?,
-        };
+        let moved = self.transfer(slice).await?;
         failpoint("slice.copied");
         let result = SliceResult {
             rows: moved.rows,
@@ -168,7 +187,21 @@ impl SliceWorker {
             started_at,
             worker: self.number,
         };
-        Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
+        Ok(ledger::finish_slice(&self.target, self.context.run, slice.id, &result).await?)
+    }
+
+    /// Moves the slice's rows by its strategy.
+    async fn transfer(&mut self, slice: &Slice) -> Result<Moved, Error> {
+        let context = self.context.clone();
+        let table = context
+            .plan
+            .tables
+            .get(slice.table)
+            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+        match slice.strategy {
+            Strategy::Server => self.insert(slice, table).await,
+            Strategy::Copy | Strategy::Attach => self.copy(slice, table).await,
+        }
     }
 
     /// Lets the server itself insert the rows: source and target are one database. Their hashes are for the verification

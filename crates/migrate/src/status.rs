@@ -1,6 +1,6 @@
 //! Where a run stands, read from the ledger alone.
 
-use crate::{Connections, Error, RunId, RunState};
+use crate::{Connections, Error, Forecast, RunId, RunState};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::Phase;
@@ -21,6 +21,8 @@ pub struct RunStatus {
     pub changed_at: DateTime<Utc>,
     /// Backends of hyperhaul that are connected to the target right now, this one left out.
     pub sessions: u64,
+    /// When it will be through, as it looked when that was written last; none for a run that is not under way.
+    pub forecast: Option<Forecast>,
     /// Its tables.
     pub tables: Vec<TableStatus>,
     /// Its steps in order.
@@ -128,6 +130,10 @@ pub async fn status(
         created_at: run.created_at,
         changed_at: run.changed_at,
         sessions: ledger::sessions(&target).await?,
+        forecast: match run.state {
+            RunState::Running => ledger::forecast(&target, run.id).await?,
+            _ => None,
+        },
         tables: run
             .plan
             .tables

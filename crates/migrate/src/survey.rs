@@ -1,12 +1,13 @@
 //! Surveying source and target: facts, findings, a plan.
 
-use crate::{Connections, Error, Run, RunId, RunState};
+use crate::{Connections, Error, Run, RunId, RunState, calibrate};
 use hyperhaul_catalog as catalog;
 pub(crate) use hyperhaul_catalog::Depth;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::facts::Facts;
 use hyperhaul_plan::{Options, Plan, Relation};
+use std::time::{Duration, Instant};
 
 /// Looks at both servers and plans; changes nothing and writes nothing.
 ///
@@ -19,6 +20,8 @@ pub async fn check(connections: &Connections, options: &Options) -> Result<Plan,
 }
 
 /// Plans and stores the plan in the target's ledger, which is made if need be. A plan that a finding blocks is not stored.
+/// With a `calibration` its times are measured on a sample of the rows; each way of loading may take about so long for each
+/// table.
 ///
 /// # Errors
 ///
@@ -26,6 +29,7 @@ pub async fn check(connections: &Connections, options: &Options) -> Result<Plan,
 pub async fn plan(
     connections: &Connections,
     options: &Options,
+    calibration: Option<Duration>,
 ) -> Result<(Option<RunId>, Plan), Error> {
     let target = connections.target("plan").await?;
     let tables: Vec<Relation> = options
@@ -41,7 +45,13 @@ pub async fn plan(
                 .hint("Go on with hyperhaul migrate, or go back with hyperhaul rollback."),
         );
     }
-    let plan = check(connections, options).await?;
+    calibrate::drop_leftovers(&target).await?;
+    let begun = Instant::now();
+    let mut plan = check(connections, options).await?;
+    let survey = begun.elapsed();
+    if let (Some(a_way), false) = (calibration, plan.blocked()) {
+        plan.estimate = calibrate::calibrate(connections, &plan, a_way, survey).await?;
+    }
     if plan.blocked() {
         return Ok((None, plan));
     }
@@ -78,7 +88,7 @@ pub(crate) async fn find_or_plan(
                     return Ok(run);
                 }
             }
-            let (run, plan) = plan(connections, options).await?;
+            let (run, plan) = plan(connections, options, None).await?;
             let run = run.ok_or_else(|| blocked(&plan))?;
             Ok(ledger::load_run(&target, run).await?)
         }

@@ -131,6 +131,7 @@ pub async fn verify(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        timekeeper: Arc::default(),
     };
     check_databases(&context).await?;
     check_tables(&context, &done).await?;

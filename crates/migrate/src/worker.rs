@@ -10,6 +10,7 @@
 //! Killing anything at any moment leaves a slice wholly in or wholly out: its rows and its mark are one transaction.
 
 use crate::context::Context;
+use crate::crew::{Crew, Supervision};
 use crate::failpoint::failpoint;
 use crate::slice::{SliceWorker, Turn};
 use crate::steps::Lane;
@@ -30,6 +31,9 @@ const WORKER_BACKOFF: Limits = Limits {
     total_max: Duration::from_secs(120),
     pause_count_max: 40,
 };
+
+/// How often a worker that may not claim slices looks whether it may.
+const REST: Duration = Duration::from_millis(200);
 
 /// Pauses while slices are claimed that are not ours: a backend that lost its client is about to end.
 const CLAIMED_BACKOFF: Limits = Limits {
@@ -111,20 +115,24 @@ async fn wait_for_claimed(
 async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Error> {
     let session = context.target("copy").await?;
     let pending = ledger::pending_count(&session, context.run).await?;
-    let workers = u64::from(context.plan.workers()).min(pending);
+    let (_, most) = context.plan.worker_range();
+    let workers = most.min(u32::try_from(pending).unwrap_or(most));
     let threads = usize::try_from(workers).unwrap_or(usize::MAX).max(1);
     let pool = Arc::new(Pool::new(threads)?);
+    let crew = Arc::new(Crew::new(context.plan.workers()));
+    let _supervision = Supervision::begin(context, &crew, meter);
     let stopped = Arc::new(AtomicBool::new(false));
     let rewritten = Arc::new(AtomicBool::new(false));
     let mut running = Vec::new();
-    for number in 0..u32::try_from(workers).unwrap_or(u32::MAX) {
+    for number in 0..workers {
         let worker = Worker {
+            number,
+            crew: crew.clone(),
             context: context.clone(),
             pool: pool.clone(),
             meter: meter.clone(),
             stopped: stopped.clone(),
             rewritten: rewritten.clone(),
-            number,
         };
         running.push(worker.spawn()?);
     }
@@ -150,6 +158,9 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Erro
 
 /// A worker: a thread with its own runtime, so that a full queue blocks this worker's sessions and nobody else's.
 struct Worker {
+    /// Its number in this process, from 0 on.
+    number: u32,
+    crew: Arc<Crew>,
     context: Context,
     pool: Arc<Pool>,
     meter: Arc<Meter>,
@@ -157,8 +168,6 @@ struct Worker {
     stopped: Arc<AtomicBool>,
     /// Set by a worker that finds a leaf rewritten.
     rewritten: Arc<AtomicBool>,
-    /// Its number in this process.
-    number: u32,
 }
 
 impl Worker {
@@ -187,13 +196,26 @@ impl Worker {
         let mut sessions: Option<SliceWorker> = None;
         let mut lost_backend = None;
         while !self.context.interrupt.draining() && !self.stopped.load(Ordering::Relaxed) {
+            if !self.crew.allows(self.number) {
+                // Its sessions would only be in the way of others.
+                sessions = None;
+                if self.crew.is_finished() {
+                    return Ok(());
+                }
+                tokio::time::sleep(REST).await;
+                continue;
+            }
             match self.one_slice(&mut sessions, lost_backend).await {
-                Ok(Turn::NonePending) => return Ok(()),
+                Ok(Turn::NonePending) => {
+                    self.crew.finish();
+                    return Ok(());
+                }
                 Ok(Turn::Rewritten) => {
                     self.rewritten.store(true, Ordering::Relaxed);
                     self.stopped.store(true, Ordering::Relaxed);
                 }
-                Ok(Turn::Copied) => {
+                Ok(Turn::Copied(finished)) => {
+                    self.crew.slice_done(&self.context, finished);
                     self.meter.item_done();
                     backoff = Backoff::new(WORKER_BACKOFF);
                 }

@@ -4,8 +4,10 @@
 //! partitions, on two cores and a RAM disk, PostgreSQL 17 with TimescaleDB 2.19. Disks and networks that are slower
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
+mod disk;
+
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
-use crate::{Options, Phase, Proof, Slice, Strategy, TablePlan, policies};
+use crate::{Measured, Options, Phase, Proof, Slice, Strategy, TablePlan, policies};
 use serde::{Deserialize, Serialize};
 
 /// Copying, bytes of heap and TOAST a second and worker: 1.3 GB in 9.4 s with two workers.
@@ -55,9 +57,15 @@ const CATALOG_S: f64 = 0.5;
 /// PostGIS and jsonb columns take longest; narrow tables are quicker.
 const ANALYZE_S: f64 = 0.5;
 
+/// Rates of other machines and rows tell minutes from hours: half of it again is what they may well be off by.
+const MARGIN_ESTIMATED: f64 = 0.5;
+
 /// What the run will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
+    /// What the times rest on.
+    #[serde(default)]
+    pub basis: Basis,
     /// Time per phase, in order; phases without work are left out.
     pub phases: Vec<PhaseEstimate>,
     /// Bytes that the target's disk must hold in addition at the peak: heap, TOAST, indexes, WAL.
@@ -70,19 +78,56 @@ pub struct Estimate {
     pub wal_bytes: u64,
 }
 
+/// What times rest on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Sizes, and rates that were measured once on another machine.
+    #[default]
+    Estimated,
+    /// What a sample of the rows took on these servers.
+    Calibrated(Vec<Measured>),
+}
+
 /// Time of one phase.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseEstimate {
     /// The phase.
     pub phase: Phase,
-    /// Seconds, estimated from sizes and from rates measured on two cores.
+    /// Seconds.
     pub seconds: f64,
+    /// The least and the most, seconds, where it was calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f64, f64)>,
 }
 
 impl Estimate {
     /// What the numbers rest on, to be printed with them.
     pub const BASIS: &'static str = "estimated from sizes and from rates measured on 2 cores and a RAM disk; slower disks \
          and a network between the servers make it longer";
+
+    /// What a window has to have in addition, as a share of the estimate, so that a run is sure to fit in.
+    pub fn margin(&self) -> f64 {
+        match self.basis {
+            Basis::Estimated => MARGIN_ESTIMATED,
+            Basis::Calibrated(_) => {
+                let out = || self.phases.iter().filter(|own| own.phase.keeps_out());
+                let most: f64 = out().map(|own| own.bounds().1).sum();
+                let likely: f64 = out().map(|own| own.seconds).sum();
+                most / likely.max(f64::MIN_POSITIVE) - 1.0
+            }
+        }
+    }
+
+    /// What the numbers rest on.
+    pub fn basis_text(&self) -> &'static str {
+        match self.basis {
+            Basis::Estimated => Estimate::BASIS,
+            Basis::Calibrated(_) => {
+                "calibrated: a sample of the rows was moved, indexed and verified on these servers"
+            }
+        }
+    }
 
     /// Seconds of all phases.
     pub fn seconds(&self) -> f64 {
@@ -97,7 +142,7 @@ pub(crate) fn estimate(
     tables: &[TablePlan],
     slices: &[Slice],
 ) -> Estimate {
-    let (heap_bytes, index_bytes, wal_bytes) = disk(facts, options, tables);
+    let (heap_bytes, index_bytes, wal_bytes) = disk::disk(facts, tables, width(facts, options));
     let work = Work {
         facts,
         tables,
@@ -109,11 +154,13 @@ pub(crate) fn estimate(
         .map(|phase| PhaseEstimate {
             phase,
             seconds: work.seconds(phase),
+            range: None,
         })
         .filter(|estimate| estimate.seconds > 0.0)
         .collect();
     Estimate {
         phases,
+        basis: Basis::Estimated,
         disk_bytes: heap_bytes + index_bytes + wal_bytes,
         heap_bytes,
         index_bytes,
@@ -124,45 +171,8 @@ pub(crate) fn estimate(
 /// Workers that make progress side by side: no more than the target has cores.
 fn width(facts: &Facts, options: &Options) -> u32 {
     let cores = facts.target.cores;
-    let workers = options.workers.or(cores).unwrap_or(Options::WORKERS_UNSEEN);
+    let workers = options.workers_of(cores);
     cores.map_or(workers, |cores| workers.min(cores)).max(1)
-}
-
-/// Heap, indexes and WAL, in bytes.
-fn disk(facts: &Facts, options: &Options, tables: &[TablePlan]) -> (u64, u64, u64) {
-    let heap_bytes: u64 = tables.iter().map(moved_bytes).sum();
-    let pairs = tables.iter().zip(&facts.tables);
-    let built = pairs.filter(|(table, _)| table.attached.is_empty());
-    let mut sizes: Vec<u64> = built.flat_map(|(_, found)| index_sizes(found)).collect();
-    let indexes: u64 = sizes.iter().sum();
-    // As many builds as there are workers sort at once, those of the largest indexes at the worst.
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let in_memory = facts.target.settings.maintenance_work_mem_bytes;
-    let sorting: u64 = sizes
-        .into_iter()
-        .take(width(facts, options) as usize)
-        .filter(|size| *size > in_memory)
-        .sum();
-    // Checkpoints begin at max_wal_size, and the next one's WAL piles up before the last one's is gone.
-    let between_checkpoints = facts.target.settings.max_wal_size_bytes.saturating_mul(2);
-    let wal_bytes = between_checkpoints.min(heap_bytes + indexes);
-    (heap_bytes, indexes + sorting, wal_bytes)
-}
-
-/// Heap and TOAST of what is not attached.
-fn moved_bytes(table: &TablePlan) -> u64 {
-    let attached: u64 = table.attached.iter().map(|leaf| leaf.bytes).sum();
-    table.data_bytes.saturating_sub(attached)
-}
-
-fn index_sizes(found: &TableFacts) -> impl Iterator<Item = u64> {
-    let keys = found
-        .unique_keys
-        .iter()
-        .filter(|key| key.kind != KeyKind::Exclusion);
-    let indexes = found.indexes.iter().filter(|index| index.valid);
-    keys.map(|key| key.size_bytes)
-        .chain(indexes.map(|index| index.size_bytes))
 }
 
 struct Work<'a> {
@@ -304,90 +314,4 @@ fn index_s_per_row(index: &Index) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-    use super::*;
-    use crate::StrategyChoice;
-    use crate::testing::{fixes, measured_fixes, soar};
-
-    fn estimated(facts: &Facts, options: &Options) -> Estimate {
-        crate::plan(facts.clone(), options.clone())
-            .unwrap()
-            .estimate
-    }
-
-    fn phase(estimate: &Estimate, phase: Phase) -> f64 {
-        let mut phases = estimate.phases.iter();
-        phases
-            .find(|found| found.phase == phase)
-            .map_or(0.0, |found| found.seconds)
-    }
-
-    #[test]
-    fn the_measured_table_gets_back_what_was_measured() {
-        let (facts, mut options) = measured_fixes();
-        let server = estimated(&facts, &options);
-        assert!((phase(&server, Phase::Copy) - 6.4).abs() < 0.5);
-        options.strategy = StrategyChoice::Only(Strategy::Copy);
-        let estimate = estimated(&facts, &options);
-        assert!((phase(&estimate, Phase::Copy) - 9.4).abs() < 0.5);
-        // Side by side on two cores: half of what the indexes took one after another.
-        let indexes = phase(&estimate, Phase::Indexes);
-        assert!((14.0..18.0).contains(&indexes), "{indexes}");
-    }
-
-    #[test]
-    fn more_workers_than_cores_promise_nothing_more() {
-        let (facts, mut options) = measured_fixes();
-        let with_two = estimated(&facts, &options).seconds();
-        options.workers = Some(16);
-        assert_eq!(estimated(&facts, &options).seconds(), with_two);
-        options.workers = Some(1);
-        assert!(estimated(&facts, &options).seconds() > with_two);
-    }
-
-    #[test]
-    fn one_large_slice_bounds_the_copy() {
-        let (facts, mut options) = measured_fixes();
-        options.slice_bytes = u64::MAX;
-        options.strategy = StrategyChoice::Only(Strategy::Copy);
-        let mut single = facts.clone();
-        let found = fixes(&mut single);
-        found.leaves.truncate(1);
-        found.leaves[0].heap_bytes = 1_300_000_000;
-        let copy = phase(&estimated(&single, &options), Phase::Copy);
-        assert!((copy - 18.8).abs() < 0.1, "{copy}");
-    }
-
-    #[test]
-    fn the_disk_holds_heap_indexes_the_sort_and_wal() {
-        let (mut facts, options) = measured_fixes();
-        facts.target.settings.maintenance_work_mem_bytes = 64 << 20;
-        facts.target.settings.max_wal_size_bytes = 100 << 20;
-        let found = fixes(&mut facts);
-        for key in &mut found.unique_keys {
-            key.size_bytes = 10 << 20;
-        }
-        for index in &mut found.indexes {
-            index.size_bytes = 20 << 20;
-        }
-        found.indexes[0].size_bytes = 200 << 20;
-        let index_count = found.indexes.len() as u64;
-        let estimate = estimated(&facts, &options);
-        let built = (10 + 200 + 20 * (index_count - 1)) << 20;
-        assert_eq!(estimate.index_bytes, built + (200 << 20));
-        assert_eq!(estimate.wal_bytes, 200 << 20);
-        assert_eq!(
-            estimate.disk_bytes,
-            estimate.heap_bytes + estimate.index_bytes + estimate.wal_bytes
-        );
-    }
-
-    #[test]
-    fn a_small_table_writes_no_more_wal_than_it_has() {
-        let (facts, options) = soar();
-        let estimate = estimated(&facts, &options);
-        assert!(estimate.wal_bytes <= estimate.heap_bytes + estimate.index_bytes);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! Nothing here does IO, reads a clock or holds a connection: `catalog` gathers the [`facts`],
 //! `ledger` stores the plan, `migrate` carries it out.
 
+mod calibration;
 mod drift;
 mod error;
 mod estimate;
@@ -27,9 +28,10 @@ mod testing;
 mod time;
 mod verdict;
 
+pub use calibration::{Measured, calibrated, sample};
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
-pub use estimate::{Estimate, PhaseEstimate};
+pub use estimate::{Basis, Estimate, PhaseEstimate};
 pub use finding::{Code, Finding, Severity};
 pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};

@@ -20,6 +20,9 @@ pub struct Options {
     pub accept: BTreeSet<Code>,
     /// Parallel workers; `None`: as many as the target has cores that can be seen, else [`Options::WORKERS_UNSEEN`].
     pub workers: Option<u32>,
+    /// Where this is given, the copy phase adapts the number of its workers between this and `workers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers_min: Option<u32>,
     /// A leaf is cut into slices of about this many bytes of heap and TOAST.
     pub slice_bytes: u64,
     /// How long a statement of the run waits for a lock before it gives way, milliseconds.
@@ -47,10 +50,21 @@ impl Options {
             strategy: StrategyChoice::Auto,
             accept: BTreeSet::new(),
             workers: None,
+            workers_min: None,
             slice_bytes: Options::SLICE_BYTES_DEFAULT,
             lock_timeout_ms: Options::LOCK_TIMEOUT_MS_DEFAULT,
             lock_attempts_max: Options::LOCK_ATTEMPTS_MAX_DEFAULT,
         }
+    }
+
+    /// Parallel workers on a target with so many cores, as far as that can be seen.
+    pub fn workers_of(&self, cores: Option<u32>) -> u32 {
+        let seen = cores.unwrap_or(Options::WORKERS_UNSEEN);
+        match (self.workers_min, self.workers) {
+            (Some(min), Some(max)) => seen.clamp(min.min(max), max),
+            (_, workers) => workers.unwrap_or(seen),
+        }
+        .max(1)
     }
 
     /// What of these differs in `other`, in words.
@@ -63,6 +77,7 @@ impl Options {
             strategy,
             accept,
             workers,
+            workers_min,
             slice_bytes,
             lock_timeout_ms,
             lock_attempts_max,
@@ -76,7 +91,10 @@ impl Options {
             ),
             ("strategy", *strategy != other.strategy),
             ("accepted findings", *accept != other.accept),
-            ("workers", *workers != other.workers),
+            (
+                "workers",
+                (*workers, *workers_min) != (other.workers, other.workers_min),
+            ),
             ("slice size", *slice_bytes != other.slice_bytes),
             ("lock timeout", *lock_timeout_ms != other.lock_timeout_ms),
             (

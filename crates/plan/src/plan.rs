@@ -3,6 +3,8 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod workers;
+
 use crate::facts::Facts;
 use crate::{
     ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
@@ -45,12 +47,6 @@ impl Plan {
         self.findings
             .iter()
             .any(|finding| finding.severity == Severity::Block)
-    }
-
-    /// Parallel workers of the run.
-    pub fn workers(&self) -> u32 {
-        let seen = self.facts.target.cores.unwrap_or(Options::WORKERS_UNSEEN);
-        self.options.workers.unwrap_or(seen).max(1)
     }
 
     /// The step with this id.
@@ -315,6 +311,11 @@ impl Phase {
         Phase::After,
         Phase::Policies,
     ];
+
+    /// Whether the application waits for it: all phases up to the cutover.
+    pub fn keeps_out(self) -> bool {
+        self <= Phase::Cutover
+    }
 
     /// Its name for people and for step ids.
     pub fn name(self) -> &'static str {

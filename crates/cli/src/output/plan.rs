@@ -2,10 +2,10 @@
 
 use super::check::{Ends, blocked_advice, head};
 use super::columns::{Align, Columns};
-use super::number::{bytes, count, estimated, grouped, seconds};
+use super::number::{bytes, bytes_per_second, count, estimated, grouped, seconds};
 use super::{Look, Style, findings, ways, wrap};
 use hyperhaul_migrate::RunId;
-use hyperhaul_plan::{Phase, Plan, Slice};
+use hyperhaul_plan::{Basis, Phase, PhaseEstimate, Plan, Slice};
 use std::collections::BTreeMap;
 
 /// More slices than this are shortened to the largest ones.
@@ -63,12 +63,53 @@ fn steps(plan: &Plan, look: Look) -> String {
         ));
     }
     let total = about(plan.estimate.seconds());
-    let workers = count(u64::from(plan.workers()), "worker");
+    let workers = match plan.worker_range() {
+        (min, max) if min < max => format!("{min} to {max} workers"),
+        (_, workers) => count(u64::from(workers), "worker"),
+    };
     text.push_str(&format!(
         "  {:<12}  {total:>11}  with {workers}\n",
         "in all"
     ));
+    text.push_str(&wrap(&basis(plan), 2, look.width));
     text
+}
+
+/// What the times rest on: rates of another machine, or what a sample took here, with the range.
+fn basis(plan: &Plan) -> String {
+    let estimate = &plan.estimate;
+    let Basis::Calibrated(measured) = &estimate.basis else {
+        return format!("{}; --calibrate measures it", estimate.basis_text());
+    };
+    let (low, high) = estimate
+        .phases
+        .iter()
+        .map(PhaseEstimate::bounds)
+        .fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    let ways = measured.iter().flat_map(|own| {
+        let slices = plan.slices.iter().filter(|slice| slice.table == own.table);
+        let moved: u64 = slices.map(|slice| slice.bytes).sum();
+        let table = plan
+            .tables
+            .get(own.table)
+            .map(|table| table.relation.plain());
+        own.load_s.iter().filter_map(move |(way, _)| {
+            let rate = bytes_per_second(own.rate(*way, moved)?);
+            Some(format!(
+                "{} {} {rate}",
+                table.clone().unwrap_or_default(),
+                way.name()
+            ))
+        })
+    });
+    let ways: Vec<String> = ways.collect();
+    format!(
+        "{}: {} to {} ({})",
+        estimate.basis_text(),
+        seconds(low),
+        seconds(high),
+        ways.join(", ")
+    )
 }
 
 /// Where titles begin: behind phase and time.

@@ -3,7 +3,7 @@
 use super::columns::{Align, Columns};
 use super::number::{bytes, count, estimated, grouped, percent, seconds};
 use super::{Look, Style, wrap};
-use hyperhaul_migrate::{RunState, RunStatus, StepStatus, TableStatus};
+use hyperhaul_migrate::{Forecast, RunState, RunStatus, StepStatus, TableStatus};
 use hyperhaul_plan::Phase;
 
 pub(crate) fn render(status: &RunStatus, look: Look) -> String {
@@ -14,12 +14,52 @@ pub(crate) fn render(status: &RunStatus, look: Look) -> String {
         some => format!("{} of hyperhaul", count(some, "session")),
     };
     format!(
-        "run {}: {state} since {changed}; {sessions}\nsource  {}\n\n{}\n{}\n{}",
+        "run {}: {state} since {changed}; {sessions}\nsource  {}\n{}\n{}\n{}\n{}",
         status.run,
         status.source,
+        forecast(status.forecast.as_ref(), look),
         tables(&status.tables, look),
         phases(&status.steps, look),
         wrap(&advice(status), 0, look.width)
+    )
+}
+
+/// When it will be through, and until when it has time; nothing for a run that is not under way.
+fn forecast(seen: Option<&Forecast>, look: Look) -> String {
+    let Some(seen) = seen else {
+        return String::new();
+    };
+    let clock = |at| hyperhaul_migrate::clock(at, seen.made_at);
+    let window = seen.deadline.map_or(String::new(), |deadline| {
+        let style = if seen.is_late() {
+            Style::Bad
+        } else {
+            Style::Good
+        };
+        let fits = if seen.is_late() {
+            "too late"
+        } else {
+            "in time"
+        };
+        format!(
+            ", {}: the window ends {} (then: {})",
+            look.paint(style, fits),
+            clock(deadline.at),
+            deadline.then.name()
+        )
+    });
+    let left = if seen.left.is_empty() {
+        "the tables are in place".to_owned()
+    } else {
+        format!(
+            "done by {} ({} more)",
+            clock(seen.done_at),
+            seconds(seen.seconds())
+        )
+    };
+    format!(
+        "forecast of {}  {left}{window}\n",
+        seen.made_at.format("%H:%M:%S UTC")
     )
 }
 
@@ -169,6 +209,7 @@ mod tests {
             created_at: at,
             changed_at: at,
             sessions: 0,
+            forecast: None,
             tables: vec![TableStatus {
                 table: "public.fixes".into(),
                 slices_done: 5,

@@ -12,7 +12,7 @@ mod text;
 use crate::output::{Look, Style, number};
 use crate::terminal::QuietKeys;
 use display::Display;
-use hyperhaul_migrate::{Event, Meter, Observer};
+use hyperhaul_migrate::{Event, Forecast, Meter, Observer};
 use hyperhaul_plan::Phase;
 use rates::Rates;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -55,6 +55,7 @@ struct State {
     /// Titles of the steps that are under way, oldest first.
     steps: Vec<String>,
     resumed: bool,
+    forecast: Option<Forecast>,
 }
 
 /// A phase under way.
@@ -175,6 +176,16 @@ impl Shared {
                     &format!("trying again in {pause}: {what}: {reason}"),
                 );
             }
+            Event::Workers { workers, reason } => {
+                let workers = number::count(u64::from(*workers), "worker");
+                self.say(Style::Quiet, &format!("now {workers}: {reason}"));
+            }
+            Event::Forecast(forecast) => self.state().forecast = Some(forecast.clone()),
+            Event::GoingBack => {
+                self.end();
+                self.state().forecast = None;
+                self.say(Style::Warning, "the window is over: going back");
+            }
             Event::Notice(text) => self.say(Style::Warning, &format!("note: {text}")),
         }
     }
@@ -234,7 +245,13 @@ impl Shared {
         let width = self.display.width();
         let mut lines = Vec::new();
         let mut state = self.state();
-        let State { phases, steps, .. } = &mut *state;
+        let State {
+            phases,
+            steps,
+            forecast,
+            ..
+        } = &mut *state;
+        let forecast = forecast.as_ref();
         for running in phases {
             let reading = Reading::of(&running.meter);
             running
@@ -247,13 +264,21 @@ impl Shared {
                     lines.push(format!(
                         "{}: {}",
                         running.phase.name(),
-                        text::running(running.phase, &reading, rate, steps, usize::MAX)
+                        text::with_forecast(
+                            text::running(running.phase, &reading, rate, steps, usize::MAX),
+                            forecast,
+                            usize::MAX
+                        )
                     ));
                 }
             } else {
                 running.bar.show(
                     reading.fraction(),
-                    &text::running(running.phase, &reading, rate, steps, width),
+                    &text::with_forecast(
+                        text::running(running.phase, &reading, rate, steps, width),
+                        forecast,
+                        width,
+                    ),
                 );
             }
         }

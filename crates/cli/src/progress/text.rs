@@ -5,7 +5,7 @@ use crate::output::number::{
     approximate, bytes, bytes_per_second, clock, count, elapsed as shown, estimated, grouped,
     percent, rows_per_second,
 };
-use hyperhaul_migrate::Meter;
+use hyperhaul_migrate::{Forecast, Meter};
 use hyperhaul_plan::Phase;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -125,6 +125,36 @@ fn rows(reading: &Reading, rate: Option<Rate>, words: bool) -> String {
         }
     }
     parts.join("  ")
+}
+
+/// `done by 02:41, window ends 03:30`.
+pub(super) fn forecast(forecast: &Forecast) -> String {
+    let now = forecast.made_at;
+    let done = format!(
+        "done by {}",
+        hyperhaul_migrate::clock(forecast.done_at, now)
+    );
+    match forecast.deadline {
+        Some(deadline) => {
+            let end = hyperhaul_migrate::clock(deadline.at, now);
+            format!("{done}, window ends {end}")
+        }
+        None => done,
+    }
+}
+
+/// The numbers with the forecast behind them, where there is room for it.
+pub(super) fn with_forecast(numbers: String, seen: Option<&Forecast>, width: usize) -> String {
+    // After the cutover there is nothing to wait for.
+    let Some(seen) = seen.filter(|seen| !seen.left.is_empty()) else {
+        return numbers;
+    };
+    let both = format!("{numbers}  {}", forecast(seen));
+    if both.chars().count() <= width.saturating_sub(BESIDE_MESSAGE) {
+        both
+    } else {
+        numbers
+    }
 }
 
 /// `copy         761,012 rows, 310.2 MiB in 5.2 s (146,348 rows/s, 59.6 MiB/s)`.
@@ -272,5 +302,34 @@ mod tests {
             stopped(Phase::Copy, &COPY),
             "copy         stopped at 312,345 of ~761,012 rows"
         );
+    }
+
+    #[test]
+    fn the_forecast_stands_behind_the_numbers_where_there_is_room() {
+        let made_at = chrono::DateTime::from_timestamp(1_765_411_200, 0).unwrap_or_default();
+        let later = |minutes| made_at + chrono::TimeDelta::minutes(minutes);
+        let seen = Forecast {
+            made_at,
+            done_at: later(20),
+            left: vec![hyperhaul_migrate::PhaseLeft {
+                phase: Phase::Copy,
+                seconds: 1_200.0,
+            }],
+            pace: 1.0,
+            rollback_s: 1.0,
+            deadline: Some(hyperhaul_migrate::Deadline {
+                from: made_at,
+                at: later(45),
+                then: hyperhaul_migrate::OnDeadline::Stop,
+            }),
+        };
+        let shown = with_forecast("41 %".to_owned(), Some(&seen), 120);
+        let clock = |minutes| hyperhaul_migrate::clock(later(minutes), made_at);
+        assert_eq!(
+            shown,
+            format!("41 %  done by {}, window ends {}", clock(20), clock(45))
+        );
+        assert_eq!(with_forecast("41 %".to_owned(), Some(&seen), 60), "41 %");
+        assert_eq!(with_forecast("41 %".to_owned(), None, 120), "41 %");
     }
 }

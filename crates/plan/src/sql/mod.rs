@@ -16,6 +16,7 @@ mod maintain;
 mod orphans;
 mod partman;
 mod policies;
+mod scratch;
 mod sequences;
 
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
@@ -47,6 +48,7 @@ pub(crate) use policies::{
     Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
     create_rollup, refresh_history,
 };
+pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;

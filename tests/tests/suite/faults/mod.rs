@@ -1,6 +1,7 @@
 //! What a migration must survive: kills, lost sessions, lost answers, crashed servers, a full disk. Each test ends with the rows
 //! that it began with, each slice done once.
 
+mod deadline;
 mod disk_full;
 mod kill;
 mod looking;

@@ -1,6 +1,8 @@
 //! Whole migrations by the command line, from `check` to `cleanup` and back: one file a subject.
 
+mod adapting;
 mod bad_input;
+mod calibrating;
 mod catalog;
 mod identifiers;
 mod in_the_way;
