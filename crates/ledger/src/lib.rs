@@ -5,6 +5,7 @@
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
 mod error;
+mod held_job;
 mod run;
 mod schema;
 mod slice;
@@ -12,6 +13,7 @@ mod step;
 mod verdict;
 
 pub use error::Error;
+pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use run::{
     Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,
     record_plan, runs, sessions, try_lead,

@@ -6,13 +6,14 @@
 //! slice        one row a slice           pending -> done in the transaction that copies its rows
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
+//! held_job     one row a job that the run keeps from being started, until it ends or is rolled back
 //! ```
 
 use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 2;
+const FORMAT: i32 = 3;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -25,6 +26,20 @@ UPDATE hyperhaul.verdict SET equal = true
 UPDATE hyperhaul.ledger_format SET format = 2;
 ";
 
+/// From format 2, which held no jobs, to 3.
+const FROM_2_TO_3: &str = "
+CREATE TABLE hyperhaul.held_job (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    job_id integer NOT NULL,
+    name text NOT NULL,
+    next_start timestamptz,
+    held_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, job_id)
+);
+UPDATE hyperhaul.ledger_format SET format = 3;
+";
+
+/// The tables of format 2; those of later ones are added to them.
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS hyperhaul;
 CREATE TABLE IF NOT EXISTS hyperhaul.ledger_format (format integer PRIMARY KEY);
@@ -102,9 +117,9 @@ async fn make(session: &Session) -> Result<(), Error> {
         .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
         .await?;
     session.batch(TABLES).await?;
-    let format = "INSERT INTO hyperhaul.ledger_format SELECT $1 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
-    session.execute(format, &[&FORMAT]).await?;
-    Ok(())
+    let format = "INSERT INTO hyperhaul.ledger_format SELECT 2 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
+    session.batch(format).await?;
+    bring_up(session).await
 }
 
 /// Whether the database has a ledger. One of an older format is brought to this one, in a transaction of its own.
@@ -119,7 +134,7 @@ pub async fn exists(session: &Session) -> Result<bool, Error> {
     if !row.get::<_, bool>(0) {
         return Ok(false);
     }
-    if format(session).await? == Some(1) {
+    if format(session).await? < Some(FORMAT) {
         session.transaction(async || upgrade(session).await).await?;
     }
     match format(session).await? {
@@ -141,8 +156,14 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
     session
         .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
         .await?;
-    if format(session).await? == Some(1) {
-        session.batch(FROM_1_TO_2).await?;
+    bring_up(session).await
+}
+
+async fn bring_up(session: &Session) -> Result<(), Error> {
+    for (from, statements) in [(1, FROM_1_TO_2), (2, FROM_2_TO_3)] {
+        if format(session).await? == Some(from) {
+            session.batch(statements).await?;
+        }
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use crate::context::Context;
 use crate::drift::{self, When};
+use crate::failpoint::failpoint;
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, lanes,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, jobs, lanes,
     sequences, survey, worker,
 };
 use chrono::Utc;
@@ -88,7 +89,13 @@ pub async fn migrate(
     }
     let verification = run_phases(&context, &mut leader).await?;
     let session = leader.session(&context).await?;
-    change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
+    session
+        .transaction(async || {
+            jobs::put_back(&context, session).await?;
+            change_state(session, context.run, &[RunState::Running], RunState::Done).await
+        })
+        .await?;
+    failpoint("jobs.put_back");
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
         run: context.run,
@@ -200,14 +207,21 @@ async fn run_phases(
         .into_keys()
         .collect();
     drift::check(context, &done, When::BeforeStart).await?;
+    jobs::wait(context).await?;
     let from = [RunState::Planned, RunState::Running];
-    change_state(session, context.run, &from, RunState::Running).await?;
+    let paused = session
+        .transaction(async || {
+            change_state(session, context.run, &from, RunState::Running).await?;
+            jobs::pause(context, session).await
+        })
+        .await?;
     context.tell(Event::Started {
         run: context.run,
         steps_done: done.len(),
         steps_total: context.plan.steps.len(),
         workers: context.plan.workers(),
     });
+    jobs::tell_paused(context, &paused);
     let mut verification = Vec::new();
     for phase in Phase::ALL {
         let steps: Vec<&Step> = context

@@ -28,6 +28,7 @@ mod fence;
 mod guard;
 mod identity;
 mod interrupt;
+mod jobs;
 mod lanes;
 mod lead;
 mod new_rows;
@@ -55,4 +56,4 @@ pub use status::{RunStatus, StepStatus, TableStatus, status};
 pub use survey::{check, plan};
 pub use verify::{TableVerification, Verification, verify};
 
-pub use hyperhaul_ledger::{Run, RunId, RunState};
+pub use hyperhaul_ledger::{HeldJob, Run, RunId, RunState};

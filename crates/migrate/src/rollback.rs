@@ -1,11 +1,12 @@
 //! Going back: the inverses of the steps that are done, last first.
 
 use crate::context::Context;
+use crate::failpoint::failpoint;
 use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
-use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, survey};
+use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, jobs, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
@@ -71,7 +72,14 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
     fence::lift_unmarked(context, &done).await?;
     let session = leader.session(context).await?;
     let from = [RunState::RollingBack];
-    change_state(session, context.run, &from, RunState::RolledBack).await
+    session
+        .transaction(async || {
+            jobs::put_back(context, session).await?;
+            change_state(session, context.run, &from, RunState::RolledBack).await
+        })
+        .await?;
+    failpoint("jobs.put_back");
+    Ok(())
 }
 
 fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {

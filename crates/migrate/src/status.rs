@@ -1,6 +1,6 @@
 //! Where a run stands, read from the ledger alone.
 
-use crate::{Connections, Error, RunId, RunState};
+use crate::{Connections, Error, HeldJob, RunId, RunState};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::Phase;
@@ -21,6 +21,8 @@ pub struct RunStatus {
     pub changed_at: DateTime<Utc>,
     /// Backends of hyperhaul that are connected to the target right now, this one left out.
     pub sessions: u64,
+    /// TimescaleDB's jobs that it keeps from being started.
+    pub held_jobs: Vec<HeldJob>,
     /// Its tables.
     pub tables: Vec<TableStatus>,
     /// Its steps in order.
@@ -128,6 +130,7 @@ pub async fn status(
         created_at: run.created_at,
         changed_at: run.changed_at,
         sessions: ledger::sessions(&target).await?,
+        held_jobs: ledger::held_jobs(&target, run.id).await?,
         tables: run
             .plan
             .tables

@@ -3,7 +3,7 @@
 use super::columns::{Align, Columns};
 use super::number::{bytes, count, estimated, grouped, percent, seconds};
 use super::{Look, Style, wrap};
-use hyperhaul_migrate::{RunState, RunStatus, StepStatus, TableStatus};
+use hyperhaul_migrate::{HeldJob, RunState, RunStatus, StepStatus, TableStatus};
 use hyperhaul_plan::Phase;
 
 pub(crate) fn render(status: &RunStatus, look: Look) -> String {
@@ -14,11 +14,12 @@ pub(crate) fn render(status: &RunStatus, look: Look) -> String {
         some => format!("{} of hyperhaul", count(some, "session")),
     };
     format!(
-        "run {}: {state} since {changed}; {sessions}\nsource  {}\n\n{}\n{}\n{}",
+        "run {}: {state} since {changed}; {sessions}\nsource  {}\n\n{}\n{}\n{}{}",
         status.run,
         status.source,
         tables(&status.tables, look),
         phases(&status.steps, look),
+        held_jobs(&status.held_jobs),
         wrap(&advice(status), 0, look.width)
     )
 }
@@ -100,6 +101,23 @@ fn phases(steps: &[StepStatus], look: Look) -> String {
     columns.render(0, look)
 }
 
+/// What is paused, and put back when the run ends.
+fn held_jobs(jobs: &[HeldJob]) -> String {
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let line = |job: &HeldJob| match job.next_start {
+        Some(time) => format!(
+            "  {}, next start {}\n",
+            job.name,
+            time.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => format!("  {}\n", job.name),
+    };
+    let lines: String = jobs.iter().map(line).collect();
+    format!("paused until the run ends or is rolled back:\n{lines}\n")
+}
+
 fn advice(status: &RunStatus) -> String {
     let run = status.run;
     match status.state {
@@ -169,6 +187,11 @@ mod tests {
             created_at: at,
             changed_at: at,
             sessions: 0,
+            held_jobs: vec![HeldJob {
+                job_id: 1001,
+                name: "Retention Policy [1001] on public.gliders".into(),
+                next_start: Some(at),
+            }],
             tables: vec![TableStatus {
                 table: "public.fixes".into(),
                 slices_done: 5,
@@ -197,6 +220,9 @@ mod tests {
             fence    1/1  <1 s
             copy     0/1
             keys     1/2   2 s  finish the checks of public.fixes
+
+            paused until the run ends or is rolled back:
+              Retention Policy [1001] on public.gliders, next start 2025-12-11 00:00:00 UTC
 
             Stopped. Go on with hyperhaul migrate --run 3, or back with hyperhaul rollback
             --run 3.

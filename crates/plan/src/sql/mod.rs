@@ -11,6 +11,7 @@ mod cutover;
 mod fence;
 mod foreign_keys;
 mod grants;
+mod jobs;
 mod keys;
 mod orphans;
 mod partman;
@@ -30,6 +31,7 @@ pub(crate) use foreign_keys::{
     add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans,
     restore_outgoing, validate_foreign_key, validate_referencing,
 };
+pub use jobs::{pause_job, put_job_back};
 pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     replica_identity,

@@ -2,6 +2,7 @@
 //! that it began with, each slice done once.
 
 mod disk_full;
+mod jobs;
 mod kill;
 mod looking;
 mod lost_commit;
