@@ -22,6 +22,7 @@ mod jobs;
 mod keys;
 mod leaves;
 mod machine;
+mod maintenance;
 mod observe;
 mod partman;
 mod privileges;
@@ -40,6 +41,9 @@ pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
 pub use jobs::{Job, JobWorker, job_workers, jobs};
+pub use maintenance::{
+    ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
+};
 pub use sequences::{SequencePosition, column_sequence, sequence_position};
 pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;

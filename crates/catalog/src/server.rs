@@ -39,6 +39,7 @@ struct Found {
     preload: Option<String>,
     timescale_available: Option<String>,
     tablespace_oid: Option<u32>,
+    clock_us: i64,
 }
 
 /// What is to be known about the server, the database and the role behind a session. `server` is
@@ -69,6 +70,7 @@ pub async fn server_facts(session: &Session, server: &Server) -> Result<ServerFa
         timescale_available: found.timescale_available,
         free_disk_bytes: machine.free_disk_bytes,
         cores: machine.cores,
+        clock_us: found.clock_us,
         pooler: pooler.map(|evidence| evidence.to_string()),
         hypertables,
     })

@@ -36,6 +36,11 @@ const MISSING_RELATIONS: &str = "\
 SELECT coalesce(json_agg(json_build_object('schema', s, 'name', r) ORDER BY s, r), '[]')::text
 FROM unnest($1::text[], $2::text[]) AS u (s, r) WHERE to_regclass(format('%I.%I', s, r)) IS NULL";
 
+/// $1 are schemas.
+const CLOSED_SCHEMAS: &str = "\
+SELECT coalesce(json_agg(s ORDER BY s), '[]')::text FROM unnest($1::text[]) AS s
+WHERE NOT coalesce(has_schema_privilege(to_regnamespace(quote_ident(s))::oid, 'CREATE'), false)";
+
 /// Gathers all facts for the options. Source and target may be the same server and database;
 /// the sessions must not be in a transaction.
 ///
@@ -83,7 +88,8 @@ pub async fn survey(
         source: source_facts,
         target: target_facts,
         same_database,
-        occupied: occupied(target, &tables, same_database).await?,
+        closed_schemas: closed_schemas(target, options).await?,
+        occupied: occupied(target, options, &tables, same_database).await?,
         target_roles: fetch(target, "roles", ROLES, &[]).await?,
         type_extensions: fetch(
             source,
@@ -98,10 +104,24 @@ pub async fn survey(
     })
 }
 
+/// Schemas of declared aggregates in which the role can make nothing.
+async fn closed_schemas(target: &Session, options: &Options) -> Result<Vec<String>, Error> {
+    let declared = options
+        .tables
+        .iter()
+        .flat_map(|table| &table.policies.aggregates);
+    let schemas: BTreeSet<&str> = declared
+        .map(|aggregate| aggregate.relation.schema.as_str())
+        .collect();
+    let schemas: Vec<&str> = schemas.into_iter().collect();
+    fetch(target, "schemas of aggregates", CLOSED_SCHEMAS, &[&schemas]).await
+}
+
 /// Which of the names are taken that the tables, their indexes and sequences need: in the staging schema, and in the archive
-/// schema or, on another server, in their own. What other runs have in those schemas is not in the way.
+/// schema or, on another server, in their own; and those of aggregates. What other runs have in those schemas is not in the way.
 async fn occupied(
     target: &Session,
+    options: &Options,
     tables: &[TableFacts],
     same_database: bool,
 ) -> Result<Vec<Relation>, Error> {
@@ -113,10 +133,16 @@ async fn occupied(
         };
         [name.in_schema(&staging_schema(&name.schema)), place]
     };
+    let declared = options
+        .tables
+        .iter()
+        .flat_map(|table| &table.policies.aggregates);
+    let aggregates = declared.map(|aggregate| aggregate.relation.clone());
     let names: BTreeSet<Relation> = tables
         .iter()
         .flat_map(final_names)
         .flat_map(needed)
+        .chain(aggregates)
         .collect();
     let (schemas, names) = unzip(&names);
     fetch(target, "occupied names", OCCUPIED, &[&schemas, &names]).await

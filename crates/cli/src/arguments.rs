@@ -1,8 +1,10 @@
 //! What the command line takes: subcommands, flags, their help. Not what they mean together with a configuration
 //! file (that is `request`), and nothing that runs.
 
+use crate::declared::PolicyFlags;
+use crate::maintain::Maintain;
 use crate::values::{
-    Interval, WORKERS_MAX, parse_chunk_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    Interval, WORKERS_MAX, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
     parse_strategy, parse_table,
 };
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +30,19 @@ A configuration file (TOML), for several tables:
   name = \"public.raw_messages\"
   time_column = \"received_at\"
   chunk_interval = \"1 day\"
+  columnstore_after = \"7 days\"
+  segment_by = [\"receiver_id\"]
+  order_by = [\"received_at DESC\"]
+  retention = \"30 days\"
+
+  [[table.aggregate]]
+  name = \"public.raw_messages_hourly\"
+  bucket = \"1 hour\"
+  group_by = [\"receiver_id\"]
+  measures = [\"count(*) AS messages\"]
+  start_offset = \"2 days\"
+  end_offset = \"1 hour\"
+  schedule = \"1 hour\"
 
 Connections are named as in libpq: URLs or key=value, PG* variables, ~/.pgpass, PGSERVICE.
 
@@ -74,6 +89,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
+    /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
+    Maintain(Maintain),
     /// Load sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
@@ -244,7 +261,7 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "COLUMN")]
     pub(crate) time_column: Option<String>,
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
-    #[arg(long, value_name = "INTERVAL", value_parser = parse_chunk_interval)]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
     /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
@@ -264,6 +281,8 @@ pub(crate) struct Wanted {
     /// How often a step is tried again after it gave way (default: 5).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) lock_attempts: Option<u32>,
+    #[command(flatten)]
+    pub(crate) policies: PolicyFlags,
 }
 
 /// Which run.

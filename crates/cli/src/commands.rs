@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{sample, signals};
+use crate::{maintain, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
@@ -36,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Verify(asked) => verify(&asked, plain).await,
         Command::Rollback(asked) => rollback(&asked, plain).await,
         Command::Cleanup(asked) => cleanup(&asked).await,
+        Command::Maintain(asked) => maintain(&asked, plain).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
         Command::Completions { shell } => completions(shell),
     }
@@ -248,6 +249,13 @@ async fn cleanup(asked: &arguments::Cleanup) -> Result<Exit, Failure> {
         Failure::new(Exit::Blocked, "nothing was dropped: --yes is missing")
             .hint("Add --yes to do it; there is no way back afterwards."),
     )
+}
+
+async fn maintain(asked: &maintain::Maintain, plain: bool) -> Result<Exit, Failure> {
+    let (watch, interrupt) = watched(plain);
+    let outcome = maintain::maintain(asked, &interrupt).await;
+    watch.end();
+    outcome
 }
 
 fn connections(servers: &Servers) -> Result<Connections, Failure> {

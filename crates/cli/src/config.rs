@@ -1,9 +1,10 @@
 //! The configuration file: its keys, and errors that say in which line what was expected. What flags change about it is
 //! in `request`.
 
+use crate::declared::{self, WrittenAggregate};
 use crate::failure::Failure;
 use crate::values::{self, Interval};
-use hyperhaul_plan::{Code, Relation, StrategyChoice};
+use hyperhaul_plan::{Code, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::path::Path;
@@ -42,6 +43,19 @@ pub(crate) struct Table {
     pub(crate) chunk_interval: Option<Interval>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default, deserialize_with = "declared::interval")]
+    pub(crate) columnstore_after: Option<Interval>,
+    #[serde(default)]
+    pub(crate) segment_by: Vec<String>,
+    #[serde(default, deserialize_with = "declared::orders")]
+    pub(crate) order_by: Vec<OrderBy>,
+    #[serde(default, deserialize_with = "declared::interval")]
+    pub(crate) retention: Option<Interval>,
+    #[serde(default, deserialize_with = "declared::interval")]
+    pub(crate) schedule: Option<Interval>,
+    pub(crate) comment: Option<String>,
+    #[serde(default, rename = "aggregate")]
+    pub(crate) aggregates: Vec<WrittenAggregate>,
 }
 
 /// Reads a configuration file.
@@ -142,7 +156,7 @@ fn relation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Relation, D::E
 fn chunk_interval<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Interval>, D::Error> {
-    from_text(deserializer, values::parse_chunk_interval).map(Some)
+    from_text(deserializer, values::parse_interval).map(Some)
 }
 
 fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -3,8 +3,11 @@
 mod arguments;
 mod commands;
 mod config;
+mod declared;
 mod failure;
+mod install;
 mod interval;
+mod maintain;
 mod output;
 mod progress;
 mod request;

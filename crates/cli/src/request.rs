@@ -2,6 +2,7 @@
 
 use crate::arguments::{Servers, Wanted};
 use crate::config::{self, Config};
+use crate::declared;
 use crate::failure::Failure;
 use crate::values::Interval;
 use hyperhaul_migrate::Connections;
@@ -54,6 +55,12 @@ impl Request {
         Ok(Connections { source, target })
     }
 
+    /// The target's connection parameters as text that may be shown and stored.
+    pub(crate) fn target_without_password(&self) -> Result<String, Failure> {
+        let url = self.target.as_deref().or(self.source.as_deref());
+        Ok(Server::text_without_password(url.unwrap_or_default())?)
+    }
+
     /// The options, if tables are named anywhere.
     pub(crate) fn options(&self, wanted: &Wanted) -> Result<Option<Options>, Failure> {
         let names: Vec<Relation> = match wanted.tables.as_slice() {
@@ -86,7 +93,7 @@ impl Request {
         let tables = names
             .into_iter()
             .map(|name| self.table(name, wanted))
-            .collect();
+            .collect::<Result<_, Failure>>()?;
         Ok(Some(self.with_tables(tables, wanted)))
     }
 
@@ -96,14 +103,15 @@ impl Request {
         options.ok_or_else(|| Failure::usage("no table is named").hint(NAME_A_TABLE))
     }
 
-    fn table(&self, relation: Relation, wanted: &Wanted) -> TableOptions {
+    fn table(&self, relation: Relation, wanted: &Wanted) -> Result<TableOptions, Failure> {
         let written = self
             .config
             .tables
             .iter()
             .find(|table| table.name == relation);
         let interval = wanted.chunk_interval.or_else(|| written?.chunk_interval);
-        TableOptions {
+        Ok(TableOptions {
+            policies: declared::policies(&relation, written, &wanted.policies)?,
             time_column: wanted
                 .time_column
                 .clone()
@@ -117,7 +125,7 @@ impl Request {
                 None => written.and_then(|table| table.strategy),
             },
             relation,
-        }
+        })
     }
 
     fn with_tables(&self, tables: Vec<TableOptions>, wanted: &Wanted) -> Options {
@@ -178,6 +186,14 @@ impl Wanted {
             (!self.accept.is_empty(), "--accept"),
             (self.lock_timeout.is_some(), "--lock-timeout"),
             (self.lock_attempts.is_some(), "--lock-attempts"),
+            (
+                self.policies.columnstore_after.is_some(),
+                "--columnstore-after",
+            ),
+            (!self.policies.segment_by.is_empty(), "--segment-by"),
+            (!self.policies.order_by.is_empty(), "--order-by"),
+            (self.policies.retention.is_some(), "--retention"),
+            (self.policies.schedule.is_some(), "--schedule"),
         ]
         .into_iter()
         .find_map(|(given, flag)| given.then_some(flag))

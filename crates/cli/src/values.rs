@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Each worker holds two sessions: more of them than this is a typing error.
 pub(crate) const WORKERS_MAX: i64 = 256;
 
-/// Length of a chunk in microseconds.
+/// A length of time in microseconds: of a chunk, an age, a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
     pub(crate) us: i64,
@@ -21,7 +21,7 @@ pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
     })
 }
 
-pub(crate) fn parse_chunk_interval(text: &str) -> Result<Interval, IntervalError> {
+pub(crate) fn parse_interval(text: &str) -> Result<Interval, IntervalError> {
     interval::parse_us(text).map(|us| Interval { us })
 }
 

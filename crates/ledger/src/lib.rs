@@ -4,6 +4,7 @@
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
+mod declaration;
 mod error;
 mod held_job;
 mod run;
@@ -12,6 +13,9 @@ mod slice;
 mod step;
 mod verdict;
 
+pub use declaration::{
+    Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
+};
 pub use error::Error;
 pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use run::{

@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::context::{Context, Places};
+use hyperhaul_catalog as catalog;
 use hyperhaul_engine::{self as engine, ArrayRewrite, Compared, Pool, SourceReader};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{ChunkRange, ChunkVerdict, TablePlan, Verdict, sql};
@@ -33,6 +34,8 @@ pub struct SinceCutover {
     pub written_rows: u64,
     /// Rows of the source that the hypertable does not have as they are.
     pub lost_rows: u64,
+    /// Rows of chunks that the declared retention has dropped.
+    pub expired_rows: u64,
 }
 
 /// The two sides of a table, ready to be read.
@@ -136,8 +139,13 @@ pub(crate) async fn after_cutover(
     if verdict.equal() {
         return Ok((all, since));
     }
+    let cutoff_us = retention_cutoff_us(session, table).await?;
     let sides = Sides::open(context, session, table, places).await?;
     for chunk in verdict.chunks.iter().filter(|chunk| !chunk.equal) {
+        if chunk.expired(cutoff_us) {
+            since.expired_rows += chunk.source_rows;
+            continue;
+        }
         if chunk.source_rows == 0 {
             since.written_rows += chunk.target_rows;
             continue;
@@ -156,6 +164,18 @@ pub(crate) async fn after_cutover(
         }
     }
     Ok((all, since))
+}
+
+/// Rows from before may be gone by the declared retention; `None`: there is none.
+pub(crate) async fn retention_cutoff_us(
+    session: &Session,
+    table: &TablePlan,
+) -> Result<Option<i64>, Error> {
+    let Some(retention_us) = table.policies.retention_us else {
+        return Ok(None);
+    };
+    let there = catalog::timescale_there(session).await?;
+    Ok(there.map(|there| there.clock_us.saturating_sub(retention_us)))
 }
 
 /// Gives a look at a chunk up when the user wants to stop.

@@ -8,7 +8,7 @@ use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, jobs, lanes,
-    sequences, survey, worker,
+    policies, sequences, survey, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
@@ -296,16 +296,20 @@ async fn run_phase(
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
     }
     let mut verification = Vec::new();
-    let (sql, other): (Vec<&Step>, Vec<&Step>) = steps
-        .iter()
-        .partition(|step| matches!(step.action, Action::Sql { .. }));
-    for step in other {
-        if context.interrupt.draining() {
-            return Err(Error::interrupted());
+    let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });
+    for group in steps.chunk_by(|a, b| is_sql(a) == is_sql(b)) {
+        if group.iter().all(|step| is_sql(step)) {
+            lanes::run_steps(context, group, meter).await?;
+            continue;
         }
-        verification.extend(told(context, &step.title, run_patiently(context, step, meter)).await?);
+        for step in group {
+            if context.interrupt.draining() {
+                return Err(Error::interrupted());
+            }
+            let work = run_patiently(context, step, meter);
+            verification.extend(told(context, &step.title, work).await?);
+        }
     }
-    lanes::run_steps(context, &sql, meter).await?;
     // After the copy, since what follows takes as long again and might be in vain.
     if matches!(phase, Phase::Fence | Phase::Copy) {
         let fences = context.plan.steps.iter();
@@ -350,6 +354,16 @@ async fn run_other(
             .map(|()| None),
         (Action::CarrySequences { sequences }, Some(table)) => {
             sequences::carry(context, step, table, sequences).await?;
+            meter.item_done();
+            Ok(None)
+        }
+        (Action::Repeatable { statements }, _) => {
+            policies::repeat(context, step, statements).await?;
+            meter.item_done();
+            Ok(None)
+        }
+        (Action::Declare { declaration }, _) => {
+            policies::declare(context, step, declaration).await?;
             meter.item_done();
             Ok(None)
         }

@@ -31,8 +31,10 @@ mod interrupt;
 mod jobs;
 mod lanes;
 mod lead;
+mod maintain;
 mod new_rows;
 mod observe;
+mod policies;
 mod rollback;
 mod sequences;
 mod slice;
@@ -50,6 +52,10 @@ pub use differences::{ChunkDifferences, SinceCutover};
 pub use error::{Error, Kind};
 pub use interrupt::Interrupt;
 pub use lead::{Outcome, migrate};
+pub use maintain::{
+    Maintenance, Refusal, Retention, RollUp, ScheduledCommand, TableMaintenance, maintain,
+    scheduled_commands,
+};
 pub use observe::{Event, Meter, Observer};
 pub use rollback::{RollbackOptions, rollback};
 pub use status::{RunStatus, StepStatus, TableStatus, status};

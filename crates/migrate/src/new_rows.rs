@@ -9,6 +9,7 @@
 //! A process that is killed meanwhile leaves the state that says that writers are off.
 
 use crate::context::Context;
+use crate::differences::retention_cutoff_us;
 use crate::failpoint::failpoint;
 use crate::lead::{Leader, change_state};
 use crate::{Error, Event, Meter, RunState, digests, jobs};
@@ -146,6 +147,17 @@ pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
     for (table, found) in context.plan.tables.iter().zip(&context.plan.facts.tables) {
         let holders = catalog::holders(&target, &table.relation).await?;
         // Views and foreign keys that were there before are pointed back.
+        let aggregates = &table.policies.aggregates;
+        let is_own = |holder: &catalog::Holder| {
+            holder.relation.as_ref().is_some_and(|relation| {
+                // A continuous aggregate has views of TimescaleDB's besides its own.
+                let inner = !aggregates.is_empty() && relation.schema == "_timescaledb_internal";
+                inner
+                    || aggregates
+                        .iter()
+                        .any(|aggregate| aggregate.relation == *relation)
+            })
+        };
         let comes_back = |holder: &catalog::Holder| match (&holder.relation, &holder.constraint) {
             (Some(relation), Some(name)) => found
                 .referenced_by
@@ -154,7 +166,9 @@ pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
             (Some(relation), None) => found.views.iter().any(|view| view.relation == *relation),
             (None, _) => false,
         };
-        let surplus = holders.iter().filter(|holder| !comes_back(holder));
+        let surplus = holders
+            .iter()
+            .filter(|holder| !comes_back(holder) && !is_own(holder));
         list.extend(
             surplus
                 .map(|holder| format!("- {} uses {}", holder.description, table.relation.plain())),
@@ -219,7 +233,10 @@ async fn refuse_new_rows(
     for (index, table) in context.plan.tables.iter().enumerate() {
         let places = context.places(table, steps_done);
         let meter = Arc::new(Meter::default());
-        let verdict = digests::verdict(context, session, index, places, &meter).await?;
+        let mut verdict = digests::verdict(context, session, index, places, &meter).await?;
+        // What retention has dropped, the old table still has.
+        let cutoff_us = retention_cutoff_us(session, table).await?;
+        verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));
         if !verdict.equal() {
             return Err(written(table, &verdict));
         }

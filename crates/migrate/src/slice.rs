@@ -172,8 +172,14 @@ impl SliceWorker {
         let known = self.known_table(slice.table, table).await?;
         let range = one_chunk(slice.routing);
         let chunk = known.chunks.iter().find(|chunk| Some(chunk.range) == range);
-        let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
-        let sql = sql::slice_insert_sql(table, slice, into);
+        let into = chunk
+            .map_or(&table.staging, |chunk| &chunk.relation)
+            .clone();
+        if slice.sole_writer && chunk.is_some() {
+            // Into a new file, which goes away if this fails: rows that were given up would stay as bloat.
+            self.target.batch(&format!("TRUNCATE ONLY {into}")).await?;
+        }
+        let sql = sql::slice_insert_sql(table, slice, &into);
         let inserting = self.target.execute(&sql, &[]);
         let rows = tokio::select! {
             rows = inserting => rows?,

@@ -26,6 +26,7 @@ pub(crate) async fn differences(
         time_column: Some(table.time_column.clone()),
         chunk_interval_us: table.chunk_interval_us,
         strategy: None,
+        policies: Default::default(),
     };
     let present = catalog::table_facts(target, &wanted_facts, Depth::Catalog).await?;
     Ok(structure_differences(&wanted, &Structure::of(&present)))

@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
 use crate::error::Error;
-use crate::session::Link;
+use crate::link::Link;
 
 /// The bytes of a `COPY ... TO STDOUT`: one piece per CopyData message, which for the binary
 /// format is the header, then one tuple each, then the trailer.

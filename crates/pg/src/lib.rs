@@ -13,6 +13,7 @@ mod disposition;
 mod diversion;
 mod environment;
 mod error;
+mod link;
 mod notice;
 mod parameters;
 mod password_file;

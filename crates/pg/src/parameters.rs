@@ -61,6 +61,9 @@ const ACCEPTED: [&str; 19] = [
     "sslcertmode",
 ];
 
+/// Parameters that are never shown; a service's parameters stand beside its name already.
+const SECRET: [&str; 3] = ["password", "sslpassword", "service"];
+
 /// Parameters after the sources were laid over each other. Empty values count as unset.
 pub(crate) struct Merged(BTreeMap<String, String>);
 
@@ -105,6 +108,16 @@ impl Merged {
         Ok(())
     }
 
+    /// As `key=value` pairs, without what is secret.
+    pub(crate) fn text_without_secrets(&self) -> String {
+        let public = self
+            .0
+            .iter()
+            .filter(|(key, _)| !SECRET.contains(&key.as_str()));
+        let pair = |(key, value): (&String, &String)| format!("{key}={}", quoted(value));
+        public.map(pair).collect::<Vec<_>>().join(" ")
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
@@ -122,6 +135,15 @@ impl Merged {
                     .with_hint(format!("Use one of {}.", words.join(", ")))
             })
     }
+}
+
+/// A value as a connection string has it.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.:,@".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 fn check_known(key: &str) -> Result<(), Error> {

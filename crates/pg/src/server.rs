@@ -44,6 +44,14 @@ impl Server {
         })
     }
 
+    /// What [`Server::parse`] would read, as a connection string without passwords.
+    ///
+    /// # Errors
+    /// As [`Server::parse`].
+    pub fn text_without_password(text: &str) -> Result<String, Error> {
+        settings::text_without_password(text, &Process)
+    }
+
     /// The same server and user, another database.
     #[must_use]
     pub fn with_database(&self, database: &str) -> Server {

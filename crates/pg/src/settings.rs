@@ -100,6 +100,15 @@ pub(crate) struct Settings {
     pub(crate) wanted: Wanted,
 }
 
+/// A connection string in its environment, as text that may be shown and stored: all that was given but secrets.
+pub(crate) fn text_without_password(
+    text: &str,
+    environment: &dyn Environment,
+) -> Result<String, Error> {
+    let merged = Merged::collect(connection_string::parse(text)?, environment)?;
+    Ok(merged.text_without_secrets())
+}
+
 /// Reads a connection string in its environment.
 pub(crate) fn resolve(text: &str, environment: &dyn Environment) -> Result<Settings, Error> {
     let merged = Merged::collect(connection_string::parse(text)?, environment)?;

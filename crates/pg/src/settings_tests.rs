@@ -83,6 +83,19 @@ fn names_and_ports(settings: &Settings) -> Vec<(&str, u16)> {
 }
 
 #[test]
+fn what_is_stored_says_everything_but_secrets() {
+    let surroundings = MadeUp::new(&[("PGPASSWORD", "hidden"), ("PGSSLMODE", "require")]);
+    let text = text_without_password("postgresql://me:secret@db:5433/so%20ar", &surroundings);
+    let text = text.unwrap();
+    assert_eq!(
+        text,
+        "dbname='so ar' host=db port=5433 sslmode=require user=me"
+    );
+    let again = text_without_password(&text, &MadeUp::new(&[])).unwrap();
+    assert_eq!(again, text);
+}
+
+#[test]
 fn nothing_given_means_libpq_s_defaults() {
     let seen = settings("", &MadeUp::new(&[]));
     assert_eq!(names_and_ports(&seen), [("/var/run/postgresql", 5432)]);

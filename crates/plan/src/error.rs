@@ -19,6 +19,12 @@ impl Error {
         }
     }
 
+    /// Says what it is about, before the message.
+    pub(crate) fn about(mut self, what: &str) -> Error {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// What to do next, as a sentence.
     pub fn hint(&self) -> &str {
         &self.hint

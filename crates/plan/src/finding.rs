@@ -181,6 +181,12 @@ codes! {
     Strategy = "strategy",
     /// A storage parameter or tablespace that is not carried over.
     StorageOption = "storage_option",
+    /// What becomes of a declared columnstore.
+    Columnstore = "columnstore",
+    /// What becomes of a declared retention, and what its first run drops.
+    Retention = "retention",
+    /// What becomes of a declared aggregate.
+    Aggregate = "aggregate",
 }
 
 impl fmt::Display for Code {

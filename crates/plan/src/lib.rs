@@ -15,6 +15,7 @@ mod options;
 mod phrase;
 mod plan;
 mod planner;
+mod policies;
 mod slices;
 pub mod sql;
 mod steps;
@@ -37,6 +38,9 @@ pub use plan::{
     Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,
 };
 pub use planner::plan;
+pub use policies::{
+    Aggregate, BUCKET_COLUMN, Columnstore, Declaration, Measure, MeasureFunction, OrderBy, Policies,
+};
 pub use slices::{Cut, leaf_slices};
 pub use structure::{Structure, structure_differences, wanted_structure};
 pub use time::{ChunkRange, TimeRange, TimeType, format_unix_us};

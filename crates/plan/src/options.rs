@@ -1,6 +1,6 @@
 //! What the user asked for, validated: the same for flags and for a configuration file.
 
-use crate::{Code, Relation};
+use crate::{Code, Policies, Relation};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -92,6 +92,9 @@ pub struct TableOptions {
     pub chunk_interval_us: i64,
     /// How its slices get there; `None`: as [`Options::strategy`] says.
     pub strategy: Option<StrategyChoice>,
+    /// What is to happen to its rows as they age.
+    #[serde(default)]
+    pub policies: Policies,
 }
 
 impl TableOptions {

@@ -4,7 +4,10 @@
 //! ledger knows a step by its id alone.
 
 use crate::facts::Facts;
-use crate::{ChunkRange, Estimate, Finding, Options, Relation, Severity, Strategy, TimeType};
+use crate::{
+    ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
+    TimeType,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -146,6 +149,9 @@ pub struct TablePlan {
     pub data_bytes: u64,
     /// Bytes of indexes over all leaves.
     pub index_bytes: u64,
+    /// What is to happen to its rows as they age.
+    #[serde(default)]
+    pub policies: Policies,
 }
 
 /// A copied array column with a user-defined element type.
@@ -187,7 +193,8 @@ pub struct Slice {
     pub strategy: Strategy,
     /// Where its rows go.
     pub routing: Routing,
-    /// Whether no other slice writes into its chunk, so that the chunk may be truncated and loaded frozen.
+    /// Whether no other slice writes into its chunk, so that the chunk may be truncated first: what is given up leaves nothing
+    /// behind, and COPY can freeze.
     pub sole_writer: bool,
     /// Bytes of heap and TOAST.
     pub bytes: u64,
@@ -284,11 +291,13 @@ pub enum Phase {
     Cutover,
     /// What could be left for after the cutover: foreign keys of other tables are validated.
     After,
+    /// What happens to rows as they age is set up: aggregates, columnstore, retention.
+    Policies,
 }
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
@@ -301,6 +310,7 @@ impl Phase {
         Phase::Verify,
         Phase::Cutover,
         Phase::After,
+        Phase::Policies,
     ];
 
     /// Its name for people and for step ids.
@@ -318,6 +328,7 @@ impl Phase {
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
             Phase::After => "after",
+            Phase::Policies => "policies",
         }
     }
 }
@@ -340,6 +351,18 @@ pub enum Action {
     Sql {
         /// The statements in order, without `BEGIN` and `COMMIT`.
         statements: Vec<String>,
+    },
+    /// Runs statements that the server refuses in a transaction block, one by one. Each may be repeated: the mark follows in a
+    /// transaction of its own.
+    Repeatable {
+        /// The statements in order.
+        statements: Vec<String>,
+    },
+    /// Stores what is declared for the table in the ledger, where `hyperhaul maintain` finds it. It is in force while the step's
+    /// mark stands, so that there is nothing to undo.
+    Declare {
+        /// What is declared.
+        declaration: Declaration,
     },
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,

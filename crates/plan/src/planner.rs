@@ -6,7 +6,7 @@ use crate::facts::{
 use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, findings, slices, sql, steps, strategies,
+    estimate, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -59,6 +59,7 @@ fn table_plan(
     choice: &Choice,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
+    policies::validate(found, &time_column, time_type, &wanted.policies)?;
     let copied: Vec<&Column> = found
         .columns
         .iter()
@@ -98,6 +99,7 @@ fn table_plan(
             .map(|leaf| leaf.heap_bytes + leaf.toast_bytes)
             .sum(),
         index_bytes: found.leaves.iter().map(|leaf| leaf.index_bytes).sum(),
+        policies: wanted.policies.clone(),
         copy_columns,
         relation,
     })

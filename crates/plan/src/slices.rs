@@ -58,9 +58,7 @@ pub fn leaf_slices(cut: Cut, table: &TablePlan, leaf: &Leaf, leaves: &[Leaf]) ->
         .clamp(1, u64::from(leaf.blocks.max(1)));
     let count = u32::try_from(wanted).unwrap_or(u32::MAX);
     let (routing, routing_reason) = routing(table, leaf);
-    // Only COPY takes FREEZE, which is what it is for.
-    let sole_writer =
-        cut.strategy == Strategy::Copy && count == 1 && is_sole_writer(routing, leaf, leaves);
+    let sole_writer = count == 1 && is_sole_writer(routing, leaf, leaves);
     // In u64: blocks * count may be larger than u32.
     let edge = |number: u32| {
         u32::try_from(u64::from(leaf.blocks) * u64::from(number) / u64::from(count))
@@ -171,6 +169,7 @@ mod tests {
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,
+            policies: Default::default(),
         }
     }
 

@@ -6,6 +6,7 @@ mod create;
 mod cutover;
 mod fence;
 mod finish;
+mod policies;
 
 pub(crate) use build::can_exist;
 
@@ -48,17 +49,20 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
     // What an attached leaf already has is matched only if the hypertable has it before.
     steps.extend(each(|scope| scope.built_first(build::keys)));
     steps.extend(each(|scope| scope.built_first(build::indexes)));
-    steps.extend(each(|scope| scope.built_first(build::foreign_keys)));
+    steps.extend(each(|scope| scope.built_first(build::add_foreign_keys)));
     steps.extend(each(attach::steps));
     steps.extend(each(create::chunks));
     steps.push(copy(tables));
     steps.extend(each(|scope| scope.built_last(build::keys)));
     steps.extend(each(|scope| scope.built_last(build::indexes)));
-    steps.extend(each(|scope| scope.built_last(build::foreign_keys)));
+    steps.extend(each(|scope| scope.built_last(build::add_foreign_keys)));
+    steps.extend(each(|scope| scope.built_last(build::validate_foreign_keys)));
     steps.extend(each(finish::steps));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
+    steps.extend(each(build::validate_foreign_keys_later));
     steps.extend(each(cutover::after));
+    steps.extend(each(policies::steps));
     steps
 }
 

@@ -1,7 +1,7 @@
 //! What a hypertable should look like, and how what is there differs: columns, keys, checks, indexes, foreign keys.
 
 use crate::TablePlan;
-use crate::facts::{Column, Facts, Index, KeyKind, TableFacts, UniqueKey};
+use crate::facts::{Column, Facts, ForeignKey, Index, KeyKind, TableFacts, UniqueKey};
 use crate::sql::{inherited_definition, key_definition, lacks_time};
 use crate::steps::can_exist;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Structure {
             foreign_keys: found
                 .foreign_keys
                 .iter()
-                .map(|key| (key.name.clone(), key.definition.clone()))
+                .map(|key| (key.name.clone(), foreign_key_line(key)))
                 .collect(),
         }
     }
@@ -71,9 +71,15 @@ pub fn wanted_structure(
             .foreign_keys
             .iter()
             .filter(|key| can_exist(key, tables, facts))
-            .map(|key| (key.name.clone(), key.definition.clone()))
+            .map(|key| (key.name.clone(), foreign_key_line(key)))
             .collect(),
     }
+}
+
+/// Whether a key is validated is left out: that is a step of its own, and may be still to come.
+fn foreign_key_line(key: &ForeignKey) -> String {
+    let definition = key.definition.strip_suffix(" NOT VALID");
+    definition.unwrap_or(&key.definition).to_owned()
 }
 
 /// How `present` differs from `wanted`, a line each.

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::facts::*;
-use crate::{Options, Relation, TableOptions, TimeRange, TimeType};
+use crate::{
+    Aggregate, Columnstore, Measure, Options, OrderBy, Policies, Relation, TableOptions, TimeRange,
+    TimeType,
+};
 use std::collections::BTreeMap;
 
 pub(crate) const DAY_US: i64 = 86_400_000_000;
@@ -25,6 +28,7 @@ pub(crate) fn soar() -> (Facts, Options) {
             .into(),
         missing_types: Vec::new(),
         type_extensions: BTreeMap::new(),
+        closed_schemas: Vec::new(),
         missing_relations: Vec::new(),
         superusers: vec!["postgres".into()],
         foreign_owners: Vec::new(),
@@ -62,8 +66,37 @@ pub(crate) fn options(facts: &Facts) -> Options {
         time_column: None,
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
         strategy: None,
+        policies: Policies::default(),
     };
     Options::new(facts.tables.iter().map(wanted).collect())
+}
+
+/// What SOAR declares for its fixes, and an aggregate.
+pub(crate) fn declared() -> Policies {
+    Policies {
+        columnstore: Some(Columnstore {
+            after_us: 7 * DAY_US,
+            segment_by: vec!["aircraft_id".into()],
+            order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+        }),
+        retention_us: Some(30 * DAY_US),
+        schedule_us: None,
+        comment: None,
+        aggregates: vec![hourly()],
+    }
+}
+
+/// An aggregate by the hour, over what is two days old at most.
+pub(crate) fn hourly() -> Aggregate {
+    Aggregate {
+        relation: public("fixes_hourly"),
+        bucket_us: DAY_US / 24,
+        group_by: vec!["aircraft_id".into()],
+        measures: vec![Measure::parse("count(*) AS fixes").unwrap()],
+        start_offset_us: 2 * DAY_US,
+        end_offset_us: DAY_US / 24,
+        schedule_us: DAY_US / 24,
+    }
 }
 
 pub(crate) fn fixes(facts: &mut Facts) -> &mut TableFacts {
@@ -120,6 +153,7 @@ fn server() -> ServerFacts {
         free_disk_bytes: Some(50 << 30),
         cores: Some(2),
         pooler: None,
+        clock_us: FIRST_DAY_US + 7 * DAY_US,
         hypertables: Vec::new(),
     }
 }

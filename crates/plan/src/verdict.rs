@@ -61,6 +61,13 @@ pub struct ChunkVerdict {
     pub equal: bool,
 }
 
+impl ChunkVerdict {
+    /// Whether retention has done its part: no row is left of a chunk whose rows are all from before `cutoff_us`.
+    pub fn expired(&self, cutoff_us: Option<i64>) -> bool {
+        self.target_rows == 0 && cutoff_us.is_some_and(|cutoff_us| self.range.end_us <= cutoff_us)
+    }
+}
+
 /// Verdict on a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {

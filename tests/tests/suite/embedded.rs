@@ -1,11 +1,14 @@
 //! Statements that only the Community edition takes, carried out by the embedded build of it: there and back, one after
 //! another in its one session. A whole migration needs several sessions, and is in `attach`.
 
-use crate::support::Positions;
-use hyperhaul_catalog::{Depth, table_facts};
+use crate::support::{Positions, target_database};
+use hyperhaul_catalog::{Depth, survey, table_facts};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::facts::Facts;
-use hyperhaul_plan::{Action, Options, Plan, Relation, StrategyChoice, TableOptions, sql};
+use hyperhaul_plan::facts::{License, Timescale};
+use hyperhaul_plan::{
+    Action, Aggregate, Columnstore, Measure, Options, OrderBy, Plan, Policies, Relation,
+    StrategyChoice, TableOptions, sql,
+};
 use hyperhaul_testkit::{Embedded, skip};
 
 /// A fresh server and a session with it; says that the test is skipped where there is none.
@@ -27,38 +30,33 @@ async fn session(test: &str) -> Option<(Embedded, Session)> {
     Some((embedded, session))
 }
 
-/// Plans from what the server tells about the table. About itself it tells less than a real one, so that is given here.
-async fn planned(session: &Session) -> Plan {
+/// Plans from what the embedded server tells about the table. About itself it tells less than a real one, so that the rest
+/// is what the shared server says of itself, but for the edition.
+async fn planned(session: &Session, policies: Policies) -> Plan {
     let wanted = TableOptions {
         relation: Relation::new("public", "positions"),
         time_column: None,
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
         strategy: Some(StrategyChoice::Auto),
+        policies,
     };
     session.batch("SET search_path = ''").await.unwrap();
     let table = table_facts(session, &wanted, Depth::Rows).await.unwrap();
     session.batch("SET search_path = public").await.unwrap();
-    let server = serde_json::json!({
-        "version_num": 170_005, "version": "17.5", "system_identifier": 7, "database": "postgres", "database_oid": 5,
-        "encoding": "UTF8", "role": "postgres", "superuser": true, "can_create_schema": true, "in_recovery": false,
-        "settings": {
-            "max_locks_per_transaction": 256, "max_connections": 100, "max_prepared_transactions": 0,
-            "wal_level": "replica", "max_wal_size_bytes": 1 << 30, "maintenance_work_mem_bytes": 64 << 20,
-            "max_worker_processes": 16, "max_parallel_maintenance_workers": 2, "statement_timeout_ms": 0,
-            "lock_timeout_ms": 0, "idle_in_transaction_session_timeout_ms": 0, "transaction_timeout_ms": 0,
-            "time_zone": "UTC",
-        },
-        "extensions": { "timescaledb": { "version": "2.23.0", "schema": "public" } },
-        "timescale": { "version": [2, 23, 0], "license": "community", "preloaded": true },
-        "hypertables": [],
+    let shared = target_database("embedded").await;
+    Positions::default().create(&shared).await;
+    let options = Options::new(vec![wanted]);
+    let server = Server::parse(shared.url()).unwrap();
+    let other = server.connect("test").await.unwrap();
+    let ends = (&server, &other);
+    let mut facts = survey(ends, ends, &options, Depth::Catalog).await.unwrap();
+    facts.tables = vec![table];
+    facts.target.timescale = Some(Timescale {
+        version: (2, 23, 0),
+        license: License::Community,
+        preloaded: Some(true),
     });
-    let facts: Facts = serde_json::from_value(serde_json::json!({
-        "source": server, "target": server, "same_database": true, "tables": [table], "occupied": [], "target_roles": [],
-        "missing_types": [], "missing_relations": [], "superusers": [], "foreign_owners": [], "target_schemas": [],
-        "unreferencable": [],
-    }))
-    .unwrap();
-    hyperhaul_plan::plan(facts, Options::new(vec![wanted])).unwrap()
+    hyperhaul_plan::plan(facts, options).unwrap()
 }
 
 async fn run(session: &Session, statements: &[String]) {
@@ -83,7 +81,15 @@ async fn forward(session: &Session, plan: &Plan) {
                     run(session, &[insert]).await;
                 }
             }
-            Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify => {}
+            Action::Repeatable { statements } => {
+                for statement in statements {
+                    session.batch(statement).await.unwrap();
+                }
+            }
+            Action::Declare { .. }
+            | Action::CreateChunks
+            | Action::CarrySequences { .. }
+            | Action::Verify => {}
         }
     }
 }
@@ -112,7 +118,7 @@ async fn partitions_are_attached_and_given_back() {
     let files = "SELECT string_agg(relname || relfilenode, ' ' ORDER BY relname) FROM pg_class \
                  WHERE relname ~ '^positions_p' AND relkind = 'r'";
     let files_before: String = one(&session, files).await;
-    let plan = planned(&session).await;
+    let plan = planned(&session, Policies::default()).await;
     assert_eq!(plan.tables[0].attached.len(), 4);
 
     forward(&session, &plan).await;
@@ -130,4 +136,46 @@ async fn partitions_are_attached_and_given_back() {
     assert_eq!(one::<String>(&session, rows).await, before);
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
     assert_eq!(one::<i64>(&session, partitions).await, 5);
+}
+
+#[tokio::test]
+async fn policies_are_set_up_and_taken_back() {
+    let Some((_embedded, session)) = session("policies_embedded").await else {
+        return;
+    };
+    session.batch(&Positions::default().sql()).await.unwrap();
+    const DAY_US: i64 = 86_400_000_000;
+    let policies = Policies {
+        columnstore: Some(Columnstore {
+            after_us: 7 * DAY_US,
+            segment_by: vec!["aircraft_id".into()],
+            order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+        }),
+        retention_us: Some(30 * DAY_US),
+        aggregates: vec![Aggregate {
+            relation: Relation::new("public", "positions_daily"),
+            bucket_us: DAY_US,
+            group_by: vec!["aircraft_id".into()],
+            measures: vec![Measure::parse("count(*) AS positions").unwrap()],
+            start_offset_us: 3 * DAY_US,
+            end_offset_us: DAY_US,
+            schedule_us: DAY_US,
+        }],
+        ..Policies::default()
+    };
+    let plan = planned(&session, policies).await;
+    forward(&session, &plan).await;
+    let jobs = "SELECT string_agg(proc_name, ' ' ORDER BY proc_name) FROM timescaledb_information.jobs WHERE job_id >= 1000";
+    assert_eq!(
+        one::<String>(&session, jobs).await,
+        "policy_compression policy_refresh_continuous_aggregate policy_retention"
+    );
+    let counted =
+        "SELECT sum(positions)::bigint = (SELECT count(*) FROM positions) FROM positions_daily";
+    assert!(one::<bool>(&session, counted).await);
+
+    back(&session, &plan).await;
+    assert_eq!(one::<Option<String>>(&session, jobs).await, None);
+    let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
+    assert_eq!(one::<i64>(&session, partitions).await, 4);
 }

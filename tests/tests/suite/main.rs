@@ -6,5 +6,6 @@ mod embedded;
 mod faults;
 mod hard;
 mod lifecycle;
+mod policies;
 mod support;
 mod tidy;

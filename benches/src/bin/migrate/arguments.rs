@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Print hyperhaul's peak memory at several numbers of rows.
     Memory(Memory),
+    /// Print the cost of a row for each strategy, at several sizes of a narrow table.
+    Scale(Scale),
 }
 
 #[derive(Debug, Args)]
@@ -49,6 +51,26 @@ pub(crate) struct Memory {
     /// Rows of fixes, one migration each.
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [300_000, 3_000_000, 10_000_000])]
     pub(crate) rows: Vec<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Rows of the table, one size after another.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [10_000_000, 50_000_000, 225_000_000])]
+    pub(crate) rows: Vec<u64>,
+    /// Strategies to time, separated by commas.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "copy,server"
+    )]
+    pub(crate) strategies: Vec<String>,
+    /// Bytes that the server may fill; sizes that need more are skipped.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) disk_bytes: Option<u64>,
 }
 
 #[derive(Debug, Args)]

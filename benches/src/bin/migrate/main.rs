@@ -17,6 +17,7 @@ mod measured;
 mod memory;
 mod report;
 mod rounds;
+mod scale;
 mod settings;
 mod ways;
 
@@ -31,6 +32,7 @@ async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Migrate(migrate) => rounds::run(&migrate).await,
         Command::Memory(memory) => memory::run(&memory).await,
+        Command::Scale(scale) => scale::run(&scale).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

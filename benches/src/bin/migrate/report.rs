@@ -279,7 +279,7 @@ impl Comparison {
             "PostgreSQL {}, TimescaleDB {}, PostGIS {}; hyperhaul {}, pgcopydb {}, psql {}",
             settings.postgresql,
             settings.timescaledb,
-            settings.postgis,
+            settings.postgis.as_deref().unwrap_or("absent"),
             settings.hyperhaul,
             settings.pgcopydb.as_deref().unwrap_or("absent"),
             settings.psql.as_deref().unwrap_or("absent")

@@ -29,7 +29,7 @@ const NAMES: [&str; 12] = [
 pub(crate) struct Settings {
     pub(crate) postgresql: String,
     pub(crate) timescaledb: String,
-    pub(crate) postgis: String,
+    pub(crate) postgis: Option<String>,
     pub(crate) hyperhaul: String,
     /// `None`: not installed.
     pub(crate) pgcopydb: Option<String>,
@@ -55,7 +55,10 @@ impl Settings {
                 .query_one(extension, &[&"timescaledb"])
                 .await?
                 .get(0),
-            postgis: session.query_one(extension, &[&"postgis"]).await?.get(0),
+            postgis: session
+                .query_opt(extension, &[&"postgis"])
+                .await?
+                .map(|row| row.get(0)),
             hyperhaul: version_of(hyperhaul.as_os_str()).unwrap_or_else(|| "not run".to_owned()),
             pgcopydb: version_of("pgcopydb"),
             psql: version_of("psql"),

@@ -13,6 +13,7 @@ SELECT json_build_object(
     'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
     'can_create_schema', has_database_privilege(d.oid, 'CREATE'),
     'in_recovery', pg_is_in_recovery(),
+    'clock_us', (extract(epoch FROM now()) * 1000000)::bigint,
     'settings', json_build_object(
         'max_locks_per_transaction', current_setting('max_locks_per_transaction')::bigint,
         'max_connections', current_setting('max_connections')::bigint,

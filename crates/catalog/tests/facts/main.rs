@@ -45,6 +45,7 @@ fn wanted(name: &str, time_column: Option<&str>) -> TableOptions {
         time_column: time_column.map(str::to_owned),
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
         strategy: None,
+        policies: Default::default(),
     }
 }
 

@@ -9,6 +9,7 @@ mod columns;
 pub(crate) mod failure;
 mod findings;
 mod look;
+pub(crate) mod maintain;
 pub(crate) mod number;
 pub(crate) mod plan;
 pub(crate) mod script;

@@ -4,8 +4,8 @@
 
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{
-    Action, CarriedSequence, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step, Strategy,
-    TablePlan, format_unix_us, quote_literal, sql,
+    Action, CarriedSequence, Declaration, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step,
+    Strategy, TablePlan, format_unix_us, quote_literal, sql,
 };
 
 pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
@@ -54,6 +54,8 @@ fn one(plan: &Plan, step: &Step) -> String {
         .and_then(|index| Some((index, plan.tables.get(index)?)));
     match (&step.action, table) {
         (Action::Sql { statements }, _) => text.push_str(&transaction(statements)),
+        (Action::Repeatable { statements }, _) => text.push_str(&each(statements)),
+        (Action::Declare { declaration }, _) => text.push_str(&declared(declaration)),
         (Action::CreateChunks, Some((index, table))) => text.push_str(&chunks(plan, index, table)),
         (Action::CopySlices, _) => text.extend(plan.slices.iter().map(|slice| copy(plan, slice))),
         (Action::CarrySequences { sequences }, Some((_, table))) => {
@@ -74,6 +76,19 @@ fn transaction(statements: &[String]) -> String {
     }
     text.push_str("COMMIT;\n");
     text
+}
+
+/// Not in a transaction block, which the server would refuse.
+fn each(statements: &[String]) -> String {
+    statements
+        .iter()
+        .map(|statement| format!("{statement};\n"))
+        .collect()
+}
+
+fn declared(declaration: &Declaration) -> String {
+    let what = serde_json::to_string(&declaration.policies).unwrap_or_default();
+    format!("-- stored in the ledger: {}\n", comment(&what))
 }
 
 /// One real row each through the hypertable, then TRUNCATE: some at a time, each time in one transaction.
@@ -121,6 +136,9 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
             Routing::OneChunk(_) => some_chunk(),
             Routing::ByTime => table.staging.clone(),
         };
+        if slice.sole_writer {
+            text.push_str(&format!("--   target: TRUNCATE ONLY {into};\n"));
+        }
         let insert = sql::slice_insert_sql(table, slice, &into);
         text.push_str(&format!("--   target: {};\n", comment(&insert)));
         return text;

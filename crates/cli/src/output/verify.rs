@@ -16,7 +16,15 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
             .since_cutover
             .is_some_and(|since| since.written_rows > 0)
     };
-    let verdict = if verification.equal() && verification.tables.iter().any(written) {
+    let expired = |table: &TableVerification| {
+        table
+            .since_cutover
+            .is_some_and(|since| since.expired_rows > 0)
+    };
+    let verdict = if verification.equal() && verification.tables.iter().any(expired) {
+        "The target has every row of the source as it was, but for those that the declared retention has dropped; columns, \
+         indexes, constraints and sequences are equal."
+    } else if verification.equal() && verification.tables.iter().any(written) {
         "The target has every row of the source as it was, and what was written since the cutover; columns, indexes, \
          constraints and sequences are equal."
     } else if verification.equal() {
@@ -68,6 +76,12 @@ pub(super) fn one(table: &TableVerification, look: Look) -> String {
     if let Some(since) = table.since_cutover.filter(|since| since.written_rows > 0) {
         let written = count(since.written_rows, "row");
         text.push_str(&format!("    {written} written since the cutover\n"));
+    }
+    if let Some(since) = table.since_cutover.filter(|since| since.expired_rows > 0) {
+        let expired = count(since.expired_rows, "row");
+        text.push_str(&format!(
+            "    {expired} dropped by the declared retention\n"
+        ));
     }
     for chunk in unequal {
         let differences = table
@@ -245,6 +259,7 @@ mod tests {
         table.verdict.chunks[1].equal = false;
         table.since_cutover = Some(SinceCutover {
             written_rows: 12,
+            expired_rows: 0,
             lost_rows: 0,
         });
         expect![[r#"

@@ -187,7 +187,8 @@ fn item(phase: Phase) -> &'static str {
         | Phase::ForeignKeys
         | Phase::Finish
         | Phase::Cutover
-        | Phase::After => "step",
+        | Phase::After
+        | Phase::Policies => "step",
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Facts {
     pub missing_types: Vec<String>,
     /// Extensions of the source that these types belong to, by the type's text.
     pub type_extensions: BTreeMap<String, String>,
+    /// Schemas of declared aggregates in which the role can make nothing on the target, or that are not there.
+    #[serde(default)]
+    pub closed_schemas: Vec<String>,
     /// Relations that foreign keys refer to and the target lacks (another server only).
     pub missing_relations: Vec<crate::Relation>,
     /// Roles of the source that are superusers: no membership in them is proposed.

@@ -40,6 +40,9 @@ pub struct ServerFacts {
     pub cores: Option<u32>,
     /// Evidence of a transaction-mode pooler between us and the server, if there is one.
     pub pooler: Option<String>,
+    /// The server's clock when it was looked at, microseconds since 1970 UTC.
+    #[serde(default)]
+    pub clock_us: i64,
     /// Hypertables that exist in the database, as `schema.name`.
     pub hypertables: Vec<crate::Relation>,
 }

@@ -17,6 +17,7 @@ mod keys;
 mod leaves;
 mod locks;
 mod partman;
+mod policies;
 mod privileges;
 mod publications;
 mod relation;
@@ -114,7 +115,7 @@ pub fn findings(
 }
 
 fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
-    let checks: [fn(&Case, Subject) -> Vec<Finding>; 14] = [
+    let checks: &[fn(&Case, Subject) -> Vec<Finding>] = &[
         relation::check,
         privileges::check_table,
         keys::check,
@@ -127,6 +128,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         columns::check,
         travel::check_table,
         partman::check,
+        policies::check,
         sessions::check,
         strategies::check,
     ];

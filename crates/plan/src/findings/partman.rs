@@ -67,6 +67,11 @@ fn managed(case: &Case, subject: Subject, partman: &Partman) -> Finding {
             "{taken} From cutover on, TimescaleDB makes the chunks as rows arrive."
         ));
     };
+    if subject.table.policies.retention_us.is_some() {
+        return Finding::new(Code::Partman, Severity::Info, described(partman)).detail(format!(
+            "{taken} From cutover on the declared retention takes its place."
+        ));
+    }
     let table = quote_literal(&subject.found.relation.to_string());
     let interval = quote_literal(retention);
     let timescale = case.facts.target.timescale.as_ref();

@@ -104,7 +104,7 @@ fn edition(timescale: &Timescale) -> Finding {
         License::Apache => (
             "Apache edition",
             "Everything that the run needs works. Afterwards the columnstore, retention and compression policies and \
-             continuous aggregates are refused; drop_chunks works and can be called from cron.",
+             continuous aggregates are refused; what is declared of retention and aggregates, hyperhaul maintain does.",
         ),
     };
     let message = format!(

@@ -56,8 +56,9 @@ fn attached(subject: Subject, ways: &[&Way]) -> Option<Finding> {
     );
     let detail = format!(
         "Each is detached from {name} and attached in one transaction, which locks {name} and the partition against readers \
-         too, for as long as its rows are read once for its bounds and once for each foreign key. From the first one to the \
-         cutover, readers of {name} miss the rows of those that have gone over.",
+         too, for as long as its rows are read once for its bounds. From the first one to the cutover, readers of {name} \
+         miss the rows of those that have gone over. Foreign keys are validated after the cutover, for which the rows \
+         are read again beside the application.",
         name = table.relation.plain()
     );
     let severity = Severity::Warn;

@@ -10,8 +10,8 @@ use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
 
 /// Makes a partition a chunk.
 ///
-/// The partition's own copies of the table's foreign keys go before: the hypertable's are added and validated by
-/// `attach_chunk` itself. Keys, indexes and checks are matched, not doubled.
+/// The partition's own copies of the table's foreign keys go before: `attach_chunk` adds the hypertable's, and validates
+/// them only if those are validated. Keys, indexes and checks are matched, not doubled.
 pub(crate) fn attach_leaf(
     table: &TablePlan,
     found: &TableFacts,
@@ -39,23 +39,45 @@ pub(crate) fn attach_leaf(
     vec![stands(facts, found, &table.attached), detach, attach]
 }
 
-/// Gives a chunk back to its table as a partition. Its foreign keys are matched by the table's.
-pub(crate) fn give_leaf_back(table: &TablePlan, leaf: &AttachedLeaf, facts: &Facts) -> Vec<String> {
+/// Gives a chunk back to its table as a partition. Foreign keys that it took from the hypertable and that are not validated
+/// yet would stay beside the table's: they go.
+pub(crate) fn give_leaf_back(
+    table: &TablePlan,
+    found: &TableFacts,
+    leaf: &AttachedLeaf,
+    facts: &Facts,
+) -> Vec<String> {
+    let name = quote_literal(&leaf.leaf.to_string());
+    let detach = format!(
+        "CALL {}.detach_chunk({name}::regclass)",
+        extension_schema(facts)
+    );
+    let keys: Vec<String> = found
+        .foreign_keys
+        .iter()
+        .map(|key| quote_literal(&key.name))
+        .collect();
+    let drop_keys = format!(
+        "DECLARE key text; BEGIN FOR key IN SELECT conname FROM pg_catalog.pg_constraint \
+         WHERE conrelid = {name}::regclass AND contype = 'f' AND NOT convalidated AND conname = ANY (ARRAY[{}]::text[]) \
+         LOOP EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {name}, key); END LOOP; END",
+        keys.join(", ")
+    );
     let text = |time_us| quote_literal(&literal_text(time_us, table.time_type));
-    vec![
-        format!(
-            "CALL {}.detach_chunk({}::regclass)",
-            extension_schema(facts),
-            quote_literal(&leaf.leaf.to_string())
-        ),
-        format!(
-            "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})",
-            table.relation,
-            leaf.leaf,
-            text(leaf.range.start_us),
-            text(leaf.range.end_us)
-        ),
-    ]
+    let attach = format!(
+        "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})",
+        table.relation,
+        leaf.leaf,
+        text(leaf.range.start_us),
+        text(leaf.range.end_us)
+    );
+    if table.policies.retention_us.is_none() {
+        return vec![detach, do_block(&drop_keys), attach];
+    }
+    // What retention has dropped was the partition itself.
+    vec![do_block(&format!(
+        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {detach}; {drop_keys}; {attach}; END IF; END"
+    ))]
 }
 
 /// `{"received_at": ["2025-12-11 00:00:00+00", "2025-12-12 00:00:00+00"]}`.

@@ -151,7 +151,7 @@ fn time_us_sql(time: &str, time_type: TimeType) -> String {
 }
 
 /// A point in time as a literal that keeps microseconds.
-fn time_literal(time_us: i64, time_type: TimeType) -> String {
+pub(super) fn time_literal(time_us: i64, time_type: TimeType) -> String {
     let seconds = time_us.div_euclid(1_000_000);
     let us = time_us.rem_euclid(1_000_000);
     let at = format!(

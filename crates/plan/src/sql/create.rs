@@ -51,7 +51,7 @@ pub(crate) fn create_table(table: &TablePlan, found: &TableFacts, facts: &Facts)
             .flat_map(|column| column_settings(staging, column)),
     );
     statements.push(create_hypertable(table, facts));
-    statements.extend(comments(staging, found));
+    statements.extend(comments(table, found));
     statements.extend(owned_by(Granted::Table, staging, &found.owner, facts));
     let columns = found.columns.iter();
     let on_columns = columns.flat_map(|column| {
@@ -119,7 +119,7 @@ fn create_hypertable(table: &TablePlan, facts: &Facts) -> String {
 }
 
 /// `INTERVAL '1 day'`: the largest unit that fits, since that is how people will see it.
-fn interval_sql(interval_us: i64) -> String {
+pub(super) fn interval_sql(interval_us: i64) -> String {
     const UNITS: [(i64, &str); 4] = [
         (86_400_000_000, "day"),
         (3_600_000_000, "hour"),
@@ -196,8 +196,10 @@ fn column_settings(staging: &Relation, column: &Column) -> Vec<String> {
         .collect()
 }
 
-fn comments(staging: &Relation, found: &TableFacts) -> Vec<String> {
-    let table = comment_on(&format!("TABLE {staging}"), found.comment.as_ref());
+fn comments(table: &TablePlan, found: &TableFacts) -> Vec<String> {
+    let staging = &table.staging;
+    let own = table.policies.comment.as_ref().or(found.comment.as_ref());
+    let table = comment_on(&format!("TABLE {staging}"), own);
     let columns = found.columns.iter().filter_map(|column| {
         comment_on(
             &format!("COLUMN {staging}.{}", quote_ident(&column.name)),

@@ -28,11 +28,10 @@ pub(crate) fn add_foreign_keys<'a>(
     statements
 }
 
-/// Validates a foreign key.
-pub(crate) fn validate_foreign_key(table: &TablePlan, key: &ForeignKey) -> String {
+/// Validates a foreign key of the hypertable, wherever that is by now.
+pub(crate) fn validate_foreign_key(hypertable: &Relation, key: &ForeignKey) -> String {
     format!(
-        "ALTER TABLE {} VALIDATE CONSTRAINT {}",
-        table.staging,
+        "ALTER TABLE {hypertable} VALIDATE CONSTRAINT {}",
         quote_ident(&key.name)
     )
 }
@@ -144,7 +143,7 @@ fn referencing_orphans(found: &TableFacts, key: &ReferencedBy) -> String {
 
 /// Foreign keys of tables that are not themselves part of the run: those of the run's own tables stay between the old
 /// ones, and cannot exist between hypertables.
-pub(super) fn referencing<'a>(
+pub(crate) fn referencing<'a>(
     found: &'a TableFacts,
     tables: &'a [TablePlan],
 ) -> impl Iterator<Item = &'a ReferencedBy> {

@@ -13,8 +13,10 @@ mod foreign_keys;
 mod grants;
 mod jobs;
 mod keys;
+mod maintain;
 mod orphans;
 mod partman;
+mod policies;
 mod sequences;
 
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
@@ -28,7 +30,7 @@ pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
 pub(crate) use foreign_keys::{
-    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans,
+    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans, referencing,
     restore_outgoing, validate_foreign_key, validate_referencing,
 };
 pub use jobs::{pause_job, put_job_back};
@@ -36,8 +38,16 @@ pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     replica_identity,
 };
+pub use maintain::{
+    delete_expired, drop_expired, roll_up, schedule_command, scheduled_retention,
+    scheduled_roll_up, vacuum,
+};
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
+pub(crate) use policies::{
+    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
+    create_rollup, refresh_history,
+};
 pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;

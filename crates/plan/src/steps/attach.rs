@@ -35,7 +35,7 @@ fn attach(scope: Scope<'_>, leaf: &AttachedLeaf) -> Step {
     );
     let statements = sql::attach_leaf(scope.table, scope.found, leaf, scope.facts);
     Step {
-        inverse: sql::give_leaf_back(scope.table, leaf, scope.facts),
+        inverse: sql::give_leaf_back(scope.table, scope.found, leaf, scope.facts),
         concurrency: Concurrency::OnePerTable,
         weight_bytes: leaf.bytes,
         ..scope.step(

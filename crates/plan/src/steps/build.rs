@@ -2,7 +2,7 @@
 
 use super::Scope;
 use crate::facts::{Facts, ForeignKey, Index, KeyKind};
-use crate::{Action, Concurrency, Phase, Step, TablePlan, phrase, sql};
+use crate::{Action, Concurrency, Phase, Relation, Step, TablePlan, phrase, sql};
 
 /// Primary key and unique constraints, then the checks that were left for later.
 pub(super) fn keys(scope: Scope<'_>) -> Vec<Step> {
@@ -69,40 +69,54 @@ fn index_weight(index: &Index, table: &TablePlan) -> u64 {
     scan_bytes + index.size_bytes * factor
 }
 
-/// Foreign keys of the table: added together, then validated one by one.
-pub(super) fn foreign_keys(scope: Scope<'_>) -> Vec<Step> {
-    let Scope { table, found, .. } = scope;
-    let wanted: Vec<&ForeignKey> = found
-        .foreign_keys
-        .iter()
-        .filter(|key| can_exist(key, scope.tables, scope.facts))
-        .collect();
+/// Foreign keys of the table, added together and not validated.
+pub(super) fn add_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+    let wanted: Vec<&ForeignKey> = wanted(scope).collect();
     if wanted.is_empty() {
         return Vec::new();
     }
-    let name = table.relation.plain();
-    let add = scope.step(
-        Phase::ForeignKeys,
-        "",
-        format!("add {} of {name}", phrase::count_of(&wanted, "foreign key")),
-        Action::Sql {
-            statements: sql::add_foreign_keys(table, wanted.iter().copied()),
-        },
-    );
-    let validate = wanted.iter().filter(|key| key.validated).map(|key| Step {
+    let count = phrase::count_of(&wanted, "foreign key");
+    let title = format!("add {count} of {}", scope.table.relation.plain());
+    let statements = sql::add_foreign_keys(scope.table, wanted.into_iter());
+    vec![scope.step(Phase::ForeignKeys, "", title, Action::Sql { statements })]
+}
+
+/// Their validation, one by one, before the cutover.
+pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+    validations(scope, Phase::ForeignKeys, &scope.table.staging)
+}
+
+/// The same after the cutover: rows that were attached obeyed the same keys when they were partitions, and nothing could
+/// be written since that these would refuse.
+pub(super) fn validate_foreign_keys_later(scope: Scope<'_>) -> Vec<Step> {
+    if scope.table.attached.is_empty() {
+        return Vec::new();
+    }
+    validations(scope, Phase::After, &scope.table.relation)
+}
+
+fn validations(scope: Scope<'_>, phase: Phase, hypertable: &Relation) -> Vec<Step> {
+    let name = scope.table.relation.plain();
+    let validated = wanted(scope).filter(|key| key.validated);
+    let validate = |key: &ForeignKey| Step {
         concurrency: Concurrency::OnePerTable,
-        weight_bytes: table.data_bytes / 4,
-        orphans: vec![sql::orphans(&table.staging, key)],
+        weight_bytes: scope.table.data_bytes / 4,
+        orphans: vec![sql::orphans(hypertable, key)],
         ..scope.step(
-            Phase::ForeignKeys,
+            phase,
             &key.name,
             format!("validate foreign key {} of {name}", key.name),
             Action::Sql {
-                statements: vec![sql::validate_foreign_key(table, key)],
+                statements: vec![sql::validate_foreign_key(hypertable, key)],
             },
         )
-    });
-    std::iter::once(add).chain(validate).collect()
+    };
+    validated.map(validate).collect()
+}
+
+fn wanted<'a>(scope: Scope<'a>) -> impl Iterator<Item = &'a ForeignKey> {
+    let keys = scope.found.foreign_keys.iter();
+    keys.filter(move |key| can_exist(key, scope.tables, scope.facts))
 }
 
 /// Whether a foreign key can exist on the target: not between hypertables, and not to a table that is missing.

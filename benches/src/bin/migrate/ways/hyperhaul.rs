@@ -1,5 +1,6 @@
 //! The binary itself: plan and migrate on the old table, with all of the lifecycle; then rollback, which is not timed.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -23,29 +24,62 @@ struct Step {
     seconds: Option<f64>,
 }
 
-pub(super) async fn run(bench: &Bench<'_>, strategy: &str) -> Result<Measured> {
-    let plan = hyperhaul(
-        bench,
-        &[
+/// A migration by the binary, within one database.
+pub(crate) struct Migration<'a> {
+    pub(crate) hyperhaul: &'a Path,
+    pub(crate) url: &'a str,
+    pub(crate) table: &'a str,
+    pub(crate) strategy: &'a str,
+    pub(crate) workers: u32,
+}
+
+impl Migration<'_> {
+    /// Plans and migrates.
+    pub(crate) fn run(&self) -> Result<Measured> {
+        let workers = self.workers.to_string();
+        let plan = self.call(&[
             "plan",
             "--table",
-            "public.fixes",
+            self.table,
             "--strategy",
-            strategy,
+            self.strategy,
             "--workers",
-            &bench.workers.to_string(),
-        ],
-    )?;
+            &workers,
+        ])?;
+        let migrate = self.call(&["migrate"])?;
+        let status = self.call(&["status", "--json"])?;
+        let status: Status = serde_json::from_str(&status.stdout)
+            .context("hyperhaul status --json is not understood")?;
+        Ok(measured(&plan, &migrate, &status))
+    }
+
+    pub(crate) fn roll_back(&self) -> Result<()> {
+        self.call(&["rollback"]).map(|_| ())
+    }
+
+    fn call(&self, arguments: &[&str]) -> Result<Finished> {
+        let mut command = Command::new(self.hyperhaul);
+        client::run(command.args(arguments).env("HYPERHAUL_SOURCE", self.url))
+            .with_context(|| format!("hyperhaul {}", arguments.join(" ")))
+    }
+}
+
+pub(super) async fn run(bench: &Bench<'_>, strategy: &str) -> Result<Measured> {
+    let url = bench.database.url(DATABASE)?;
+    let migration = Migration {
+        hyperhaul: bench.hyperhaul,
+        url: &url,
+        table: "public.fixes",
+        strategy,
+        workers: bench.workers,
+    };
     let session = bench.database.session().await?;
     session.batch("CHECKPOINT").await?;
-    let migrate = hyperhaul(bench, &["migrate"])?;
+    let measured = migration.run()?;
     hypertable::count(&session, "public.fixes", bench.database).await?;
-    let status = hyperhaul(bench, &["status", "--json"])?;
-    let status: Status = serde_json::from_str(&status.stdout)
-        .context("hyperhaul status --json is not understood")?;
     drop(session);
-    hyperhaul(bench, &["rollback"])?;
-    Ok(measured(&plan, &migrate, &status))
+    migration.roll_back()?;
+    Ok(measured)
 }
 
 /// The steps of these phases run one after another, so that their sum is wall time; index builds, for example, run side by side.
@@ -76,13 +110,4 @@ fn measured(plan: &Finished, migrate: &Finished, status: &Status) -> Measured {
         client_cpu_seconds: Some(migrate.cpu_seconds),
         client_memory_peak_bytes: Some(migrate.memory_peak_bytes),
     }
-}
-
-fn hyperhaul(bench: &Bench<'_>, arguments: &[&str]) -> Result<Finished> {
-    client::run(
-        Command::new(bench.hyperhaul)
-            .args(arguments)
-            .env("HYPERHAUL_SOURCE", bench.database.url(DATABASE)?),
-    )
-    .with_context(|| format!("hyperhaul {}", arguments.join(" ")))
 }

@@ -7,6 +7,8 @@ mod pgcopydb;
 mod pipes;
 mod seed;
 
+pub(crate) use hyperhaul::Migration;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;

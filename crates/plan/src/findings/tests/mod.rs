@@ -262,7 +262,7 @@ fn soar_in_one_database() {
             > SELECT drop_chunks('"public"."fixes"', older_than => INTERVAL '30 days');
         info edition -
           TimescaleDB 2.19.3, Apache edition, preloaded
-            Everything that the run needs works. Afterwards the columnstore, retention and compression policies and continuous aggregates are refused; drop_chunks works and can be called from cron.
+            Everything that the run needs works. Afterwards the columnstore, retention and compression policies and continuous aggregates are refused; what is declared of retention and aggregates, hyperhaul maintain does.
         info disk -
           the run needs about 786.5 MiB on the target, 50.0 GiB are free
             Heap and TOAST 253.2 MiB, indexes with the space to sort the largest 140.0 MiB, WAL between checkpoints 393.2 MiB. The old table keeps its space until cleanup.
@@ -308,7 +308,7 @@ fn soar_brought_to_another_server() {
             > CREATE VIEW "public"."latest_fixes" AS SELECT DISTINCT ON (aircraft_id) aircraft_id, id AS fix_id FROM public.fixes;
         info edition -
           TimescaleDB 2.19.3, Apache edition, preloaded
-            Everything that the run needs works. Afterwards the columnstore, retention and compression policies and continuous aggregates are refused; drop_chunks works and can be called from cron.
+            Everything that the run needs works. Afterwards the columnstore, retention and compression policies and continuous aggregates are refused; what is declared of retention and aggregates, hyperhaul maintain does.
         info disk -
           the run needs about 786.5 MiB on the target, 50.0 GiB are free
             Heap and TOAST 253.2 MiB, indexes with the space to sort the largest 140.0 MiB, WAL between checkpoints 393.2 MiB.

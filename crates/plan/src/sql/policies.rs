@@ -1,0 +1,383 @@
+//! What happens to rows as they age: columnstore, retention and aggregates, as a server of the Community edition does it, and
+//! the table that `hyperhaul maintain` rolls up into where it does not.
+//!
+//! Every statement may be repeated. From TimescaleDB 2.18 on the API speaks of the columnstore, before of compression.
+
+use super::create::interval_sql;
+use super::do_block;
+use crate::facts::{Facts, TableFacts};
+use crate::policies::{Aggregate, BUCKET_COLUMN, Columnstore, Measure, MeasureFunction};
+use crate::{Relation, TablePlan, quote_ident, quote_literal};
+
+/// First version that speaks of the columnstore.
+const COLUMNSTORE_MIN: (u32, u32, u32) = (2, 18, 0);
+
+/// Statements and what undoes them.
+pub(crate) struct Reversible {
+    pub(crate) statements: Vec<String>,
+    pub(crate) inverse: Vec<String>,
+}
+
+/// Schema of TimescaleDB's functions, quoted, with the dot.
+pub(super) fn functions(facts: &Facts) -> String {
+    let extension = facts.target.extensions.get("timescaledb");
+    let schema = extension.map_or("public", |extension| &extension.schema);
+    format!("{}.", quote_ident(schema))
+}
+
+/// A relation as an argument of TimescaleDB's functions.
+pub(super) fn regclass(relation: &Relation) -> String {
+    format!("{}::regclass", quote_literal(&relation.to_string()))
+}
+
+fn speaks_of_columnstore(facts: &Facts) -> bool {
+    let timescale = facts.target.timescale.as_ref();
+    timescale.is_some_and(|timescale| timescale.version >= COLUMNSTORE_MIN)
+}
+
+/// Turns the columnstore on and has chunks go there by themselves.
+///
+/// Its inverse leaves it on where other chunks than attached ones are in it already: the hypertable goes with the rest of a rollback, and bringing chunks
+/// back first would only take time.
+pub(crate) fn add_columnstore(
+    table: &TablePlan,
+    columnstore: &Columnstore,
+    facts: &Facts,
+) -> Reversible {
+    let columns: Vec<String> = columnstore
+        .segment_by
+        .iter()
+        .map(|column| quote_ident(column))
+        .collect();
+    let order: Vec<String> = columnstore
+        .order_by
+        .iter()
+        .map(|order| order.sql())
+        .collect();
+    let (schema, relation) = (functions(facts), &table.relation);
+    let hypertable = regclass(relation);
+    let after = interval_sql(columnstore.after_us);
+    let schedule = schedule_sql(table.policies.schedule_us);
+    let new = speaks_of_columnstore(facts);
+    let (on, prefix) = if new {
+        ("enable_columnstore", "")
+    } else {
+        ("compress", "compress_")
+    };
+    let setting = |name: &str, values: &[String]| {
+        let list = quote_literal(&values.join(", "));
+        (!values.is_empty()).then(|| format!(", timescaledb.{prefix}{name} = {list}"))
+    };
+    let settings = format!(
+        "ALTER TABLE {relation} SET (timescaledb.{on}{}{})",
+        setting("segmentby", &columns).unwrap_or_default(),
+        setting("orderby", &order).unwrap_or_default()
+    );
+    let (add, remove) = if new {
+        (
+            format!(
+                "CALL {schema}add_columnstore_policy({hypertable}, after => {after}, if_not_exists => true{schedule})"
+            ),
+            format!("CALL {schema}remove_columnstore_policy({hypertable}, if_exists => true)"),
+        )
+    } else {
+        (
+            format!(
+                "SELECT {schema}add_compression_policy({hypertable}, compress_after => {after}, if_not_exists => true{schedule})"
+            ),
+            format!("SELECT {schema}remove_compression_policy({hypertable}, if_exists => true)"),
+        )
+    };
+    let off = do_block(&format!(
+        "BEGIN IF NOT EXISTS (SELECT FROM timescaledb_information.chunks WHERE hypertable_schema = {} \
+         AND hypertable_name = {} AND is_compressed) THEN ALTER TABLE {relation} SET (timescaledb.{on} = false); \
+         END IF; END",
+        quote_literal(&relation.schema),
+        quote_literal(&relation.name)
+    ));
+    let back = bring_back(table, &schema);
+    Reversible {
+        statements: vec![settings, add],
+        inverse: std::iter::once(remove).chain(back).chain([off]).collect(),
+    }
+}
+
+/// Brings attached chunks back from the columnstore: they become partitions again, which have none.
+fn bring_back(table: &TablePlan, schema: &str) -> Option<String> {
+    let attached: Vec<String> = table
+        .attached
+        .iter()
+        .map(|leaf| {
+            let (schema, name) = (&leaf.leaf.schema, &leaf.leaf.name);
+            format!("({}, {})", quote_literal(schema), quote_literal(name))
+        })
+        .collect();
+    let body = format!(
+        "DECLARE chunk regclass; BEGIN FOR chunk IN \
+         SELECT format('%I.%I', chunk_schema, chunk_name)::regclass FROM timescaledb_information.chunks \
+         WHERE is_compressed AND (chunk_schema, chunk_name) IN ({}) \
+         LOOP PERFORM {schema}decompress_chunk(chunk); END LOOP; END",
+        attached.join(", ")
+    );
+    (!attached.is_empty()).then(|| do_block(&body))
+}
+
+/// Drops chunks that are old enough, for the first time a whole schedule from now: there is time to look.
+pub(crate) fn add_retention(table: &TablePlan, retention_us: i64, facts: &Facts) -> Reversible {
+    let (schema, hypertable) = (functions(facts), regclass(&table.relation));
+    let schedule = interval_sql(table.policies.retention_schedule_us());
+    let add = format!(
+        "SELECT {schema}add_retention_policy({hypertable}, drop_after => {}, if_not_exists => true, \
+         schedule_interval => {schedule}, initial_start => now() + {schedule})",
+        interval_sql(retention_us)
+    );
+    Reversible {
+        statements: vec![add],
+        inverse: vec![format!(
+            "SELECT {schema}remove_retention_policy({hypertable}, if_exists => true)"
+        )],
+    }
+}
+
+/// A continuous aggregate without rows.
+pub(crate) fn create_continuous_aggregate(
+    table: &TablePlan,
+    found: &TableFacts,
+    aggregate: &Aggregate,
+    facts: &Facts,
+) -> Reversible {
+    let name = &aggregate.relation;
+    let query = aggregate_query(&Source::of(table), aggregate, &functions(facts), "");
+    let create = format!(
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS {name} WITH (timescaledb.continuous) AS {query} WITH NO DATA"
+    );
+    let owner = change_owner("MATERIALIZED VIEW", name, found, facts);
+    Reversible {
+        statements: std::iter::once(create).chain(owner).collect(),
+        inverse: vec![format!("DROP MATERIALIZED VIEW IF EXISTS {name}")],
+    }
+}
+
+/// Computes a continuous aggregate over all history. Not within a transaction block.
+pub(crate) fn refresh_history(aggregate: &Aggregate, facts: &Facts) -> String {
+    format!(
+        "CALL {}refresh_continuous_aggregate({}, NULL, NULL)",
+        functions(facts),
+        regclass(&aggregate.relation)
+    )
+}
+
+/// Keeps a continuous aggregate up to date.
+pub(crate) fn add_refresh_policy(aggregate: &Aggregate, facts: &Facts) -> Reversible {
+    let (schema, view) = (functions(facts), regclass(&aggregate.relation));
+    let add = format!(
+        "SELECT {schema}add_continuous_aggregate_policy({view}, start_offset => {}, end_offset => {}, \
+         schedule_interval => {}, if_not_exists => true)",
+        interval_sql(aggregate.start_offset_us),
+        interval_sql(aggregate.end_offset_us),
+        interval_sql(aggregate.schedule_us)
+    );
+    // Whoever has dropped the view has dropped its policy with it.
+    let remove = do_block(&format!(
+        "BEGIN IF to_regclass({}) IS NOT NULL THEN \
+         PERFORM {schema}remove_continuous_aggregate_policy({view}, if_exists => true); END IF; END",
+        quote_literal(&aggregate.relation.to_string())
+    ));
+    Reversible {
+        statements: vec![add],
+        inverse: vec![remove],
+    }
+}
+
+/// The ordinary table that an aggregate is rolled up into where the server has no continuous aggregates.
+pub(crate) fn create_rollup(
+    table: &TablePlan,
+    found: &TableFacts,
+    aggregate: &Aggregate,
+    facts: &Facts,
+) -> Reversible {
+    let name = &aggregate.relation;
+    let query = aggregate_query(&Source::of(table), aggregate, &functions(facts), "");
+    let keys: Vec<&str> = std::iter::once(BUCKET_COLUMN)
+        .chain(aggregate.group_by.iter().map(String::as_str))
+        .collect();
+    let comment = format!(
+        "rolled up from {} by hyperhaul maintain",
+        table.relation.plain()
+    );
+    let statements = [
+        format!("CREATE TABLE {name} AS {query} WITH NO DATA"),
+        format!("CREATE INDEX ON {name} ({})", super::column_list(&keys)),
+        format!("COMMENT ON TABLE {name} IS {}", quote_literal(&comment)),
+    ];
+    let owner = change_owner("TABLE", name, found, facts);
+    Reversible {
+        statements: statements.into_iter().chain(owner).collect(),
+        inverse: vec![format!("DROP TABLE IF EXISTS {name}")],
+    }
+}
+
+fn change_owner(kind: &str, name: &Relation, found: &TableFacts, facts: &Facts) -> Option<String> {
+    let owner = quote_ident(&found.owner);
+    (found.owner != facts.target.role).then(|| format!("ALTER {kind} {name} OWNER TO {owner}"))
+}
+
+fn schedule_sql(schedule_us: Option<i64>) -> String {
+    schedule_us.map_or(String::new(), |us| {
+        format!(", schedule_interval => {}", interval_sql(us))
+    })
+}
+
+/// What an aggregate is computed from.
+pub(super) struct Source<'a> {
+    pub(super) relation: &'a Relation,
+    pub(super) time_column: &'a str,
+}
+
+impl<'a> Source<'a> {
+    fn of(table: &'a TablePlan) -> Source<'a> {
+        Source {
+            relation: &table.relation,
+            time_column: &table.time_column,
+        }
+    }
+}
+
+/// The aggregate as a query: groups, bucket, measures. `condition` begins with ` WHERE`, or is empty.
+pub(super) fn aggregate_query(
+    source: &Source<'_>,
+    aggregate: &Aggregate,
+    schema: &str,
+    condition: &str,
+) -> String {
+    let time = quote_ident(source.time_column);
+    let bucket = format!(
+        "{schema}time_bucket({}, {time}) AS {}",
+        interval_sql(aggregate.bucket_us),
+        quote_ident(BUCKET_COLUMN)
+    );
+    let mut columns: Vec<String> = aggregate
+        .group_by
+        .iter()
+        .map(|column| quote_ident(column))
+        .collect();
+    columns.push(bucket);
+    let groups: Vec<String> = (1..=columns.len())
+        .map(|position| position.to_string())
+        .collect();
+    columns.extend(
+        aggregate
+            .measures
+            .iter()
+            .map(|measure| measure_sql(measure, &time, schema)),
+    );
+    format!(
+        "SELECT {} FROM {}{condition} GROUP BY {}",
+        columns.join(", "),
+        source.relation,
+        groups.join(", ")
+    )
+}
+
+fn measure_sql(measure: &Measure, time: &str, schema: &str) -> String {
+    let column = measure
+        .column
+        .as_ref()
+        .map_or("*".to_owned(), |column| quote_ident(column));
+    let call = match measure.function {
+        // These are TimescaleDB's own, and need to know what first and last mean.
+        MeasureFunction::First | MeasureFunction::Last => {
+            format!("{schema}{}({column}, {time})", measure.function.name())
+        }
+        function => format!("{}({column})", function.name()),
+    };
+    format!("{call} AS {}", quote_ident(&measure.name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::Policies;
+    use crate::facts::License;
+    use crate::testing::{declared, hourly, soar};
+
+    fn planned(version: (u32, u32, u32)) -> (TablePlan, Facts) {
+        let (mut facts, mut options) = soar();
+        let timescale = facts.target.timescale.as_mut().unwrap();
+        (timescale.version, timescale.license) = (version, License::Community);
+        options.tables[1].policies = Policies {
+            schedule_us: Some(12 * 3_600_000_000),
+            ..declared()
+        };
+        let plan = crate::plan(facts, options).unwrap();
+        (plan.tables[1].clone(), plan.facts)
+    }
+
+    fn columnstore(version: (u32, u32, u32)) -> Reversible {
+        let (table, facts) = planned(version);
+        let columnstore = table.policies.columnstore.clone().unwrap();
+        add_columnstore(&table, &columnstore, &facts)
+    }
+
+    #[test]
+    fn the_columnstore_is_spoken_of_as_the_version_does() {
+        let new = columnstore((2, 18, 0));
+        assert_eq!(
+            new.statements,
+            [
+                r#"ALTER TABLE "public"."fixes" SET (timescaledb.enable_columnstore, timescaledb.segmentby = '"aircraft_id"', timescaledb.orderby = '"received_at" DESC')"#,
+                r#"CALL "public".add_columnstore_policy('"public"."fixes"'::regclass, after => INTERVAL '7 days', if_not_exists => true, schedule_interval => INTERVAL '12 hours')"#,
+            ]
+        );
+        assert_eq!(
+            new.inverse[0],
+            r#"CALL "public".remove_columnstore_policy('"public"."fixes"'::regclass, if_exists => true)"#
+        );
+        assert!(new.inverse[1].contains("enable_columnstore = false"));
+
+        let old = columnstore((2, 17, 2));
+        assert_eq!(
+            old.statements,
+            [
+                r#"ALTER TABLE "public"."fixes" SET (timescaledb.compress, timescaledb.compress_segmentby = '"aircraft_id"', timescaledb.compress_orderby = '"received_at" DESC')"#,
+                r#"SELECT "public".add_compression_policy('"public"."fixes"'::regclass, compress_after => INTERVAL '7 days', if_not_exists => true, schedule_interval => INTERVAL '12 hours')"#,
+            ]
+        );
+        assert_eq!(
+            old.inverse[0],
+            r#"SELECT "public".remove_compression_policy('"public"."fixes"'::regclass, if_exists => true)"#
+        );
+        assert!(old.inverse[1].contains("timescaledb.compress = false"));
+    }
+
+    #[test]
+    fn retention_waits_a_whole_schedule() {
+        let (table, facts) = planned((2, 29, 2));
+        let retention = add_retention(&table, table.policies.retention_us.unwrap(), &facts);
+        assert_eq!(
+            retention.statements,
+            [
+                r#"SELECT "public".add_retention_policy('"public"."fixes"'::regclass, drop_after => INTERVAL '30 days', if_not_exists => true, schedule_interval => INTERVAL '12 hours', initial_start => now() + INTERVAL '12 hours')"#
+            ]
+        );
+    }
+
+    #[test]
+    fn aggregates_quote_every_name() {
+        let (mut table, facts) = planned((2, 29, 2));
+        table.relation = Relation::new("public", "fixes \"x\"");
+        let mut aggregate = hourly();
+        aggregate
+            .measures
+            .push(Measure::parse("last(\"Of it\") AS \"Last\"").unwrap());
+        let found = &facts.tables[1];
+        let created = create_continuous_aggregate(&table, found, &aggregate, &facts);
+        assert_eq!(
+            created.statements,
+            [
+                r#"CREATE MATERIALIZED VIEW IF NOT EXISTS "public"."fixes_hourly" WITH (timescaledb.continuous) AS SELECT "aircraft_id", "public".time_bucket(INTERVAL '1 hour', "received_at") AS "bucket", count(*) AS "fixes", "public".last("Of it", "received_at") AS "Last" FROM "public"."fixes ""x""" GROUP BY 1, 2 WITH NO DATA"#
+            ]
+        );
+    }
+}
