@@ -32,6 +32,7 @@ mod sessions;
 mod survey;
 mod table;
 mod travel;
+mod vitals;
 mod writers;
 
 pub use blockers::{Blocker, blockers, end_backend, end_sessions};
@@ -49,3 +50,4 @@ pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;
 pub use survey::survey;
 pub use table::{Depth, table_facts};
+pub use vitals::{VitalsSeen, vitals, vitals_seen};

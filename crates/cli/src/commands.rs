@@ -110,6 +110,7 @@ async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failur
         &connections,
         asked.which.run,
         options.as_ref(),
+        &request.limits(&asked.limits),
         &interrupt,
         watch.clone(),
     )

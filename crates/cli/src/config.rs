@@ -3,6 +3,7 @@
 
 use crate::declared::{self, WrittenAggregate};
 use crate::failure::Failure;
+use crate::limits;
 use crate::values::{self, Interval};
 use hyperhaul_plan::{Code, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
@@ -28,6 +29,16 @@ pub(crate) struct Config {
     pub(crate) lock_attempts: Option<u32>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) min_free_disk: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_growth: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_replica_lag: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_wal: Option<u64>,
+    #[serde(default, deserialize_with = "patience")]
+    pub(crate) watchdog_patience: Option<Duration>,
     #[serde(default, rename = "table")]
     pub(crate) tables: Vec<Table>,
 }
@@ -161,6 +172,14 @@ fn chunk_interval<'de, D: Deserializer<'de>>(
 
 fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     from_text(deserializer, values::parse_lock_timeout).map(Some)
+}
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    from_text(deserializer, limits::parse_size).map(Some)
+}
+
+fn patience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    from_text(deserializer, limits::parse_patience).map(Some)
 }
 
 fn slice_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

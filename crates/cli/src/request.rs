@@ -4,9 +4,11 @@ use crate::arguments::{Servers, Wanted};
 use crate::config::{self, Config};
 use crate::declared;
 use crate::failure::Failure;
+use crate::limits::{self, LimitFlags};
 use crate::values::Interval;
 use hyperhaul_migrate::Connections;
 use hyperhaul_pg::Server;
+use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Options, Relation, TableOptions};
 
 /// Flags together with the configuration file that they name.
@@ -95,6 +97,11 @@ impl Request {
             .map(|name| self.table(name, wanted))
             .collect::<Result<_, Failure>>()?;
         Ok(Some(self.with_tables(tables, wanted)))
+    }
+
+    /// The limits that a run pauses at.
+    pub(crate) fn limits(&self, flags: &LimitFlags) -> ServerLimits {
+        limits::limits(flags, &self.config)
     }
 
     /// The options; refuses if no table is named.

@@ -1,5 +1,6 @@
 //! What every part of a run needs to know: the two ends, the plan, whom to tell, whether to stop.
 
+use crate::watchdog::Gate;
 use crate::{Connections, Error, Event, Interrupt, Observer, RunId};
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
@@ -18,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) plan: Arc<Plan>,
     pub(crate) interrupt: Interrupt,
     pub(crate) observer: Arc<dyn Observer>,
+    /// Open where nothing is watched.
+    pub(crate) gate: Gate,
 }
 
 impl Context {
@@ -52,7 +55,7 @@ impl Context {
     }
 
     /// What the run's sessions are called in `pg_stat_activity`, so that a successor can tell them from other runs'.
-    fn purpose(&self, purpose: &str) -> String {
+    pub(crate) fn purpose(&self, purpose: &str) -> String {
         format!("run {} {purpose}", self.run)
     }
 

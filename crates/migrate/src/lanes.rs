@@ -55,6 +55,7 @@ async fn run_lane(context: &Context, queue: &Queue<'_>, meter: &Arc<Meter>) -> R
                 step.id
             ))));
         };
+        queue.check(context.gate.pass(context, step).await)?;
         failpoint("step.begin");
         let result = told(
             context,

@@ -6,6 +6,7 @@ use crate::failpoint::failpoint;
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
+use crate::watchdog::{Gate, Watching};
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, jobs, lanes,
     policies, sequences, survey, worker,
@@ -15,6 +16,7 @@ use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Action, Options, Phase, Proof, Slice, Step, StepId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub struct Outcome {
 }
 
 /// Runs a plan, or goes on with it: run `run`, else the run that is under way or planned for the tables of `options`,
-/// else a new plan from `options`, else the newest run of the target.
+/// else a new plan from `options`, else the newest run of the target. Pauses at `limits`.
 ///
 /// # Errors
 ///
@@ -63,6 +65,7 @@ pub async fn migrate(
     connections: &Connections,
     run: Option<RunId>,
     options: Option<&Options>,
+    limits: &ServerLimits,
     interrupt: &Interrupt,
     observer: Arc<dyn Observer>,
 ) -> Result<Outcome, Error> {
@@ -76,6 +79,7 @@ pub async fn migrate(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        gate: Gate::new(limits.clone()),
     };
     if let Some(options) = options {
         tell_unused(&context, options);
@@ -222,6 +226,7 @@ async fn run_phases(
         workers: context.plan.workers(),
     });
     jobs::tell_paused(context, &paused);
+    let _watching = Watching::begin(context).await;
     let mut verification = Vec::new();
     for phase in Phase::ALL {
         let steps: Vec<&Step> = context

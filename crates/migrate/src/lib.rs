@@ -44,6 +44,7 @@ mod structure;
 mod survey;
 mod verify;
 mod watch;
+mod watchdog;
 mod worker;
 
 pub use cleanup::{CleanupOptions, CleanupPlan, cleanup, cleanup_plan};

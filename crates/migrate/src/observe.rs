@@ -58,6 +58,10 @@ pub enum Event {
         /// How long it waits before it tries again.
         pause: Duration,
     },
+    /// A limit is reached, for these reasons: nothing new is begun.
+    Paused(String),
+    /// It is better again.
+    Unpaused,
     /// Something that a person should know.
     Notice(String),
 }

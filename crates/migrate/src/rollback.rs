@@ -6,6 +6,7 @@ use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
+use crate::watchdog::Gate;
 use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, jobs, survey};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::StepId;
@@ -41,6 +42,7 @@ pub async fn rollback(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        gate: Gate::unwatched(),
     };
     check_databases(&context).await?;
     go_back(&context, options)

@@ -21,6 +21,8 @@ pub struct RunStatus {
     pub changed_at: DateTime<Utc>,
     /// Backends of hyperhaul that are connected to the target right now, this one left out.
     pub sessions: u64,
+    /// Whether it is paused at a limit right now.
+    pub paused: bool,
     /// TimescaleDB's jobs that it keeps from being started.
     pub held_jobs: Vec<HeldJob>,
     /// Its tables.
@@ -130,6 +132,7 @@ pub async fn status(
         created_at: run.created_at,
         changed_at: run.changed_at,
         sessions: ledger::sessions(&target).await?,
+        paused: ledger::is_paused(&target, run.id).await?,
         held_jobs: ledger::held_jobs(&target, run.id).await?,
         tables: run
             .plan

@@ -10,6 +10,7 @@
 use crate::context::Context;
 use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
 use crate::identity::{check_databases, check_tables, is_cut_over};
+use crate::watchdog::Gate;
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, digests,
     sequences, structure, survey,
@@ -131,6 +132,7 @@ pub async fn verify(
         plan: Arc::new(run.plan),
         interrupt: interrupt.clone(),
         observer,
+        gate: Gate::unwatched(),
     };
     check_databases(&context).await?;
     check_tables(&context, &done).await?;

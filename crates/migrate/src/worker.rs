@@ -184,6 +184,9 @@ impl Worker {
         let mut sessions: Option<SliceWorker> = None;
         let mut lost_backend = None;
         while !self.context.interrupt.draining() && !self.stopped.load(Ordering::Relaxed) {
+            if !self.context.gate.opens_soon().await? {
+                continue;
+            }
             match self.one_slice(&mut sessions, lost_backend).await {
                 Ok(Turn::NonePending) => return Ok(()),
                 Ok(Turn::Rewritten) => {

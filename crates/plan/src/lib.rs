@@ -25,6 +25,7 @@ mod structure;
 mod testing;
 mod time;
 mod verdict;
+pub mod watchdog;
 
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;

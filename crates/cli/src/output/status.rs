@@ -125,6 +125,9 @@ fn advice(status: &RunStatus) -> String {
             format!("Nothing was changed yet. Next: hyperhaul migrate --run {run}.")
         }
         RunState::Superseded => "A newer plan of the same tables took its place.".to_owned(),
+        RunState::Running if status.paused => {
+            "Paused at a limit of disk, WAL or lag; its own output says which.".to_owned()
+        }
         RunState::Running if status.sessions > 0 => "Under way.".to_owned(),
         RunState::Running => {
             format!(
@@ -187,6 +190,7 @@ mod tests {
             created_at: at,
             changed_at: at,
             sessions: 0,
+            paused: false,
             held_jobs: vec![HeldJob {
                 job_id: 1001,
                 name: "Retention Policy [1001] on public.gliders".into(),

@@ -55,6 +55,8 @@ struct State {
     /// Titles of the steps that are under way, oldest first.
     steps: Vec<String>,
     resumed: bool,
+    /// Why the run is paused.
+    paused: Option<String>,
 }
 
 /// A phase under way.
@@ -175,6 +177,14 @@ impl Shared {
                     &format!("trying again in {pause}: {what}: {reason}"),
                 );
             }
+            Event::Paused(reasons) => {
+                self.state().paused = Some(reasons.clone());
+                self.say(Style::Warning, &format!("paused: {reasons}"));
+            }
+            Event::Unpaused => {
+                self.state().paused = None;
+                self.say(Style::Good, "goes on after the pause");
+            }
             Event::Notice(text) => self.say(Style::Warning, &format!("note: {text}")),
         }
     }
@@ -234,7 +244,12 @@ impl Shared {
         let width = self.display.width();
         let mut lines = Vec::new();
         let mut state = self.state();
-        let State { phases, steps, .. } = &mut *state;
+        let State {
+            phases,
+            steps,
+            paused,
+            ..
+        } = &mut *state;
         for running in phases {
             let reading = Reading::of(&running.meter);
             running
@@ -247,13 +262,27 @@ impl Shared {
                     lines.push(format!(
                         "{}: {}",
                         running.phase.name(),
-                        text::running(running.phase, &reading, rate, steps, usize::MAX)
+                        text::running_or_paused(
+                            running.phase,
+                            &reading,
+                            rate,
+                            steps,
+                            paused.as_deref(),
+                            usize::MAX,
+                        )
                     ));
                 }
             } else {
                 running.bar.show(
                     reading.fraction(),
-                    &text::running(running.phase, &reading, rate, steps, width),
+                    &text::running_or_paused(
+                        running.phase,
+                        &reading,
+                        rate,
+                        steps,
+                        paused.as_deref(),
+                        width,
+                    ),
                 );
             }
         }

@@ -7,6 +7,7 @@ mod kill;
 mod looking;
 mod lost_commit;
 mod terminated;
+mod watchdogs;
 mod within_the_server;
 
 use crate::support::{
