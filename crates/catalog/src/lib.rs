@@ -20,6 +20,7 @@ mod holders;
 mod identity;
 mod jobs;
 mod keys;
+mod late_writes;
 mod leaves;
 mod machine;
 mod maintenance;
@@ -42,6 +43,7 @@ pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
 pub use jobs::{Job, JobWorker, job_workers, jobs};
+pub use late_writes::{RowsSince, WriteMark, rows_since, write_mark};
 pub use maintenance::{
     ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
 };

@@ -25,7 +25,7 @@ pub(crate) struct LimitFlags {
     /// How much WAL the target may have to keep: since its last checkpoint, for slots or for the archive.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_wal: Option<u64>,
-    /// How long a run pauses at a limit before it stops, to be gone on with later (default: 10m).
+    /// How long a run pauses at a limit before it stops, to be gone on with later (default: 10min).
     #[arg(long, value_name = "DURATION", value_parser = parse_patience)]
     pub(crate) watchdog_patience: Option<Duration>,
 }
@@ -62,7 +62,7 @@ mod tests {
         let none = LimitFlags::default();
         assert_eq!(limits(&none, &Config::default()), ServerLimits::default());
         let file = "min_free_disk = \"20GiB\"\nmax_growth = \"1TiB\"\nmax_replica_lag = \"1GiB\"\nmax_wal = \"64GiB\"\n\
-                    watchdog_patience = \"5m\"";
+                    watchdog_patience = \"5min\"";
         let config: Config = toml::from_str(file).unwrap();
         let written = ServerLimits {
             free_disk_bytes_min: Some(20 << 30),

@@ -12,6 +12,7 @@ mod schema;
 mod slice;
 mod step;
 mod verdict;
+mod write_mark;
 
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
@@ -29,3 +30,4 @@ pub use slice::{
 };
 pub use step::{mark_done, mark_undone, steps_done};
 pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};
+pub use write_mark::{store_write_mark, write_mark};

@@ -7,6 +7,7 @@
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
 //! held_job     one row a job that the run keeps from being started, until it ends or is rolled back
+//! write_mark   one row a run            how the source was before its first row was read
 //! ```
 
 use crate::Error;
@@ -26,7 +27,7 @@ UPDATE hyperhaul.verdict SET equal = true
 UPDATE hyperhaul.ledger_format SET format = 2;
 ";
 
-/// From format 2, which held no jobs, to 3.
+/// From format 2, which held no jobs and did not look for late writes, to 3.
 const FROM_2_TO_3: &str = "
 CREATE TABLE hyperhaul.held_job (
     run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
@@ -35,6 +36,10 @@ CREATE TABLE hyperhaul.held_job (
     next_start timestamptz,
     held_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (run_id, job_id)
+);
+CREATE TABLE hyperhaul.write_mark (
+    run_id bigint PRIMARY KEY REFERENCES hyperhaul.run ON DELETE CASCADE,
+    mark jsonb NOT NULL
 );
 UPDATE hyperhaul.ledger_format SET format = 3;
 ";

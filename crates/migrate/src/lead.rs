@@ -9,7 +9,7 @@ use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::{Gate, Watching};
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, jobs, lanes,
-    policies, sequences, survey, worker,
+    late_writes, policies, sequences, survey, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
@@ -299,6 +299,7 @@ async fn run_phase(
     if phase == Phase::Cutover {
         // The fence stands on the leaves that were there then: rows may have come in by a newer one.
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
+        late_writes::check(context).await?;
     }
     let mut verification = Vec::new();
     let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });

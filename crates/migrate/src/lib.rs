@@ -30,6 +30,7 @@ mod identity;
 mod interrupt;
 mod jobs;
 mod lanes;
+mod late_writes;
 mod lead;
 mod maintain;
 mod new_rows;

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::slice::{SliceWorker, Turn};
 use crate::steps::Lane;
-use crate::{Error, Meter, guard};
+use crate::{Error, Meter, guard, late_writes};
 use chrono::Utc;
 use hyperhaul_engine::Pool;
 use hyperhaul_ledger as ledger;
@@ -56,6 +56,7 @@ pub(crate) async fn copy_slices(
 ) -> Result<(), Error> {
     let started_at = Utc::now();
     let mut claimed = Backoff::new(CLAIMED_BACKOFF);
+    late_writes::mark(context).await?;
     loop {
         // Cuts anew what was rewritten.
         let _guard = guard::Guard::take(context).await?;

@@ -4,6 +4,7 @@
 mod disk_full;
 mod jobs;
 mod kill;
+mod late_writes;
 mod looking;
 mod lost_commit;
 mod terminated;
