@@ -36,6 +36,7 @@ struct LeafRow {
     own_indexes: Vec<String>,
     options: Vec<String>,
     tablespace: Option<String>,
+    unlogged: bool,
     foreign_server: Option<String>,
 }
 
@@ -112,6 +113,7 @@ fn leaf(row: LeafRow) -> Result<Leaf, Error> {
         own_indexes: row.own_indexes,
         options: row.options,
         tablespace: row.tablespace,
+        unlogged: row.unlogged,
         foreign_server: row.foreign_server,
     })
 }

@@ -21,6 +21,7 @@ Examples:
   hyperhaul migrate --config hyperhaul.toml
   hyperhaul status --config hyperhaul.toml --watch
   hyperhaul rollback --source postgresql://app@db/soar --run 3
+  hyperhaul report 3 --source postgresql://app@db/soar --html run3.html
 
 A configuration file (TOML), for several tables:
   source = \"postgresql://app@db/soar\"
@@ -90,6 +91,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Drop what is no longer needed after a passed verify; then there is no way back.
     Cleanup(Cleanup),
+    /// Write what a run did, how, when, by whom, and what proved it: one HTML page and one JSON object.
+    Report(crate::report::Report),
     /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
     Maintain(Maintain),
     /// Load sample data to try hyperhaul with.
@@ -272,6 +275,9 @@ pub(crate) struct Wanted {
     /// Parallel workers (default: the target's cores where they can be seen, else 4).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=WORKERS_MAX))]
     pub(crate) workers: Option<u32>,
+    /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
+    #[arg(long)]
+    pub(crate) skip_expired: bool,
     /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,
@@ -379,6 +385,8 @@ mod tests {
             "check --accept everything",
             "status --run 0",
             "status --watch=0",
+            "report 3 --run 3",
+            "report --json",
         ] {
             let words = std::iter::once("hyperhaul").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_err(), "{line}");

@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{maintain, sample, signals};
+use crate::{maintain, report, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
@@ -36,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Verify(asked) => verify(&asked, plain).await,
         Command::Rollback(asked) => rollback(&asked, plain).await,
         Command::Cleanup(asked) => cleanup(&asked).await,
+        Command::Report(asked) => report::report(&asked).await,
         Command::Maintain(asked) => maintain(&asked, plain).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
         Command::Completions { shell } => completions(shell),
@@ -259,7 +260,7 @@ async fn maintain(asked: &maintain::Maintain, plain: bool) -> Result<Exit, Failu
     outcome
 }
 
-fn connections(servers: &Servers) -> Result<Connections, Failure> {
+pub(crate) fn connections(servers: &Servers) -> Result<Connections, Failure> {
     Request::read(servers)?.connections()
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) accept: Vec<Code>,
     #[serde(default, deserialize_with = "workers")]
     pub(crate) workers: Option<u32>,
+    #[serde(default)]
+    pub(crate) skip_expired: bool,
     #[serde(default, deserialize_with = "slice_size")]
     pub(crate) slice_size: Option<u64>,
     #[serde(default, deserialize_with = "lock_timeout")]

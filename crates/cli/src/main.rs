@@ -11,6 +11,7 @@ mod limits;
 mod maintain;
 mod output;
 mod progress;
+mod report;
 mod request;
 mod sample;
 mod signals;

@@ -4,6 +4,7 @@
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
 //! its own except where a function says so, and it knows nothing of how a step or a slice is carried out.
 
+mod call;
 mod declaration;
 mod error;
 mod held_job;
@@ -14,6 +15,7 @@ mod step;
 mod verdict;
 mod write_mark;
 
+pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
 };
@@ -28,6 +30,6 @@ pub use slice::{
     ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
     is_done, lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
-pub use step::{mark_done, mark_undone, steps_done};
+pub use step::{StepMark, mark_done, mark_ended, mark_undone, step_marks, steps_done};
 pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};
 pub use write_mark::{store_write_mark, write_mark};

@@ -1,6 +1,6 @@
 //! Runs: a plan and how far it has come.
 
-use crate::Error;
+use crate::{Command, DONE, Error, call};
 use chrono::{DateTime, Utc};
 use hyperhaul_pg::{Row, Session};
 use hyperhaul_plan::{Plan, Relation};
@@ -96,7 +96,7 @@ pub struct Run {
 
 const RUN_COLUMNS: &str = "run_id, state, source, tool_version, created_at, changed_at, plan";
 
-/// Writes a plan and its slices, in a transaction of its own, and supersedes older plans of the same tables that never
+/// Writes a plan, its slices and who made it, in a transaction of its own, and supersedes older plans of the same tables that never
 /// ran.
 ///
 /// # Errors
@@ -114,6 +114,8 @@ pub async fn record_plan(session: &Session, plan: &Plan, source: &str) -> Result
         let row = session.query_one(insert, &[&tables, &source, &env!("CARGO_PKG_VERSION"), &json]).await?;
         let run = RunId(row.get(0));
         crate::slice::insert_slices(session, run, &plan.slices).await?;
+        let call = call::begin_call(session, run, Command::Plan, &[]).await?;
+        call::end_call(session, call, DONE).await?;
         Ok(run)
     })
     .await

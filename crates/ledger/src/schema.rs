@@ -8,13 +8,14 @@
 //! verdict      one row a table verified before the cutover, and one for the last time after it
 //! held_job     one row a job that the run keeps from being started, until it ends or is rolled back
 //! write_mark   one row a run            how the source was before its first row was read
+//! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
 //! ```
 
 use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 3;
+const FORMAT: i32 = 4;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -27,8 +28,31 @@ UPDATE hyperhaul.verdict SET equal = true
 UPDATE hyperhaul.ledger_format SET format = 2;
 ";
 
-/// From format 2, which held no jobs and did not look for late writes, to 3.
+/// From format 2, which knew neither workers nor callers, to 3: of what was done before they stay unknown.
 const FROM_2_TO_3: &str = "
+ALTER TABLE hyperhaul.slice ADD COLUMN worker integer;
+UPDATE hyperhaul.ledger_format SET format = 3;
+";
+
+const CALLS: &str = "
+CREATE TABLE IF NOT EXISTS hyperhaul.call (
+    call_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    command text NOT NULL,
+    flags text[] NOT NULL,
+    role text NOT NULL DEFAULT session_user,
+    os_user text,
+    host text,
+    tool_version text NOT NULL,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz,
+    outcome text
+);
+CREATE INDEX IF NOT EXISTS call_run ON hyperhaul.call (run_id);
+";
+
+/// From format 3, which held no jobs and did not look for late writes, to 4.
+const FROM_3_TO_4: &str = "
 CREATE TABLE hyperhaul.held_job (
     run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
     job_id integer NOT NULL,
@@ -41,10 +65,10 @@ CREATE TABLE hyperhaul.write_mark (
     run_id bigint PRIMARY KEY REFERENCES hyperhaul.run ON DELETE CASCADE,
     mark jsonb NOT NULL
 );
-UPDATE hyperhaul.ledger_format SET format = 3;
+UPDATE hyperhaul.ledger_format SET format = 4;
 ";
 
-/// The tables of format 2; those of later ones are added to them.
+/// The tables of format 3; those of later ones are added to them.
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS hyperhaul;
 CREATE TABLE IF NOT EXISTS hyperhaul.ledger_format (format integer PRIMARY KEY);
@@ -76,6 +100,7 @@ CREATE TABLE IF NOT EXISTS hyperhaul.slice (
     copied_bytes bigint,
     started_at timestamptz,
     finished_at timestamptz,
+    worker integer,
     times_done integer NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, slice_id)
 );
@@ -122,7 +147,8 @@ async fn make(session: &Session) -> Result<(), Error> {
         .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
         .await?;
     session.batch(TABLES).await?;
-    let format = "INSERT INTO hyperhaul.ledger_format SELECT 2 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
+    session.batch(CALLS).await?;
+    let format = "INSERT INTO hyperhaul.ledger_format SELECT 3 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
     session.batch(format).await?;
     bring_up(session).await
 }
@@ -139,7 +165,7 @@ pub async fn exists(session: &Session) -> Result<bool, Error> {
     if !row.get::<_, bool>(0) {
         return Ok(false);
     }
-    if format(session).await? < Some(FORMAT) {
+    if matches!(format(session).await?, Some(1..FORMAT)) {
         session.transaction(async || upgrade(session).await).await?;
     }
     match format(session).await? {
@@ -165,9 +191,16 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
 }
 
 async fn bring_up(session: &Session) -> Result<(), Error> {
-    for (from, statements) in [(1, FROM_1_TO_2), (2, FROM_2_TO_3)] {
+    let upgrades: [(i32, &[&str]); 3] = [
+        (1, &[FROM_1_TO_2]),
+        (2, &[FROM_2_TO_3, CALLS]),
+        (3, &[FROM_3_TO_4]),
+    ];
+    for (from, batches) in upgrades {
         if format(session).await? == Some(from) {
-            session.batch(statements).await?;
+            for statements in batches {
+                session.batch(statements).await?;
+            }
         }
     }
     Ok(())

@@ -16,8 +16,10 @@ pub struct SliceResult {
     pub bytes: u64,
     /// The rows per chunk interval, as far as it is known where they went.
     pub chunks: Vec<ChunkRows>,
-    /// When the copying began.
+    /// When the copying began, by this machine's clock.
     pub started_at: DateTime<Utc>,
+    /// Number of the worker in its process, from 0.
+    pub worker: u32,
 }
 
 /// Rows of a slice that lie in one chunk interval.
@@ -44,6 +46,12 @@ pub struct SliceRecord {
     pub bytes: Option<u64>,
     /// Seconds that it took, once done.
     pub seconds: Option<f64>,
+    /// When it began, once done; by the target's clock, as all times of the ledger.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended, once done.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Number of the worker in its process, from 0, once done; `None` also where an older hyperhaul did it.
+    pub worker: Option<u32>,
 }
 
 /// Claims the next pending slice for the current transaction: nobody else gets it until that ends.
@@ -74,12 +82,15 @@ pub async fn finish_slice(
     result: &SliceResult,
 ) -> Result<(), Error> {
     let sql = "UPDATE hyperhaul.slice SET done = true, times_done = times_done + 1, row_count = $3, copied_bytes = $4, \
-               started_at = $5, finished_at = clock_timestamp() WHERE run_id = $1 AND slice_id = $2 AND NOT done";
+               started_at = clock_timestamp() - make_interval(secs => $5), finished_at = clock_timestamp(), worker = $6 \
+               WHERE run_id = $1 AND slice_id = $2 AND NOT done";
     let (rows, bytes) = (signed(result.rows), signed(result.bytes));
+    let took = seconds_since(result.started_at);
+    let worker = i32::try_from(result.worker).unwrap_or(i32::MAX);
     let changed = session
         .execute(
             sql,
-            &[&run.0, &signed_id(slice), &rows, &bytes, &result.started_at],
+            &[&run.0, &signed_id(slice), &rows, &bytes, &took, &worker],
         )
         .await?;
     if changed != 1 {
@@ -137,7 +148,7 @@ pub async fn pending_count(session: &Session, run: RunId) -> Result<u64, Error> 
 /// If the server refuses or is lost.
 pub async fn slices(session: &Session, run: RunId) -> Result<Vec<SliceRecord>, Error> {
     let sql = "SELECT slice_id, spec, done, row_count, copied_bytes, \
-               extract(epoch FROM finished_at - started_at)::float8 \
+               extract(epoch FROM finished_at - started_at)::float8, started_at, finished_at, worker \
                FROM hyperhaul.slice WHERE run_id = $1 ORDER BY slice_id";
     session
         .query(sql, &[&run.0])
@@ -254,7 +265,15 @@ fn decode_record(row: &Row) -> Result<SliceRecord, Error> {
         rows: row.get::<_, Option<i64>>(3).map(unsigned),
         bytes: row.get::<_, Option<i64>>(4).map(unsigned),
         seconds: row.get(5),
+        started_at: row.get(6),
+        finished_at: row.get(7),
+        worker: row.get::<_, Option<i32>>(8).map(i32::unsigned_abs),
     })
+}
+
+/// Seconds since a moment of this machine's clock: the ledger's times are the target's, whose clock may be another.
+pub(crate) fn seconds_since(moment: DateTime<Utc>) -> f64 {
+    (Utc::now() - moment).as_seconds_f64().max(0.0)
 }
 
 fn signed_id(id: SliceId) -> i32 {

@@ -2,9 +2,9 @@
 
 use crate::identity::check_database;
 use crate::lead::change_state;
-use crate::{Connections, Error, Run, RunId, RunState, survey};
+use crate::{Connections, Error, Run, RunId, RunState, calls, survey};
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Topology, sql};
 
@@ -28,6 +28,8 @@ pub struct CleanupPlan {
     pub freed_bytes: u64,
     /// Whether the source is another database.
     pub on_source: bool,
+    /// What was asked for.
+    options: CleanupOptions,
     /// How long a statement waits for a lock, milliseconds.
     lock_timeout_ms: u64,
 }
@@ -64,6 +66,7 @@ pub async fn cleanup_plan(
         statements,
         freed_bytes,
         on_source,
+        options: *options,
         lock_timeout_ms: run.plan.options.lock_timeout_ms,
     })
 }
@@ -174,6 +177,10 @@ pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<()
                 from.push(RunState::CleanedUp);
             }
             change_state(&target, plan.run, &from, RunState::CleanedUp).await?;
+            let call =
+                calls::begin(&target, plan.run, Command::Cleanup, &flags(plan.options)).await?;
+            // Before anything is dropped on another server, whose commit is apart.
+            ledger::end_call(&target, call, ledger::DONE).await?;
             if plan.statements.is_empty() {
                 Ok(())
             } else if plan.on_source {
@@ -184,4 +191,18 @@ pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<()
             }
         })
         .await
+}
+
+fn flags(options: CleanupOptions) -> Vec<&'static str> {
+    let CleanupOptions {
+        drop_source,
+        accept_differences,
+    } = options;
+    [
+        ("--drop-source", drop_source),
+        ("--accept-differences", accept_differences),
+    ]
+    .into_iter()
+    .filter_map(|(flag, given)| given.then_some(flag))
+    .collect()
 }

@@ -6,7 +6,7 @@ use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::{Plan, Relation, Side, StepId, TablePlan, Topology};
+use hyperhaul_plan::{Options, Plan, Relation, Side, StepId, TablePlan, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,19 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn tell(&self, event: Event) {
         self.observer.event(&event);
+    }
+
+    /// Says which of the options given now a run that goes on does not use: it keeps those of its plan.
+    pub(crate) fn tell_unused(&self, options: &Options) {
+        let unused = self.plan.options.differing(options);
+        if unused.is_empty() {
+            return;
+        }
+        self.tell(Event::Notice(format!(
+            "run {} goes on with the options of its plan; given now and not used: {}",
+            self.run,
+            unused.join(", ")
+        )));
     }
 
     pub(crate) fn retrying(&self, what: impl Into<String>, reason: impl ToString, pause: Duration) {

@@ -7,6 +7,7 @@ use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{self as engine, Pool, SourceReader};
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
+use hyperhaul_plan::sql::RowHash;
 use hyperhaul_plan::{
     ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval, compare, sql,
 };
@@ -22,14 +23,21 @@ pub(crate) async fn verdict(
     meter: &Arc<Meter>,
 ) -> Result<Verdict, Error> {
     let table = table(context, index)?;
+    // After the cutover anybody may have touched them.
+    let cut_over = *places.target == table.relation;
+    let hash = if cut_over {
+        RowHash::Image
+    } else {
+        RowHash::Values
+    };
     let source = match table.proof {
         Proof::Tuples => ledger::source_digests(session, context.run, index).await?,
-        Proof::RecordHash => source_hashes(context, session, index, places, meter).await?,
+        Proof::RecordHash => source_hashes(context, session, (index, places, hash), meter).await?,
     };
     let chunks = moved_chunks(session, table, places.target).await?;
     let target = match table.proof {
         Proof::Tuples => target_digests(context, index, chunks, meter).await?,
-        Proof::RecordHash => target_hashes(context, index, chunks, meter).await?,
+        Proof::RecordHash => target_hashes(context, (index, hash), chunks, meter).await?,
     };
     let whole = |digests| by_interval(digests, table.chunk_interval_us);
     Ok(compare(&whole(source), &whole(target)))
@@ -77,12 +85,12 @@ async fn target_digests(
 /// The server's hashes of the rows in chunks.
 async fn target_hashes(
     context: &Context,
-    index: usize,
+    (index, hash): (usize, RowHash),
     chunks: Vec<Chunk>,
     meter: &Arc<Meter>,
 ) -> Result<Vec<ChunkDigest>, Error> {
     let hashed = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
-        let sql = sql::chunk_hash_sql(task.table()?, &chunk.relation);
+        let sql = sql::chunk_hash_sql(task.table()?, &chunk.relation, hash);
         let hashes = task.hashes(&sql, |_| chunk.range, meter).await?;
         meter.item_done();
         Ok(hashes)
@@ -94,8 +102,7 @@ async fn target_hashes(
 async fn source_hashes(
     context: &Context,
     session: &Session,
-    index: usize,
-    places: Places<'_>,
+    (index, places, hash): (usize, Places<'_>, RowHash),
     meter: &Arc<Meter>,
 ) -> Result<Vec<ChunkDigest>, Error> {
     let slices = ledger::slices(session, context.run).await?;
@@ -113,7 +120,7 @@ async fn source_hashes(
             } else {
                 &slice.leaf
             };
-            let sql = sql::slice_hash_sql(table, &slice, leaf);
+            let sql = sql::slice_hash_sql(table, &slice, leaf, hash);
             let interval_us = table.chunk_interval_us;
             let range = |start_us| ChunkRange::containing(start_us, interval_us);
             task.hashes(&sql, range, meter).await

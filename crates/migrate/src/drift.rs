@@ -50,7 +50,7 @@ pub(crate) async fn check(
     let found = facts_patiently(context).await?;
     let changed: Vec<Change> = changes(&context.plan.facts, &found, since)
         .into_iter()
-        .filter(|change| !matches!(change, Change::LeafRewritten { .. }))
+        .filter(|change| !is_cut_anew(&context.plan, change))
         .filter(|change| !(fenced && comes_of_attaching(&context.plan, change)))
         .collect();
     if !changed.is_empty() {
@@ -64,6 +64,17 @@ pub(crate) async fn check(
             }));
     }
     fence::check(context, done).await
+}
+
+/// A rewritten leaf is cut anew, unless it is to be attached: its file is what proves that no row of it moved.
+fn is_cut_anew(plan: &Plan, change: &Change) -> bool {
+    match change {
+        Change::LeafRewritten { table, leaf, .. } => {
+            let mut attached = attached_to(plan, table).iter();
+            !attached.any(|attached| attached.leaf == *leaf)
+        }
+        _ => false,
+    }
 }
 
 /// Whether the run itself changes this by attaching partitions: they leave their table, and nothing refers to it meanwhile.
@@ -88,7 +99,10 @@ fn comes_of_attaching(plan: &Plan, change: &Change) -> bool {
             let mut keys = tables
                 .filter(|found| found.relation == *table)
                 .flat_map(|found| &found.foreign_keys);
-            keys.any(|key| key.name == *name && !attached_to(plan, &key.references).is_empty())
+            keys.any(|key| {
+                let ends = [table, &key.references];
+                key.name == *name && ends.iter().any(|end| !attached_to(plan, end).is_empty())
+            })
         }
         _ => false,
     }

@@ -9,7 +9,8 @@
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
-use crate::{Error, Event};
+use crate::lead::change_state;
+use crate::{Error, Event, RunState};
 use chrono::SecondsFormat;
 use hyperhaul_catalog::{self as catalog, Job};
 use hyperhaul_ledger::{self as ledger, HeldJob};
@@ -126,6 +127,27 @@ pub(crate) async fn put_back(context: &Context, session: &Session) -> Result<(),
         "put back as they were: {}",
         names.join("; ")
     )));
+    Ok(())
+}
+
+/// Ends a run, or its rollback: puts its jobs back and changes its state, in a transaction of its own.
+///
+/// # Errors
+///
+/// If another process has changed the state, or a server refuses or is lost.
+pub(crate) async fn end_run(
+    context: &Context,
+    session: &Session,
+    from: RunState,
+    to: RunState,
+) -> Result<(), Error> {
+    session
+        .transaction(async || {
+            put_back(context, session).await?;
+            change_state(session, context.run, &[from], to).await
+        })
+        .await?;
+    failpoint("jobs.put_back");
     Ok(())
 }
 

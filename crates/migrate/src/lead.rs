@@ -2,18 +2,17 @@
 
 use crate::context::Context;
 use crate::drift::{self, When};
-use crate::failpoint::failpoint;
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::{Gate, Watching};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, chunks, jobs, lanes,
-    late_writes, policies, sequences, survey, worker,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, calls, chunks, jobs,
+    lanes, late_writes, policies, sequences, survey, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::watchdog::ServerLimits;
@@ -82,24 +81,32 @@ pub async fn migrate(
         gate: Gate::new(limits.clone()),
     };
     if let Some(options) = options {
-        tell_unused(&context, options);
+        context.tell_unused(options);
     }
     let mut leader = Leader::take(&context).await?;
+    let session = leader.session(&context).await?;
+    let call = calls::begin(session, context.run, Command::Migrate, &[]).await?;
+    let outcome = go_on(&context, &mut leader, state, begun).await;
+    calls::end(connections, call, &outcome).await;
+    outcome
+}
+
+/// Takes the run from `state` to its end.
+async fn go_on(
+    context: &Context,
+    leader: &mut Leader,
+    state: RunState,
+    begun: Instant,
+) -> Result<Outcome, Error> {
     if state == RunState::CheckingRollback {
         context.tell(Event::Notice(
             "a rollback that did not begin is called off: writers are let on again".to_owned(),
         ));
-        let_writers_on(&context, &mut leader, RunState::Running).await?;
+        let_writers_on(context, leader, RunState::Running).await?;
     }
-    let verification = run_phases(&context, &mut leader).await?;
-    let session = leader.session(&context).await?;
-    session
-        .transaction(async || {
-            jobs::put_back(&context, session).await?;
-            change_state(session, context.run, &[RunState::Running], RunState::Done).await
-        })
-        .await?;
-    failpoint("jobs.put_back");
+    let verification = run_phases(context, leader).await?;
+    let session = leader.session(context).await?;
+    jobs::end_run(context, session, RunState::Running, RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
         run: context.run,
@@ -124,19 +131,6 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
                 .hint("Make a new plan with hyperhaul plan."))
         }
     }
-}
-
-/// Says which of the options given now a run that goes on does not use: it keeps those of its plan.
-fn tell_unused(context: &Context, options: &Options) {
-    let unused = context.plan.options.differing(options);
-    if unused.is_empty() {
-        return;
-    }
-    context.tell(Event::Notice(format!(
-        "run {} goes on with the options of its plan; given now and not used: {}",
-        context.run,
-        unused.join(", ")
-    )));
 }
 
 /// Changes a run's state, which was one of `from` when it was looked at.

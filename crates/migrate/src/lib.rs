@@ -1,4 +1,4 @@
-//! The lifecycle of a migration: check, plan, migrate, status, verify, rollback, cleanup.
+//! The lifecycle of a migration: check, plan, migrate, status, verify, rollback, cleanup; and the report on it.
 //!
 //! Facts come from `catalog`, what to do comes from `plan`, what was done goes to `ledger`, rows go through `engine`.
 //! This crate decides nothing about SQL text and prints nothing: it carries steps out, each in one transaction with
@@ -15,6 +15,7 @@
 //! ```
 
 mod attached;
+mod calls;
 mod chunks;
 mod cleanup;
 mod connections;
@@ -36,6 +37,7 @@ mod maintain;
 mod new_rows;
 mod observe;
 mod policies;
+mod report;
 mod rollback;
 mod sequences;
 mod slice;
@@ -59,9 +61,13 @@ pub use maintain::{
     scheduled_commands,
 };
 pub use observe::{Event, Meter, Observer};
+pub use report::{
+    ChunkReport, FindingReport, LeafReport, Report, ServerReport, SliceReport, StepReport,
+    TableReport, VerdictReport, report,
+};
 pub use rollback::{RollbackOptions, rollback};
 pub use status::{RunStatus, StepStatus, TableStatus, status};
 pub use survey::{check, plan};
 pub use verify::{TableVerification, Verification, verify};
 
-pub use hyperhaul_ledger::{HeldJob, Run, RunId, RunState};
+pub use hyperhaul_ledger::{Call, HeldJob, Run, RunId, RunState};

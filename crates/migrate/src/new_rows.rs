@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::differences::retention_cutoff_us;
 use crate::failpoint::failpoint;
 use crate::lead::{Leader, change_state};
-use crate::{Error, Event, Meter, RunState, digests, jobs};
+use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -133,11 +133,32 @@ async fn look(
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
     if discard {
-        refuse_orphans(context, session).await
-    } else {
-        // Where no row was written, no foreign key lacks one either.
-        refuse_new_rows(context, session, steps_done).await
+        return refuse_orphans(context, session).await;
     }
+    refuse_new_rows(context, session, steps_done).await?;
+    let mut tables = context.plan.tables.iter();
+    if tables.all(|table| table.attached.is_empty()) {
+        // Where no row was written, no foreign key lacks one either.
+        return Ok(());
+    }
+    refuse_lost_partitions(context, session).await?;
+    refuse_orphans(context, session).await
+}
+
+/// A partition that was attached and is no chunk any more cannot be given back, and had no second copy. What a declared
+/// retention has dropped was to go.
+async fn refuse_lost_partitions(context: &Context, session: &Session) -> Result<(), Error> {
+    let mut list = Vec::new();
+    let kept = context.plan.tables.iter();
+    for table in kept.filter(|table| table.policies.retention_us.is_none()) {
+        list.extend(attached::lost(session, table, &table.relation).await?);
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(Error::blocked("attached partitions cannot be given back as they were")
+        .detail(list.join("\n"))
+        .hint("Put them back as chunks, or give their rows up with hyperhaul rollback --discard-new-rows. Nothing was undone."))
 }
 
 /// What was made on a hypertable since the cutover would keep it from being dropped, half-way through the rollback.
@@ -187,7 +208,8 @@ pub(crate) async fn refuse_holders(context: &Context) -> Result<(), Error> {
 /// Rows that refer to what the old tables lack, and old rows that refer to what was deleted, keep foreign keys from coming back.
 async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Error> {
     let mut list = Vec::new();
-    for query in sql::orphan_queries(&context.plan) {
+    let plan = attached::without_lost(session, &context.plan).await?;
+    for query in sql::orphan_queries(&plan) {
         let count = match catalog::orphan_count(session, &query).await {
             // Who may refer to a table need not be allowed to read it: the foreign key itself is checked as its owner.
             Err(error)

@@ -1,14 +1,15 @@
 //! Going back: the inverses of the steps that are done, last first.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
 use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
 use crate::watchdog::Gate;
-use crate::{Connections, Error, Interrupt, Meter, Observer, RunId, RunState, fence, jobs, survey};
-use hyperhaul_ledger as ledger;
+use crate::{
+    Connections, Error, Interrupt, Meter, Observer, RunId, RunState, calls, fence, jobs, survey,
+};
+use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,6 +55,22 @@ pub async fn rollback(
 async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Error> {
     let mut leader = Leader::take(context).await?;
     let session = leader.session(context).await?;
+    let flags: &[&str] = match options.discard_new_rows {
+        true => &["--discard-new-rows"],
+        false => &[],
+    };
+    let call = calls::begin(session, context.run, Command::Rollback, flags).await?;
+    let undone = undo_all(context, &mut leader, options).await;
+    calls::end(&context.connections, call, &undone).await;
+    undone
+}
+
+async fn undo_all(
+    context: &Context,
+    leader: &mut Leader,
+    options: &RollbackOptions,
+) -> Result<(), Error> {
+    let session = leader.session(context).await?;
     let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
         .await?
         .into_keys()
@@ -65,7 +82,7 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
     }
     if is_cut_over(context, &done) && state != RunState::RollingBack {
         refuse_holders(context).await?;
-        keep_writers_off(context, &mut leader, &done, options.discard_new_rows).await?;
+        keep_writers_off(context, leader, &done, options.discard_new_rows).await?;
         from = vec![RunState::CheckingRollback];
     }
     let session = leader.session(context).await?;
@@ -73,15 +90,8 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
     undo(context, &done).await?;
     fence::lift_unmarked(context, &done).await?;
     let session = leader.session(context).await?;
-    let from = [RunState::RollingBack];
-    session
-        .transaction(async || {
-            jobs::put_back(context, session).await?;
-            change_state(session, context.run, &from, RunState::RolledBack).await
-        })
-        .await?;
-    failpoint("jobs.put_back");
-    Ok(())
+    let (from, to) = (RunState::RollingBack, RunState::RolledBack);
+    jobs::end_run(context, session, from, to).await
 }
 
 fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {

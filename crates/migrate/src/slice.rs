@@ -36,6 +36,8 @@ pub(crate) struct SliceWorker {
     reader: SourceReader,
     pool: Arc<Pool>,
     progress: Progress,
+    /// Number of the worker in this process.
+    number: u32,
     tables: HashMap<usize, KnownTable>,
 }
 
@@ -58,6 +60,7 @@ impl SliceWorker {
         context: &Context,
         pool: Arc<Pool>,
         progress: Progress,
+        number: u32,
         lost_backend: Option<i32>,
     ) -> Result<SliceWorker, Error> {
         let target = context.target("worker").await?;
@@ -73,6 +76,7 @@ impl SliceWorker {
             reader,
             pool,
             progress,
+            number,
             tables: HashMap::new(),
         })
     }
@@ -162,6 +166,7 @@ impl SliceWorker {
             bytes: moved.bytes,
             chunks: moved.chunks,
             started_at,
+            worker: self.number,
         };
         Ok(ledger::finish_slice(&self.target, context.run, slice.id, &result).await?)
     }

@@ -233,7 +233,9 @@ async fn transact(
         match marking {
             None => mark(context, target, work).await?,
             // The mark's session may have been ended while the statements waited, by who took the lead.
-            Some(target) => target.batch("SELECT 1").await?,
+            Some(target) => ledger::mark_ended(target, context.run, &work.step.id)
+                .await
+                .map_err(into_pg)?,
         }
         if let Some(holder) = holder {
             // What it holds is held until its session ends.

@@ -12,10 +12,10 @@ use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_c
 use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::watchdog::Gate;
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, digests,
-    sequences, structure, survey,
+    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, calls,
+    digests, sequences, structure, survey,
 };
-use hyperhaul_ledger::{self as ledger, NewVerdict};
+use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Phase, Relation, StepId, Verdict};
 use serde::Serialize;
@@ -136,9 +136,17 @@ pub async fn verify(
     };
     check_databases(&context).await?;
     check_tables(&context, &done).await?;
-    verify_tables(&context)
+    let call = calls::begin(&target, context.run, Command::Verify, &[]).await?;
+    let verified = verify_tables(&context)
         .await
-        .map_err(|error| error.interrupted_at("verify"))
+        .map_err(|error| error.interrupted_at("verify"));
+    let unequal = || Error::new(crate::Kind::Differs, "source and target differ");
+    let outcome = match &verified {
+        Ok(verification) if !verification.equal() => &Err(unequal()),
+        _ => &verified,
+    };
+    calls::end(connections, call, outcome).await;
+    verified
 }
 
 /// Whether there is something to compare in the run's state.

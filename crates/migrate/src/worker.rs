@@ -118,15 +118,16 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Erro
     let stopped = Arc::new(AtomicBool::new(false));
     let rewritten = Arc::new(AtomicBool::new(false));
     let mut running = Vec::new();
-    for number in 0..workers {
+    for number in 0..u32::try_from(workers).unwrap_or(u32::MAX) {
         let worker = Worker {
             context: context.clone(),
             pool: pool.clone(),
             meter: meter.clone(),
             stopped: stopped.clone(),
             rewritten: rewritten.clone(),
+            number,
         };
-        running.push(worker.spawn(number)?);
+        running.push(worker.spawn()?);
     }
     let mut first_error = None;
     for worker in running {
@@ -157,17 +158,19 @@ struct Worker {
     stopped: Arc<AtomicBool>,
     /// Set by a worker that finds a leaf rewritten.
     rewritten: Arc<AtomicBool>,
+    /// Its number in this process.
+    number: u32,
 }
 
 impl Worker {
-    fn spawn(self, number: u64) -> Result<std::thread::JoinHandle<Result<(), Error>>, Error> {
+    fn spawn(self) -> Result<std::thread::JoinHandle<Result<(), Error>>, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         let runtime = runtime
             .map_err(|error| Error::unexpected(format!("could not start a runtime: {error}")))?;
         std::thread::Builder::new()
-            .name(format!("worker {number}"))
+            .name(format!("worker {}", self.number))
             .spawn(move || {
                 let result = runtime.block_on(self.work());
                 if result.is_err() {
@@ -222,10 +225,10 @@ impl Worker {
             Some(worker) => worker,
             None => {
                 let progress = self.meter.progress.clone();
+                let pool = self.pool.clone();
                 let opened =
-                    SliceWorker::open(&self.context, self.pool.clone(), progress, lost_backend)
-                        .await?;
-                sessions.insert(opened)
+                    SliceWorker::open(&self.context, pool, progress, self.number, lost_backend);
+                sessions.insert(opened.await?)
             }
         };
         worker.next_slice().await

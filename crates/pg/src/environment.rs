@@ -32,6 +32,19 @@ pub(crate) trait Environment {
     }
 }
 
+/// The operating system's name of the user that this process runs as: libpq's default for `user`.
+pub fn os_user() -> Option<String> {
+    Process.user_name()
+}
+
+/// Name of the machine that this process runs on.
+pub fn host_name() -> Option<String> {
+    let file = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = file.map(|text| text.trim().to_owned());
+    name.filter(|name| !name.is_empty())
+        .or_else(|| Process.variable("HOSTNAME"))
+}
+
 /// The real surroundings of this process.
 pub(crate) struct Process;
 

@@ -33,6 +33,7 @@ pub use batches::CopyBatches;
 pub use copy::{CopyIn, CopyOut};
 pub use disposition::Disposition;
 pub use diversion::COPY_BATCH_BYTES;
+pub use environment::{host_name, os_user};
 pub use error::Error;
 pub use notice::Notice;
 pub use server::Server;

@@ -7,6 +7,7 @@
 mod drift;
 mod error;
 mod estimate;
+mod expiry;
 pub mod facts;
 mod finding;
 mod findings;

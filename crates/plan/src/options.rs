@@ -11,6 +11,9 @@ pub struct Options {
     pub tables: Vec<TableOptions>,
     /// How writers are kept off.
     pub mode: Mode,
+    /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
+    #[serde(default)]
+    pub skip_expired: bool,
     /// How slices get there, unless a table says otherwise.
     pub strategy: StrategyChoice,
     /// Blocking findings that the user decided to carry on with.
@@ -40,6 +43,7 @@ impl Options {
         Options {
             tables,
             mode: Mode::Window,
+            skip_expired: false,
             strategy: StrategyChoice::Auto,
             accept: BTreeSet::new(),
             workers: None,
@@ -55,6 +59,7 @@ impl Options {
         let Options {
             tables,
             mode,
+            skip_expired,
             strategy,
             accept,
             workers,
@@ -65,6 +70,10 @@ impl Options {
         [
             ("tables or their options", *tables != other.tables),
             ("mode", *mode != other.mode),
+            (
+                "leaving expired rows out",
+                *skip_expired != other.skip_expired,
+            ),
             ("strategy", *strategy != other.strategy),
             ("accepted findings", *accept != other.accept),
             ("workers", *workers != other.workers),

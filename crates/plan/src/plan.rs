@@ -139,6 +139,9 @@ pub struct TablePlan {
     /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand. None
     /// where leaves are attached: chunks are cut around those.
     pub chunks: Vec<ChunkRange>,
+    /// Rows before this time are left out, microseconds since 1970 UTC: the retention would drop their chunks at once.
+    #[serde(default)]
+    pub skip_before_us: Option<i64>,
     /// Leaves that become chunks as they are.
     pub attached: Vec<AttachedLeaf>,
     /// What the other leaves' rows are compared by.

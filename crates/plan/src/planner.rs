@@ -6,7 +6,7 @@ use crate::facts::{
 use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, findings, policies, slices, sql, steps, strategies,
+    estimate, expiry, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -25,7 +25,14 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
     let mut tables = Vec::new();
     let mut ways = Vec::new();
     for (index, (found, wanted)) in facts.tables.iter().zip(&options.tables).enumerate() {
-        let choice = strategies::choose(index, found, wanted, &options, &facts, topology);
+        let skip_before_us = expiry::skip_before(found, wanted, &options, &facts);
+        let subject = strategies::Subject {
+            index,
+            found,
+            wanted,
+            skip_before_us,
+        };
+        let choice = strategies::choose(subject, &options, &facts, topology);
         tables.push(table_plan(found, wanted, topology, &choice)?);
         ways.extend(choice.ways);
     }
@@ -79,6 +86,10 @@ fn table_plan(
             )
         })?;
     let relation = found.relation.clone();
+    let moved = || {
+        let leaves = found.leaves.iter();
+        leaves.filter(|leaf| !expiry::is_left_out(leaf, choice.skip_before_us))
+    };
     Ok(TablePlan {
         staging: relation.in_schema(&sql::staging_schema(&relation.schema)),
         archive: relation.in_schema(&sql::archive_schema(&relation.schema)),
@@ -90,15 +101,12 @@ fn table_plan(
         key_columns: key_columns(found, &copy_columns),
         array_elements: array_elements(&copied, topology),
         chunks: expected_chunks(found, wanted.chunk_interval_us, choice),
+        skip_before_us: choice.skip_before_us,
         attached: choice.attached.clone(),
         proof: choice.proof,
-        rows_estimate: found.leaves.iter().map(|leaf| leaf.rows_estimate).sum(),
-        data_bytes: found
-            .leaves
-            .iter()
-            .map(|leaf| leaf.heap_bytes + leaf.toast_bytes)
-            .sum(),
-        index_bytes: found.leaves.iter().map(|leaf| leaf.index_bytes).sum(),
+        rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
+        data_bytes: moved().map(|leaf| leaf.heap_bytes + leaf.toast_bytes).sum(),
+        index_bytes: moved().map(|leaf| leaf.index_bytes).sum(),
         policies: wanted.policies.clone(),
         copy_columns,
         relation,
@@ -239,5 +247,10 @@ fn expected_chunks(found: &TableFacts, interval_us: i64, choice: &Choice) -> Vec
             }
         }
     }
-    chunks.into_iter().collect()
+    let kept = |chunk: &ChunkRange| {
+        choice
+            .skip_before_us
+            .is_none_or(|before_us| chunk.start_us >= before_us)
+    };
+    chunks.into_iter().filter(kept).collect()
 }

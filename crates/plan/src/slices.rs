@@ -3,7 +3,7 @@
 use crate::facts::{Leaf, LeafBound};
 use crate::{ChunkRange, Options, Routing, Slice, SliceId, Strategy, TablePlan, Way};
 
-/// Cuts every leaf of every table that is not attached, largest slices first.
+/// Cuts every leaf of every table that is not attached or left out, largest slices first.
 pub(crate) fn slices(
     tables: &[TablePlan],
     leaves: &[&[Leaf]],
@@ -16,8 +16,9 @@ pub(crate) fn slices(
             let way = ways
                 .iter()
                 .find(|way| way.table == index && way.leaf == leaf.relation);
-            let strategy = way.map_or(Strategy::Copy, |way| way.strategy);
-            if strategy != Strategy::Attach {
+            // One that is left out has no way.
+            let moved = way.map(|way| way.strategy);
+            if let Some(strategy) = moved.filter(|strategy| *strategy != Strategy::Attach) {
                 let cut = Cut {
                     table: index,
                     strategy,
@@ -164,6 +165,7 @@ mod tests {
             key_columns: vec!["at".into()],
             array_elements: Vec::new(),
             chunks: Vec::new(),
+            skip_before_us: None,
             attached: Vec::new(),
             proof: Proof::Tuples,
             rows_estimate: 0,
@@ -191,6 +193,7 @@ mod tests {
             options: Vec::new(),
             tablespace: None,
             own_indexes: Vec::new(),
+            unlogged: false,
             foreign_server: None,
         }
     }

@@ -4,6 +4,7 @@
 //! a whole: attached leaves need their keys and indexes on the hypertable beforehand, so the rows of other leaves are
 //! indexed one by one. Where those other leaves hold more than the attached ones, nothing is attached.
 
+use crate::expiry::is_left_out;
 use crate::facts::{Facts, Leaf, LeafBound, License, RelationKind, TableFacts};
 use crate::time::has_literal;
 use crate::{
@@ -16,6 +17,8 @@ const ATTACH_CHUNK_SINCE: (u32, u32, u32) = (2, 21, 0);
 
 /// The ways of a table's leaves, and what follows from them for the table.
 pub(crate) struct Choice {
+    /// Rows before this time are left out.
+    pub(crate) skip_before_us: Option<i64>,
     /// One for each leaf.
     pub(crate) ways: Vec<Way>,
     /// The leaves that are attached.
@@ -24,15 +27,30 @@ pub(crate) struct Choice {
     pub(crate) proof: Proof,
 }
 
-/// Chooses for every leaf of a table.
+/// The table that ways are chosen for.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// Its index in the plan.
+    pub(crate) index: usize,
+    pub(crate) found: &'a TableFacts,
+    pub(crate) wanted: &'a TableOptions,
+    /// Rows before this time are left out.
+    pub(crate) skip_before_us: Option<i64>,
+}
+
+/// Chooses for every leaf of a table that is not left out.
 pub(crate) fn choose(
-    index: usize,
-    found: &TableFacts,
-    wanted: &TableOptions,
+    subject: Subject<'_>,
     options: &Options,
     facts: &Facts,
     topology: Topology,
 ) -> Choice {
+    let Subject {
+        index,
+        found,
+        wanted,
+        skip_before_us,
+    } = subject;
     let asked = wanted.strategy.unwrap_or(options.strategy);
     let table = Table {
         found,
@@ -52,9 +70,13 @@ pub(crate) fn choose(
         };
         way(index, leaf, asked, obstacle)
     };
-    let ways: Vec<Way> = found.leaves.iter().map(choose_leaf).collect();
-    let pairs = || found.leaves.iter().zip(&ways);
-    let attached = pairs()
+    let moved = || {
+        let leaves = found.leaves.iter();
+        leaves.filter(|leaf| !is_left_out(leaf, skip_before_us))
+    };
+    let ways: Vec<Way> = moved().map(choose_leaf).collect();
+    let attached = moved()
+        .zip(&ways)
         .filter(|(_, way)| way.strategy == Strategy::Attach)
         .filter_map(|(leaf, _)| attached(leaf))
         .collect();
@@ -65,6 +87,7 @@ pub(crate) fn choose(
         Proof::RecordHash
     };
     Choice {
+        skip_before_us,
         ways,
         attached,
         proof,
@@ -175,8 +198,14 @@ impl Table<'_> {
         if self.found.kind != RelationKind::Partitioned {
             return Some("the table is one piece, and would be one wide chunk".to_owned());
         }
-        (!self.found.branches.is_empty())
-            .then(|| "the table is partitioned in several levels".to_owned())
+        if !self.found.branches.is_empty() {
+            return Some("the table is partitioned in several levels".to_owned());
+        }
+        let time_column = self.found.time_column.as_deref();
+        let mut columns = self.found.columns.iter();
+        columns
+            .any(|column| Some(column.name.as_str()) == time_column && !column.not_null)
+            .then(|| "its time column may be NULL".to_owned())
     }
 
     /// Why a leaf cannot be attached, although others of its table can.
@@ -184,8 +213,12 @@ impl Table<'_> {
         if let Some(server) = &leaf.foreign_server {
             return Some(format!("it is a foreign table of {server}"));
         }
-        if leaf.null_times > 0 {
-            return Some("it has rows without a time".to_owned());
+        if leaf.unlogged {
+            return Some("it is unlogged, and a crash would empty it".to_owned());
+        }
+        let mut triggers = self.found.triggers.iter();
+        if triggers.any(|trigger| trigger.leaf.as_ref() == Some(&leaf.relation)) {
+            return Some("it has triggers of its own".to_owned());
         }
         match bounds(leaf) {
             Some(range) if has_literal(range.start_us) && has_literal(range.end_us) => None,

@@ -476,6 +476,7 @@ pub(crate) fn leaf(name: &str, oid: u32, rows: u64, row_bytes: u64) -> Leaf {
         own_indexes: Vec::new(),
         options: Vec::new(),
         tablespace: None,
+        unlogged: false,
         foreign_server: None,
     }
 }

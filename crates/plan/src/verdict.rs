@@ -59,6 +59,12 @@ pub struct ChunkVerdict {
     pub target_rows: u64,
     /// Whether count and sum are the same.
     pub equal: bool,
+    /// Sum of the source's hashes; `None` without rows there, or where an older hyperhaul compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_sum: Option<String>,
+    /// Sum of the target's hashes, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_sum: Option<String>,
 }
 
 impl ChunkVerdict {
@@ -123,6 +129,8 @@ fn verdict(
         source_rows: rows(&source),
         target_rows: rows(&target),
         equal: source.is_some() && source == target,
+        source_sum: source.map(|digest| digest.sum),
+        target_sum: target.map(|digest| digest.sum),
     }
 }
 

@@ -141,6 +141,77 @@ async fn odd_bounds_dropped_and_reordered_columns_and_the_default_partition() {
 }
 
 #[tokio::test]
+async fn triggers_of_the_table_come_and_go_and_what_cannot_be_attached_is_moved() {
+    let Some(database) = community_database("attach_triggers").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let odd = "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.altitude_feet := 7; RETURN NEW; END $$;
+        CREATE TRIGGER stamp BEFORE UPDATE ON positions FOR EACH ROW EXECUTE FUNCTION stamp();
+        CREATE TRIGGER own BEFORE UPDATE ON positions_p20251212 FOR EACH ROW EXECUTE FUNCTION stamp();
+        ALTER TABLE positions_p20251213 SET UNLOGGED;";
+    database.exec(odd).await.unwrap();
+    let before = as_it_is(&database).await;
+    let rows = rows_seen(&database, Positions::ROWS).await;
+    call("plan", &database)
+        .table("positions")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&[
+            "not attach: it has triggers of its own",
+            "not attach: it is unlogged",
+        ]);
+    call("migrate", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
+    let update = "UPDATE positions SET packet = packet WHERE id = 1 RETURNING altitude_feet";
+    assert_eq!(database.value::<i32>(update).await.unwrap(), 7);
+    call("rollback", &database).run().await.expect_code(0);
+    assert_eq!(as_it_is(&database).await, before);
+}
+
+#[tokio::test]
+async fn a_partition_that_is_gone_or_was_tampered_with_stops_what_would_build_on_it() {
+    let Some(database) = community_database("attach_gone").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let killed = call("migrate", &database)
+        .table("positions")
+        .failpoint("copy.before_mark")
+        .run()
+        .await;
+    killed.expect_killed();
+    // Rows may have gone behind the fence's back.
+    let tamper = "DROP TRIGGER hyperhaul_fence ON positions_p20251212; DROP TRIGGER hyperhaul_fence_row ON positions_p20251212;
+        DELETE FROM positions_p20251212 WHERE id = 600";
+    database.exec(tamper).await.unwrap();
+    call("migrate", &database)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["did not stand all the time"]);
+    call("rollback", &database).run().await.expect_code(0);
+    call("migrate", &database)
+        .table("positions")
+        .run()
+        .await
+        .expect_code(0);
+    let drop = "SELECT drop_chunks('positions', older_than => timestamptz '2025-12-12')";
+    database.exec(drop).await.unwrap();
+    call("rollback", &database)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["positions_p20251211 is no chunk", "--discard-new-rows"]);
+    call("rollback --discard-new-rows", &database)
+        .run()
+        .await
+        .expect_code(0);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await.count, 1_499);
+}
+
+#[tokio::test]
 async fn a_process_killed_around_every_step_goes_on_there_and_back() {
     let Some(database) = community_database("attach_kill").await else {
         return;

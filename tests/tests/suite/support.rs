@@ -2,7 +2,7 @@
 //! owe nothing to hyperhaul's own. Servers and databases come from `hyperhaul-testkit`.
 
 use hyperhaul_testkit::{ServerUrl, Servers, TestDatabase};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 
@@ -88,6 +88,12 @@ impl Hyperhaul {
     /// One variable of the environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// The folder that it runs in.
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 

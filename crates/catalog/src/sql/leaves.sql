@@ -43,7 +43,7 @@ width AS (
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
 ),
 members AS (
-    SELECT tree.*, c.relkind, c.reltuples, c.relpages, c.reltoastrelid, c.reloptions, c.reltablespace,
+    SELECT tree.*, c.relkind, c.relpersistence, c.reltuples, c.relpages, c.reltoastrelid, c.reloptions, c.reltablespace,
         json_build_object('schema', n.nspname, 'name', c.relname) AS relation,
         has_table_privilege(c.oid, 'SELECT') AS can_select,
         pg_get_userbyid(c.relowner) AS owner,
@@ -72,6 +72,7 @@ leaves AS (
         'options', coalesce(to_json(m.reloptions), '[]'),
         'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = m.reltablespace),
         'own_indexes', coalesce(l.own, '[]'),
+        'unlogged', m.relpersistence = 'u',
         'foreign_server', (
             SELECT s.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver
             WHERE f.ftrelid = m.oid

@@ -12,6 +12,7 @@ mod look;
 pub(crate) mod maintain;
 pub(crate) mod number;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod script;
 pub(crate) mod status;
 pub(crate) mod summary;
@@ -25,6 +26,7 @@ pub(crate) use wrap::wrap;
 use crate::failure::{Exit, Failure};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 /// Writes to stdout. A reader that has gone away, such as `head`, has read what it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -43,6 +45,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 
 /// Writes an object to stdout as JSON: on one line where several follow each other, else for people as well.
 pub(crate) fn print_json(value: &impl Serialize, one_line: bool) -> Result<(), Failure> {
+    print(&json(value, one_line)?)
+}
+
+/// An object as JSON text, with a line's end.
+pub(crate) fn json(value: &impl Serialize, one_line: bool) -> Result<String, Failure> {
     let encoded = if one_line {
         serde_json::to_string(value)
     } else {
@@ -51,5 +58,16 @@ pub(crate) fn print_json(value: &impl Serialize, one_line: bool) -> Result<(), F
     let text = encoded.map_err(|error| {
         Failure::new(Exit::Unexpected, format!("could not write JSON: {error}"))
     })?;
-    print(&format!("{text}\n"))
+    Ok(format!("{text}\n"))
+}
+
+/// Writes a file, or stdout where that is what `-` stands for.
+pub(crate) fn write(to: &Path, text: &str) -> Result<(), Failure> {
+    if to == Path::new("-") {
+        return print(text);
+    }
+    std::fs::write(to, text).map_err(|error| {
+        Failure::usage(format!("could not write {}: {error}", to.display()))
+            .hint("Name a file in a folder that exists and that you may write to.")
+    })
 }

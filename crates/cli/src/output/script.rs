@@ -179,7 +179,11 @@ fn verify(table: &TablePlan) -> String {
         return format!(
             "-- the server hashes the rows of both sides, slice by slice and chunk by chunk\n\
              --   target: {};\n",
-            comment(&sql::chunk_hash_sql(table, &some_chunk()))
+            comment(&sql::chunk_hash_sql(
+                table,
+                &some_chunk(),
+                sql::RowHash::Values
+            ))
         );
     }
     let target = sql::verify_rows_sql(table, &some_chunk(), None, false);

@@ -178,6 +178,8 @@ mod tests {
             source_rows: 1_000,
             target_rows: 1_000,
             equal: true,
+            source_sum: None,
+            target_sum: None,
         };
         TableVerification {
             table: Relation::new("public", "fixes"),

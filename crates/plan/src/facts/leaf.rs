@@ -39,6 +39,8 @@ pub struct Leaf {
     pub options: Vec<String>,
     /// Tablespace other than the database's default.
     pub tablespace: Option<String>,
+    /// Whether it is UNLOGGED: a crash empties it.
+    pub unlogged: bool,
     /// Foreign server's name where the leaf is a foreign table.
     pub foreign_server: Option<String>,
 }

@@ -44,6 +44,7 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     let columnstore = columnstore(subject, keeper);
     columnstore
         .into_iter()
+        .chain(cannot_leave_out(case, subject))
         .chain(retention(case, subject, keeper))
         .chain(aggregates)
         .chain(closed)
@@ -111,6 +112,9 @@ fn retention(case: &Case, subject: Subject, keeper: Keeper) -> Option<Finding> {
             phrase::grouped(expired.chunks),
             phrase::count_of(&subject.table.chunks, "chunk")
         );
+        if subject.table.skip_before_us.is_some() {
+            return Some(left_out(&expired, &age));
+        }
         let loss = if subject.table.attached.is_empty() {
             "They are moved, and then gone for good; the old table keeps them until cleanup. "
         } else {
@@ -137,6 +141,30 @@ fn retention(case: &Case, subject: Subject, keeper: Keeper) -> Option<Finding> {
         )
     };
     Some(Finding::new(Code::Retention, severity, message).detail(format!("{loss}{when}{refused}")))
+}
+
+/// Where expired rows were to be left out and are not.
+fn cannot_leave_out(case: &Case, subject: Subject) -> Option<Finding> {
+    let why = match subject.table.policies.retention_us {
+        _ if !case.options.skip_expired || subject.table.skip_before_us.is_some() => return None,
+        None => "no retention is declared for it",
+        Some(_) => "foreign keys of other tables refer to it, and would miss the rows",
+    };
+    let message = format!("--skip-expired leaves no row of this table out: {why}");
+    Some(Finding::new(Code::Retention, Severity::Info, message).object("--skip-expired"))
+}
+
+/// What `--skip-expired` leaves behind.
+fn left_out(expired: &Expired, age: &str) -> Finding {
+    let about = if expired.exact { "" } else { "about " };
+    let message = format!(
+        "{about}{} in {} are older than {age} and are left out",
+        phrase::count(expired.rows, "row"),
+        phrase::count(expired.chunks, "chunk")
+    );
+    Finding::new(Code::Retention, Severity::Warn, message).detail(
+        "As --skip-expired asks. The old table keeps them until cleanup, then they are gone; rollback has them still.",
+    )
 }
 
 /// Rows that are too old already, chunk by whole chunk.

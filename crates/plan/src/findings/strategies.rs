@@ -57,7 +57,8 @@ fn attached(subject: Subject, ways: &[&Way]) -> Option<Finding> {
     let detail = format!(
         "Each is detached from {name} and attached in one transaction, which locks {name} and the partition against readers \
          too, for as long as its rows are read once for its bounds. From the first one to the cutover, readers of {name} \
-         miss the rows of those that have gone over. Foreign keys are validated after the cutover, for which the rows \
+         miss the rows of those that have gone over, writers of tables that it refers to wait while a partition is \
+         attached, and foreign keys that refer to it do not hold: keep writers of those tables off, too. Foreign keys are validated after the cutover, for which the rows \
          are read again beside the application.",
         name = table.relation.plain()
     );

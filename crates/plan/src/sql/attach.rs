@@ -71,12 +71,15 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
-    if table.policies.retention_us.is_none() {
-        return vec![detach, do_block(&drop_keys), attach];
-    }
-    // What retention has dropped was the partition itself.
+    let statements = [detach, do_block(&drop_keys), attach];
+    // One that is gone by now, by retention or by hand, was the only copy: whether that is to be is asked before.
+    let execute: Vec<String> = statements
+        .iter()
+        .map(|statement| format!("EXECUTE {};", quote_literal(statement)))
+        .collect();
     vec![do_block(&format!(
-        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {detach}; {drop_keys}; {attach}; END IF; END"
+        "BEGIN IF to_regclass({name}) IS NOT NULL THEN {} END IF; END",
+        execute.join(" ")
     ))]
 }
 

@@ -26,8 +26,12 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
         );
         statements.extend(pairs().filter_map(|(table, found)| grant_archive(table, found, facts)));
         let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
-        statements.extend(unattached.flat_map(|(_, found)| drop_referencing(found, tables)));
-        statements.extend(pairs().flat_map(|(_, found)| drop_outgoing(found, tables)));
+        // Where leaves are attached, both went before.
+        statements.extend(unattached.flat_map(|(_, found)| {
+            drop_referencing(found, tables)
+                .into_iter()
+                .chain(drop_outgoing(found, tables))
+        }));
         statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
     }
     statements.extend(pairs().flat_map(|(table, found)| swap(table, found, topology)));
@@ -77,6 +81,8 @@ pub(crate) fn cutover_inverse(
                 .iter()
                 .map(|statistics| format!("DROP STATISTICS IF EXISTS {}", statistics.relation)),
         );
+        // Attached chunks have clones of them, and would keep these as partitions.
+        statements.extend(drop_triggers(table, found));
         statements.extend(release_sequences(found));
         statements.push(format!(
             "ALTER TABLE {} SET SCHEMA {}",
@@ -173,6 +179,18 @@ fn replace_views(facts: &Facts) -> Vec<String> {
         .filter(|view| seen.insert(view.relation.clone()))
         .map(replace)
         .collect()
+}
+
+fn drop_triggers(table: &TablePlan, found: &TableFacts) -> Vec<String> {
+    let drop = |trigger: &Trigger| {
+        let name = quote_ident(&trigger.name);
+        format!("DROP TRIGGER IF EXISTS {name} ON {}", table.relation)
+    };
+    let own = found
+        .triggers
+        .iter()
+        .filter(|trigger| trigger.leaf.is_none());
+    own.map(drop).collect()
 }
 
 /// TimescaleDB refuses to enable or disable a hypertable's triggers: one that fires for replication only, or never, is

@@ -243,8 +243,7 @@ fn is_attached(leaf: &Leaf, attached: &[AttachedLeaf]) -> bool {
     attached.any(|attached| attached.leaf_oid == leaf.oid)
 }
 
-/// See [`fence_stands`]. `attached`: leaves that may be chunks by now; each was looked at in the transaction that took it
-/// from its table.
+/// See [`fence_stands`]. `attached`: leaves that may be chunks by now. They keep their triggers until the cutover.
 pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf]) -> String {
     let (tree, own) = (tree("root"), argument_bytes(facts, table));
     let oids = |leaves: &mut dyn Iterator<Item = &Leaf>| {
@@ -253,6 +252,7 @@ pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf
     };
     let leaves = table.leaves.iter();
     let staying = oids(&mut leaves.clone().filter(|leaf| !is_attached(leaf, attached)));
+    let gone = oids(&mut leaves.filter(|leaf| is_attached(leaf, attached)));
     let leaves = oids(&mut table.leaves.iter());
     let partitions = match table.kind {
         RelationKind::Partitioned => partitions_known(&tree),
@@ -260,13 +260,13 @@ pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf
     };
     do_block(&format!(
         "DECLARE root oid := {}::regclass; known oid[] := '{{{leaves}}}'; \
-         staying oid[] := '{{{staying}}}'; made_by text; other regclass; BEGIN {partitions}\
+         staying oid[] := '{{{staying}}}'; gone oid[] := '{{{gone}}}'; made_by text; other regclass; BEGIN {partitions}\
          SELECT obj_description(t.oid, 'pg_trigger') INTO made_by FROM pg_trigger t \
          WHERE t.tgrelid = root AND t.tgname = '{FENCE_TRIGGER}'; \
-         {tree} SELECT tree.oid INTO other FROM tree JOIN pg_class c ON c.oid = tree.oid \
+         {tree} SELECT c.oid INTO other FROM pg_class c \
          CROSS JOIN (VALUES ('{FENCE_TRIGGER}'), ('{FENCE_ROW_TRIGGER}')) AS wanted (name) \
-         LEFT JOIN pg_trigger t ON t.tgrelid = tree.oid AND t.tgname = wanted.name \
-         WHERE (t.tgenabled = 'A' AND t.tgfoid = to_regprocedure('{FENCE_FUNCTION}') AND t.tgargs = {own} \
+         LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = wanted.name \
+         WHERE (c.oid IN (SELECT tree.oid FROM tree) OR c.oid = ANY (gone)) AND (t.tgenabled = 'A' AND t.tgfoid = to_regprocedure('{FENCE_FUNCTION}') AND t.tgargs = {own} \
          AND t.xmin::text = made_by) IS NOT TRUE \
          AND (c.relkind <> 'p' OR wanted.name = '{FENCE_TRIGGER}') LIMIT 1; \
          IF FOUND THEN RAISE EXCEPTION 'the fence on % did not stand all the time', other \

@@ -90,7 +90,7 @@ pub(crate) fn outgoing_orphans(found: &TableFacts, tables: &[TablePlan]) -> Vec<
 /// Finds the rows of `relation` that a foreign key refuses.
 pub(crate) fn orphans(relation: &Relation, key: &ForeignKey) -> String {
     rows_without(
-        (relation, &key.columns),
+        (&relation.to_string(), &key.columns),
         (&key.references.to_string(), &key.referenced_columns),
     )
 }
@@ -134,9 +134,15 @@ pub(crate) fn re_pointed_orphans(found: &TableFacts, tables: &[TablePlan]) -> Ve
         .collect()
 }
 
+/// Finds the rows of other tables that the foreign keys refuse which refer to the table, as it will be again.
+pub(crate) fn references_orphans(found: &TableFacts) -> Vec<String> {
+    let keys = found.referenced_by.iter();
+    keys.map(|key| referencing_orphans(found, key)).collect()
+}
+
 fn referencing_orphans(found: &TableFacts, key: &ReferencedBy) -> String {
     rows_without(
-        (&key.relation, &key.columns),
+        (&key.relation.to_string(), &key.columns),
         (&found.relation.to_string(), &key.referenced_columns),
     )
 }

@@ -22,7 +22,7 @@ mod sequences;
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
 pub use cleanup::cleanup_statements;
 pub use copy::{
-    chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
+    RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
     slice_hash_sql, slice_insert_sql, verify_rows_sql,
 };
 pub(crate) use create::{create_schemas, create_table, inherited_definition};
@@ -30,8 +30,9 @@ pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
 pub(crate) use foreign_keys::{
-    add_foreign_keys, definition_added, orphans, outgoing_orphans, re_pointed_orphans, referencing,
-    restore_outgoing, validate_foreign_key, validate_referencing,
+    add_foreign_keys, definition_added, drop_outgoing, orphans, outgoing_orphans,
+    re_pointed_orphans, references_orphans, referencing, restore_outgoing, validate_foreign_key,
+    validate_referencing,
 };
 pub use jobs::{pause_job, put_job_back};
 pub(crate) use keys::{

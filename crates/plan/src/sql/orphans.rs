@@ -1,7 +1,7 @@
 //! Rows that would keep a foreign key from coming back at a rollback: of other tables, and of the old table itself.
 
 use super::foreign_keys::{outgoing, referencing};
-use crate::facts::ReferencedBy;
+use crate::facts::TableFacts;
 use crate::{Plan, Relation, TablePlan, Topology, quote_ident};
 
 /// Finds the rows of a table that refer to what is not there, or will not be.
@@ -27,16 +27,20 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
             relation: key.relation.clone(),
             constraint: key.name.clone(),
             rows_sql: rows_without(
-                (&key.relation, &key.columns),
-                (&old_rows(table, key), &key.referenced_columns),
+                (&key.relation.to_string(), &key.columns),
+                (
+                    &old_rows(table, &key.referenced_columns),
+                    &key.referenced_columns,
+                ),
             ),
         }));
+        queries.extend(between(plan, table, found));
         let from_it = outgoing(found, &plan.tables).filter(|key| key.validated);
         queries.extend(from_it.map(|key| OrphanQuery {
             relation: table.archive.clone(),
             constraint: key.name.clone(),
             rows_sql: rows_without(
-                (&table.archive, &key.columns),
+                (&old_rows(table, &key.columns), &key.columns),
                 (&key.references.to_string(), &key.referenced_columns),
             ),
         }));
@@ -44,12 +48,38 @@ pub fn orphan_queries(plan: &Plan) -> Vec<OrphanQuery> {
     queries
 }
 
+/// Keys between tables of the run went where partitions of the table were attached, and did not hold for what was written to
+/// these since.
+fn between<'a>(
+    plan: &'a Plan,
+    table: &'a TablePlan,
+    found: &'a TableFacts,
+) -> impl Iterator<Item = OrphanQuery> + 'a {
+    let keys = found.referenced_by.iter();
+    let went = keys.filter(|key| key.validated && !table.attached.is_empty());
+    went.filter_map(|key| {
+        let mut tables = plan.tables.iter();
+        let referring = tables.find(|other| other.relation == key.relation)?;
+        Some(OrphanQuery {
+            relation: key.relation.clone(),
+            constraint: key.name.clone(),
+            rows_sql: rows_without(
+                (&old_rows(referring, &key.columns), &key.columns),
+                (
+                    &old_rows(table, &key.referenced_columns),
+                    &key.referenced_columns,
+                ),
+            ),
+        })
+    })
+}
+
 /// Where the rows are that the old table will have: with those that attached chunks bring back.
-fn old_rows(table: &TablePlan, key: &ReferencedBy) -> String {
+fn old_rows(table: &TablePlan, columns: &[String]) -> String {
     if table.attached.is_empty() {
         return table.archive.to_string();
     }
-    let columns = super::column_list(&key.referenced_columns);
+    let columns = super::column_list(columns);
     let leaves = table
         .attached
         .iter()
@@ -61,10 +91,10 @@ fn old_rows(table: &TablePlan, key: &ReferencedBy) -> String {
     format!("({})", selects.join(" UNION ALL "))
 }
 
-/// Gives the rows of the first table that refer by these columns to a row that the second one, a table or a query in
-/// parentheses, does not have.
+/// Gives the rows of the first one that refer by these columns to a row that the second one does not have; each is a table
+/// or a query in parentheses.
 pub(crate) fn rows_without(
-    (referring, columns): (&Relation, &[String]),
+    (referring, columns): (&str, &[String]),
     (referred, referred_columns): (&str, &[String]),
 ) -> String {
     // A row with a NULL among the columns is not checked (MATCH SIMPLE).

@@ -1,27 +1,33 @@
 //! Steps of the phase `attach`: partitions become chunks, one transaction each.
 
 use super::Scope;
-use crate::{Action, AttachedLeaf, Concurrency, Phase, Step, phrase, sql};
+use crate::{Action, AttachedLeaf, Concurrency, Phase, Step, sql};
 
-/// Nothing may refer to the table while its partitions are detached; then one step for each leaf.
+/// Foreign keys go before: a partition that rows refer to cannot be detached, and dropping a partition's own keys locks the
+/// tables that they refer to. Then one step for each leaf.
 pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
-    let Scope { table, found, .. } = scope;
+    let Scope {
+        table,
+        found,
+        tables,
+        ..
+    } = scope;
     if table.attached.is_empty() {
         return Vec::new();
     }
-    let release = (!found.referenced_by.is_empty()).then(|| {
-        let count = phrase::count_of(&found.referenced_by, "foreign key");
-        Step {
-            inverse: sql::add_references(found),
-            ..scope.step(
-                Phase::Attach,
-                "references",
-                format!("drop {count} that refer to {}", table.relation.plain()),
-                Action::Sql {
-                    statements: sql::drop_references(found),
-                },
-            )
-        }
+    let mut statements = sql::drop_references(found);
+    statements.extend(sql::drop_outgoing(found, tables));
+    let name = table.relation.plain();
+    let release = (!statements.is_empty()).then(|| Step {
+        // Those of the table itself come back at the very end of a rollback.
+        inverse: sql::add_references(found),
+        orphans: sql::references_orphans(found),
+        ..scope.step(
+            Phase::Attach,
+            "foreign keys",
+            format!("take the foreign keys off {name}, and those that refer to it"),
+            Action::Sql { statements },
+        )
     });
     let leaves = table.attached.iter().map(|leaf| attach(scope, leaf));
     release.into_iter().chain(leaves).collect()

@@ -113,3 +113,58 @@ async fn what_the_server_cannot_hash_is_copied_and_the_plan_says_why() {
         .expect_printed(&["copy: always possible", "not server: column place"]);
     call("migrate").run().await.expect_code(0);
 }
+
+#[tokio::test]
+async fn a_change_that_the_type_calls_equal_is_not_lost_by_a_rollback() {
+    let database = crate::support::target_database("server_equal").await;
+    let create = "CREATE TABLE prices (id integer, at timestamptz NOT NULL, price numeric, PRIMARY KEY (id, at)) \
+                  PARTITION BY RANGE (at); \
+                  CREATE TABLE prices_1 PARTITION OF prices FOR VALUES FROM ('2025-12-11 00:00+00') TO ('2025-12-12 00:00+00'); \
+                  INSERT INTO prices SELECT n, timestamptz '2025-12-11 00:00+00' + n * interval '1 second', 1.0 \
+                  FROM generate_series(1, 1000) AS n";
+    database.exec(create).await.unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    call("migrate").table("prices").run().await.expect_code(0);
+    let update = "UPDATE prices SET price = 1.00 WHERE id = 5";
+    database.exec(update).await.unwrap();
+    call("rollback")
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["written to since the cutover"]);
+}
+
+#[tokio::test]
+async fn expired_rows_are_left_out_by_whole_chunks_and_a_rollback_has_them() {
+    let database = crate::support::target_database("server_expired").await;
+    let create = "CREATE TABLE ticks (id integer, at timestamptz NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
+        DO $$ BEGIN FOR day IN 0..9 LOOP EXECUTE format('CREATE TABLE ticks_%s PARTITION OF ticks FOR VALUES FROM (%L) TO (%L)', \
+            day, date_trunc('day', now(), 'UTC') - (day || ' days')::interval, \
+            date_trunc('day', now(), 'UTC') - (day - 1 || ' days')::interval); END LOOP; END $$; \
+        CREATE TABLE ticks_default PARTITION OF ticks DEFAULT; \
+        INSERT INTO ticks SELECT n, date_trunc('day', now(), 'UTC') + interval '1 hour' - n * interval '6 hours' \
+            FROM generate_series(0, 79) AS n";
+    database.exec(create).await.unwrap();
+    let kept = "SELECT count(*) FROM ticks WHERE at >= date_trunc('day', now() - interval '5 days', 'UTC')";
+    let kept: i64 = database.value(kept).await.unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    for strategy in ["server", "copy"] {
+        call("plan --skip-expired")
+            .arg("--strategy")
+            .arg(strategy)
+            .arg("--retention")
+            .arg("5 days")
+            .table("ticks")
+            .run()
+            .await
+            .expect_code(0)
+            .expect_printed(&["are older than 5 days and are left out"]);
+        call("migrate").run().await.expect_code(0);
+        let count: i64 = database.value("SELECT count(*) FROM ticks").await.unwrap();
+        assert_eq!(count, kept, "{strategy}");
+        call("verify").run().await.expect_code(0);
+        call("rollback").run().await.expect_code(0);
+        let count: i64 = database.value("SELECT count(*) FROM ticks").await.unwrap();
+        assert_eq!(count, 80, "{strategy}");
+    }
+}

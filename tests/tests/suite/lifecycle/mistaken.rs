@@ -164,6 +164,8 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
     let first = "ALTER TABLE hyperhaul.verdict DROP CONSTRAINT verdict_pkey, DROP COLUMN after_cutover, DROP COLUMN lost_count,
             ADD PRIMARY KEY (run_id, table_index);
         UPDATE hyperhaul.verdict SET equal = false;
+        ALTER TABLE hyperhaul.slice DROP COLUMN worker;
+        DROP TABLE hyperhaul.call;
         UPDATE hyperhaul.ledger_format SET format = 1";
     database.exec(first).await.unwrap();
     call("status")
@@ -171,6 +173,10 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
         .await
         .expect_code(0)
         .expect_printed(&["equal"]);
+    // Who called, and which worker it was, nobody wrote down then.
+    let report = call("report --json -").run().await.expect_code(0).json();
+    assert_eq!(report["calls"], serde_json::json!([]));
+    assert!(report["slices"][0]["worker"].is_null(), "{report}");
     call("verify").run().await.expect_code(0);
     call("cleanup --yes").run().await.expect_code(0);
     let later = "UPDATE hyperhaul.ledger_format SET format = 99";

@@ -10,6 +10,7 @@ mod mistaken;
 mod other_owner;
 mod other_server;
 mod plan;
+mod report;
 mod rollback;
 mod soar;
 mod verify;
