@@ -18,7 +18,9 @@ mod generated;
 mod hashing;
 mod holders;
 mod identity;
+mod jobs;
 mod keys;
+mod late_writes;
 mod leaves;
 mod machine;
 mod maintenance;
@@ -31,6 +33,7 @@ mod sessions;
 mod survey;
 mod table;
 mod travel;
+mod vitals;
 mod waits;
 mod writers;
 
@@ -40,6 +43,8 @@ pub use error::Error;
 pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
+pub use jobs::{Job, JobWorker, job_workers, jobs};
+pub use late_writes::{RowsSince, WriteMark, rows_since, write_mark};
 pub use maintenance::{
     ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
 };
@@ -48,4 +53,5 @@ pub use server::{hypertables, server_facts};
 pub use sessions::blocking_sessions;
 pub use survey::survey;
 pub use table::{Depth, table_facts};
+pub use vitals::{VitalsSeen, vitals, vitals_seen};
 pub use waits::{BackendWaits, waits};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hyperhaul_pg::{Server, Session};
+use hyperhaul_plan::facts::Disk;
 
 /// What was seen of the machine; nothing, where it is another one.
 #[derive(Debug, Default)]
@@ -37,30 +38,59 @@ fn is_backend(pid: i32, server: &Server) -> bool {
         && title.contains(&format!(" {} {} ", server.user(), server.database()))
 }
 
-/// A backend works in its data directory, which leads there through a chroot, too. Only the
-/// same user or root may follow it.
-fn free_disk_bytes(pid: i32, tablespace_oid: Option<u32>) -> Option<u64> {
-    let mut directory = PathBuf::from(format!("/proc/{pid}/cwd"));
-    match tablespace_oid {
-        // The link in pg_tblspc is absolute: it starts at the server's own root.
-        Some(oid) => {
-            let link =
-                std::fs::read_link(directory.join("pg_tblspc").join(oid.to_string())).ok()?;
-            let link = link.strip_prefix("/").ok()?;
-            directory = PathBuf::from(format!("/proc/{pid}/root")).join(link);
-        }
-        None => directory.push("."),
+/// The disks of the server's data and WAL, where this process may look at them.
+pub(crate) fn disks(session: &Session, server: &Server, tablespace_oid: Option<u32>) -> Vec<Disk> {
+    let pid = session.backend_pid();
+    if !server.host_is_local() || !is_backend(pid, server) {
+        return Vec::new();
     }
+    let data = data_directory(pid, tablespace_oid).and_then(|folder| disk("data", &folder));
+    let wal = entry(pid, "pg_wal").and_then(|folder| disk("WAL", &folder));
+    data.into_iter().chain(wal).collect()
+}
+
+/// Only the same user as the server's, or root, may look.
+fn free_disk_bytes(pid: i32, tablespace_oid: Option<u32>) -> Option<u64> {
+    Some(disk("data", &data_directory(pid, tablespace_oid)?)?.free_bytes)
+}
+
+fn data_directory(pid: i32, tablespace_oid: Option<u32>) -> Option<PathBuf> {
+    match tablespace_oid {
+        Some(oid) => entry(pid, &format!("pg_tblspc/{oid}")),
+        None => entry(pid, "."),
+    }
+}
+
+/// Something in the directory in which a backend works, its data directory, which leads there through a chroot, too.
+fn entry(pid: i32, name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(format!("/proc/{pid}/cwd")).join(name);
+    match std::fs::read_link(&path) {
+        // A link in there is absolute: it starts at the server's own root.
+        Ok(link) if link.is_absolute() => {
+            let link = link.strip_prefix("/").ok()?;
+            Some(PathBuf::from(format!("/proc/{pid}/root")).join(link))
+        }
+        _ => Some(path),
+    }
+}
+
+fn disk(holds: &str, directory: &Path) -> Option<Disk> {
     // The standard library cannot ask a file system for its free space.
     let output = Command::new("stat")
-        .args(["-f", "-c", "%a %S"])
-        .arg(&directory)
+        .args(["-f", "-c", "%a %b %S"])
+        .arg(directory)
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let (blocks, block_bytes) = text.trim().split_once(' ')?;
-    blocks
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(block_bytes.parse().ok()?)
+    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+    let (free, total, block_bytes) = (
+        numbers.next()?.ok()?,
+        numbers.next()?.ok()?,
+        numbers.next()?.ok()?,
+    );
+    Some(Disk {
+        holds: holds.to_owned(),
+        free_bytes: free.checked_mul(block_bytes)?,
+        total_bytes: total.checked_mul(block_bytes)?,
+    })
 }

@@ -2,6 +2,7 @@
 //! file (that is `request`), and nothing that runs.
 
 use crate::declared::PolicyFlags;
+use crate::limits::LimitFlags;
 use crate::maintain::Maintain;
 use crate::values::{
     Interval, Workers, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
@@ -102,6 +103,8 @@ pub(crate) struct Migrate {
     pub(crate) wanted: Wanted,
     #[command(flatten)]
     pub(crate) window: Window,
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
     #[command(flatten)]
     pub(crate) which: Which,
     #[command(flatten)]

@@ -116,6 +116,7 @@ async fn migrate(asked: &arguments::Migrate, plain: bool) -> Result<Exit, Failur
         asked.which.run,
         options.as_ref(),
         deadline,
+        &request.limits(&asked.limits),
         &interrupt,
         watch.clone(),
     )

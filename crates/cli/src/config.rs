@@ -3,6 +3,7 @@
 
 use crate::declared::{self, WrittenAggregate};
 use crate::failure::Failure;
+use crate::limits;
 use crate::values::{self, Interval, Workers};
 use crate::window;
 use chrono::NaiveTime;
@@ -39,6 +40,16 @@ pub(crate) struct Config {
     pub(crate) finish_by: Option<NaiveTime>,
     #[serde(default)]
     pub(crate) on_deadline: Option<OnDeadline>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) min_free_disk: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_growth: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_replica_lag: Option<u64>,
+    #[serde(default, deserialize_with = "limit")]
+    pub(crate) max_wal: Option<u64>,
+    #[serde(default, deserialize_with = "patience")]
+    pub(crate) watchdog_patience: Option<Duration>,
     #[serde(default, rename = "table")]
     pub(crate) tables: Vec<Table>,
 }
@@ -180,6 +191,14 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 
 fn finish_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveTime>, D::Error> {
     from_text(deserializer, window::parse_finish_by).map(Some)
+}
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    from_text(deserializer, limits::parse_size).map(Some)
+}
+
+fn patience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    from_text(deserializer, limits::parse_patience).map(Some)
 }
 
 fn slice_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

@@ -7,6 +7,7 @@ mod declared;
 mod failure;
 mod install;
 mod interval;
+mod limits;
 mod maintain;
 mod output;
 mod progress;

@@ -4,11 +4,13 @@ use crate::arguments::{Servers, Wanted};
 use crate::config::{self, Config};
 use crate::declared;
 use crate::failure::Failure;
+use crate::limits::{self, LimitFlags};
 use crate::values::Interval;
 use crate::window;
 use chrono::{DateTime, Utc};
 use hyperhaul_migrate::{Connections, Deadline};
 use hyperhaul_pg::Server;
+use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Options, Relation, TableOptions};
 
 /// Flags together with the configuration file that they name.
@@ -106,6 +108,11 @@ impl Request {
         now: DateTime<Utc>,
     ) -> Result<Option<Deadline>, Failure> {
         window::deadline(flags, &self.config, now)
+    }
+
+    /// The limits that a run pauses at.
+    pub(crate) fn limits(&self, flags: &LimitFlags) -> ServerLimits {
+        limits::limits(flags, &self.config)
     }
 
     /// The options; refuses if no table is named.

@@ -36,7 +36,8 @@ pub(crate) fn parse_slice_bytes(text: &str) -> Result<u64, SizeError> {
     Ok(bytes)
 }
 
-fn parse_bytes(text: &str) -> Result<u64, SizeError> {
+/// Bytes, of whatever.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, SizeError> {
     let text = text.trim();
     let (digits, unit) = text.split_at(
         text.find(|c: char| !c.is_ascii_digit())

@@ -9,11 +9,13 @@ mod call;
 mod declaration;
 mod error;
 mod forecast;
+mod held_job;
 mod run;
 mod schema;
 mod slice;
 mod step;
 mod verdict;
+mod write_mark;
 
 pub use calibration::{scratch_is_left, try_calibrate};
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
@@ -22,9 +24,10 @@ pub use declaration::{
 };
 pub use error::Error;
 pub use forecast::{forecast, store_forecast};
+pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use run::{
-    Run, RunId, RunState, change_state, find_run, latest_run, load_run, overlapping_run,
-    record_plan, runs, sessions, try_lead,
+    Run, RunId, RunState, change_state, find_run, is_paused, latest_run, load_run, overlapping_run,
+    record_plan, runs, sessions, show_paused, try_lead,
 };
 pub use schema::{ensure, exists};
 pub use slice::{
@@ -33,3 +36,4 @@ pub use slice::{
 };
 pub use step::{StepMark, mark_done, mark_ended, mark_undone, step_marks, steps_done};
 pub use verdict::{NewVerdict, StoredVerdict, store_verdict, verdicts};
+pub use write_mark::{store_write_mark, write_mark};

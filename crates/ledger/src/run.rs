@@ -271,6 +271,39 @@ fn decode(row: &Row) -> Result<Run, Error> {
     })
 }
 
+/// What a session of a run that is paused is called in `pg_stat_activity`.
+fn paused_name(run: RunId) -> String {
+    format!("hyperhaul run {run} paused")
+}
+
+/// Shows by the session's name that its run is paused, or is no more: it goes with the process.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn show_paused(session: &Session, run: RunId, paused: bool) -> Result<(), Error> {
+    let name = if paused {
+        paused_name(run)
+    } else {
+        format!("hyperhaul run {run} watch")
+    };
+    let sql = "SELECT set_config('application_name', $1, false)";
+    session.query(sql, &[&name]).await?;
+    Ok(())
+}
+
+/// Whether a process of the run has paused at a limit.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn is_paused(session: &Session, run: RunId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+               WHERE application_name = $1 AND datname = current_database())";
+    let row = session.query_one(sql, &[&paused_name(run)]).await?;
+    Ok(row.get(0))
+}
+
 /// Backends of hyperhaul in the session's database, its own left out.
 ///
 /// # Errors

@@ -6,6 +6,8 @@
 //! slice        one row a slice           pending -> done in the transaction that copies its rows
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
+//! held_job     one row a job that the run keeps from being started, until it ends or is rolled back
+//! write_mark   one row a run            how the source was before its first row was read
 //! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
 //! forecast     one row a run that is or was under way; see there
 //! ```
@@ -14,7 +16,7 @@ use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 3;
+const FORMAT: i32 = 4;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -50,6 +52,24 @@ CREATE TABLE IF NOT EXISTS hyperhaul.call (
 CREATE INDEX IF NOT EXISTS call_run ON hyperhaul.call (run_id);
 ";
 
+/// From format 3, which held no jobs and did not look for late writes, to 4.
+const FROM_3_TO_4: &str = "
+CREATE TABLE hyperhaul.held_job (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    job_id integer NOT NULL,
+    name text NOT NULL,
+    next_start timestamptz,
+    held_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, job_id)
+);
+CREATE TABLE hyperhaul.write_mark (
+    run_id bigint PRIMARY KEY REFERENCES hyperhaul.run ON DELETE CASCADE,
+    mark jsonb NOT NULL
+);
+UPDATE hyperhaul.ledger_format SET format = 4;
+";
+
+/// The tables of format 3; those of later ones are added to them.
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS hyperhaul;
 CREATE TABLE IF NOT EXISTS hyperhaul.ledger_format (format integer PRIMARY KEY);
@@ -129,9 +149,9 @@ async fn make(session: &Session) -> Result<(), Error> {
         .await?;
     session.batch(TABLES).await?;
     session.batch(CALLS).await?;
-    let format = "INSERT INTO hyperhaul.ledger_format SELECT $1 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
-    session.execute(format, &[&FORMAT]).await?;
-    Ok(())
+    let format = "INSERT INTO hyperhaul.ledger_format SELECT 3 WHERE NOT EXISTS (SELECT FROM hyperhaul.ledger_format)";
+    session.batch(format).await?;
+    bring_up(session).await
 }
 
 /// Whether the database has a ledger. One of an older format is brought to this one, in a transaction of its own.
@@ -168,12 +188,21 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
     session
         .execute("SELECT pg_advisory_xact_lock($1)", &[&ENSURE_LOCK])
         .await?;
-    if format(session).await? == Some(1) {
-        session.batch(FROM_1_TO_2).await?;
-    }
-    if format(session).await? == Some(2) {
-        session.batch(FROM_2_TO_3).await?;
-        session.batch(CALLS).await?;
+    bring_up(session).await
+}
+
+async fn bring_up(session: &Session) -> Result<(), Error> {
+    let upgrades: [(i32, &[&str]); 3] = [
+        (1, &[FROM_1_TO_2]),
+        (2, &[FROM_2_TO_3, CALLS]),
+        (3, &[FROM_3_TO_4]),
+    ];
+    for (from, batches) in upgrades {
+        if format(session).await? == Some(from) {
+            for statements in batches {
+                session.batch(statements).await?;
+            }
+        }
     }
     Ok(())
 }

@@ -113,6 +113,7 @@ impl Trial {
             interrupt: Interrupt::default(),
             observer: Arc::new(Silent),
             timekeeper: Arc::default(),
+            gate: crate::watchdog::Gate::unwatched(),
         };
         Trial {
             context,

@@ -1,12 +1,13 @@
 //! What every part of a run needs to know: the two ends, the plan, whom to tell, whether to stop.
 
 use crate::timekeeper::Timekeeper;
+use crate::watchdog::Gate;
 use crate::{Connections, Error, Event, Interrupt, Observer, RunId};
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::{Plan, Relation, Side, StepId, TablePlan, Topology};
+use hyperhaul_plan::{Options, Plan, Relation, Side, StepId, TablePlan, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,26 @@ pub(crate) struct Context {
     pub(crate) observer: Arc<dyn Observer>,
     /// Has nothing to keep but in a migration.
     pub(crate) timekeeper: Arc<Timekeeper>,
+    /// Open where nothing is watched.
+    pub(crate) gate: Gate,
 }
 
 impl Context {
     pub(crate) fn tell(&self, event: Event) {
         self.observer.event(&event);
+    }
+
+    /// Says which of the options given now a run that goes on does not use: it keeps those of its plan.
+    pub(crate) fn tell_unused(&self, options: &Options) {
+        let unused = self.plan.options.differing(options);
+        if unused.is_empty() {
+            return;
+        }
+        self.tell(Event::Notice(format!(
+            "run {} goes on with the options of its plan; given now and not used: {}",
+            self.run,
+            unused.join(", ")
+        )));
     }
 
     pub(crate) fn retrying(&self, what: impl Into<String>, reason: impl ToString, pause: Duration) {
@@ -55,7 +71,7 @@ impl Context {
     }
 
     /// What the run's sessions are called in `pg_stat_activity`, so that a successor can tell them from other runs'.
-    fn purpose(&self, purpose: &str) -> String {
+    pub(crate) fn purpose(&self, purpose: &str) -> String {
         format!("run {} {purpose}", self.run)
     }
 

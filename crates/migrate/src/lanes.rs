@@ -62,6 +62,7 @@ async fn run_lane(context: &Context, queue: &Queue<'_>, meter: &Arc<Meter>) -> R
                 step.id
             ))));
         };
+        queue.check(context.gate.pass(context, step).await)?;
         failpoint("step.begin");
         context.timekeeper.step_started(&context.plan, step);
         let result = told(

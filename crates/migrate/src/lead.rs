@@ -4,17 +4,20 @@ use crate::context::Context;
 use crate::drift::{self, When};
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
-use crate::timekeeper::{Timekeeper, Watching};
+use crate::timekeeper::Timekeeper;
 use crate::verify::{TableVerification, verify_table};
+use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, calls,
-    chunks, lanes, policies, sequences, survey, window, worker,
+    chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper, watchdog, window,
+    worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Action, Options, Phase, Step, StepId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +56,7 @@ pub struct Outcome {
 
 /// Runs a plan, or goes on with it: run `run`, else the run that is under way or planned for the tables of `options`,
 /// else a new plan from `options`, else the newest run of the target. With a `deadline` it begins only if it will be through
-/// by then, and stops there.
+/// by then, and stops there. Pauses at `limits`.
 ///
 /// # Errors
 ///
@@ -64,6 +67,7 @@ pub async fn migrate(
     run: Option<RunId>,
     options: Option<&Options>,
     deadline: Option<Deadline>,
+    limits: &ServerLimits,
     interrupt: &Interrupt,
     observer: Arc<dyn Observer>,
 ) -> Result<Outcome, Error> {
@@ -78,9 +82,10 @@ pub async fn migrate(
         interrupt: interrupt.clone(),
         observer,
         timekeeper: Arc::new(Timekeeper::new(deadline)),
+        gate: Gate::new(limits.clone()),
     };
     if let Some(options) = options {
-        tell_unused(&context, options);
+        context.tell_unused(options);
     }
     let mut leader = Leader::take(&context).await?;
     let session = leader.session(&context).await?;
@@ -105,7 +110,7 @@ async fn go_on(
     }
     let verification = run_until_deadline(context, leader).await?;
     let session = leader.session(context).await?;
-    change_state(session, context.run, &[RunState::Running], RunState::Done).await?;
+    jobs::end_run(context, session, RunState::Running, RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
         run: context.run,
@@ -130,19 +135,6 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
                 .hint("Make a new plan with hyperhaul plan."))
         }
     }
-}
-
-/// Says which of the options given now a run that goes on does not use: it keeps those of its plan.
-fn tell_unused(context: &Context, options: &Options) {
-    let unused = context.plan.options.differing(options);
-    if unused.is_empty() {
-        return;
-    }
-    context.tell(Event::Notice(format!(
-        "run {} goes on with the options of its plan; given now and not used: {}",
-        context.run,
-        unused.join(", ")
-    )));
 }
 
 /// Changes a run's state, which was one of `from` when it was looked at.
@@ -233,8 +225,14 @@ async fn run_phases(
         .collect();
     drift::check(context, &done, When::BeforeStart).await?;
     window::go_or_not(context, session, &done).await?;
+    jobs::wait(context).await?;
     let from = [RunState::Planned, RunState::Running];
-    change_state(session, context.run, &from, RunState::Running).await?;
+    let paused = session
+        .transaction(async || {
+            change_state(session, context.run, &from, RunState::Running).await?;
+            jobs::pause(context, session).await
+        })
+        .await?;
     context.tell(Event::Started {
         run: context.run,
         steps_done: done.len(),
@@ -242,7 +240,9 @@ async fn run_phases(
         workers: context.plan.workers(),
     });
     window::store(context, session).await?;
-    let _watching = Watching::begin(context);
+    jobs::tell_paused(context, &paused);
+    let _timing = timekeeper::Watching::begin(context);
+    let _watching = watchdog::Watching::begin(context).await;
     let mut verification = Vec::new();
     for phase in Phase::ALL {
         let steps: Vec<&Step> = context
@@ -294,6 +294,7 @@ async fn run_phase(
     if phase == Phase::Cutover {
         // The fence stands on the leaves that were there then: rows may have come in by a newer one.
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
+        late_writes::check(context).await?;
     }
     let mut verification = Vec::new();
     let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });

@@ -35,7 +35,9 @@ mod forecast;
 mod guard;
 mod identity;
 mod interrupt;
+mod jobs;
 mod lanes;
+mod late_writes;
 mod lead;
 mod maintain;
 mod new_rows;
@@ -52,6 +54,7 @@ mod survey;
 mod timekeeper;
 mod verify;
 mod watch;
+mod watchdog;
 mod window;
 mod worker;
 
@@ -77,4 +80,4 @@ pub use status::{RunStatus, StepStatus, TableStatus, status};
 pub use survey::{check, plan};
 pub use verify::{TableVerification, Verification, verify};
 
-pub use hyperhaul_ledger::{Call, Run, RunId, RunState};
+pub use hyperhaul_ledger::{Call, HeldJob, Run, RunId, RunState};

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::differences::retention_cutoff_us;
 use crate::failpoint::failpoint;
 use crate::lead::{Leader, change_state};
-use crate::{Error, Event, Meter, RunState, attached, digests};
+use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -42,8 +42,10 @@ pub(crate) async fn keep_writers_off(
         RunState::Done,
         RunState::CheckingRollback,
     ];
+    jobs::wait(context).await?;
     let fence = each_hypertable(context, sql::fence_hypertable);
-    change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
+    let paused = change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
+    jobs::tell_paused(context, &paused);
     failpoint("rollback.fenced");
     let looked = look(context, leader, steps_done, discard).await;
     let Err(error) = looked else { return Ok(()) };
@@ -72,7 +74,9 @@ pub(crate) async fn let_writers_on(
     let unfence = each_hypertable(context, sql::unfence_hypertable);
     // The answer to an earlier try's COMMIT may have been lost.
     let from = [RunState::CheckingRollback, to];
-    change(context, leader, unfence, (&from, to)).await
+    change(context, leader, unfence, (&from, to))
+        .await
+        .map(drop)
 }
 
 fn each_hypertable(context: &Context, make: fn(&Relation) -> Vec<String>) -> Vec<String> {
@@ -81,13 +85,14 @@ fn each_hypertable(context: &Context, make: fn(&Relation) -> Vec<String>) -> Vec
 }
 
 /// Runs statements that may be run twice in one transaction with a change of state, and again where a lock or a session was
-/// lost. The session is the one that holds the lead: a process that has lost it changes nothing.
+/// lost. The session is the one that holds the lead: a process that has lost it changes nothing. Jobs are paused and put back
+/// with the state, too; returned are those that were paused.
 async fn change(
     context: &Context,
     leader: &mut Leader,
     statements: Vec<String>,
     (from, to): (&[RunState], RunState),
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let timeout = format!(
         "SET LOCAL lock_timeout = {}",
         context.plan.options.lock_timeout_ms
@@ -101,12 +106,17 @@ async fn change(
                 for statement in &statements {
                     session.batch(statement).await?;
                 }
-                change_state(session, context.run, from, to).await
+                change_state(session, context.run, from, to).await?;
+                match to {
+                    RunState::CheckingRollback => jobs::pause(context, session).await,
+                    RunState::Done => jobs::put_back(context, session).await.map(|()| Vec::new()),
+                    _ => Ok(Vec::new()),
+                }
             };
             session.transaction(work).await
         };
         match tried.await {
-            Ok(()) => return Ok(()),
+            Ok(paused) => return Ok(paused),
             Err(error) => {
                 let what = "keeping writers off";
                 context.wait_to_retry(what, error, &mut backoff).await?

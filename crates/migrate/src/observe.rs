@@ -69,6 +69,10 @@ pub enum Event {
     Forecast(Forecast),
     /// The deadline has stopped the phase that was under way, and the run is rolled back.
     GoingBack,
+    /// A limit is reached, for these reasons: nothing new is begun.
+    Paused(String),
+    /// It is better again.
+    Unpaused,
     /// Something that a person should know.
     Notice(String),
 }

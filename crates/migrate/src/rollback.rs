@@ -5,8 +5,9 @@ use crate::identity::{check_databases, check_tables, is_cut_over};
 use crate::lead::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
+use crate::watchdog::Gate;
 use crate::{
-    Connections, Error, Interrupt, Meter, Observer, RunId, RunState, calls, fence, survey,
+    Connections, Error, Interrupt, Meter, Observer, RunId, RunState, calls, fence, jobs, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_plan::StepId;
@@ -43,6 +44,7 @@ pub async fn rollback(
         interrupt: interrupt.clone(),
         observer,
         timekeeper: Arc::default(),
+        gate: Gate::unwatched(),
     };
     check_databases(&context).await?;
     go_back(&context, options)
@@ -106,8 +108,8 @@ async fn undo_all(
     undo(context, &done).await?;
     fence::lift_unmarked(context, &done).await?;
     let session = leader.session(context).await?;
-    let from = [RunState::RollingBack];
-    change_state(session, context.run, &from, RunState::RolledBack).await
+    let (from, to) = (RunState::RollingBack, RunState::RolledBack);
+    jobs::end_run(context, session, from, to).await
 }
 
 fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {

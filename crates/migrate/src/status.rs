@@ -1,6 +1,6 @@
 //! Where a run stands, read from the ledger alone.
 
-use crate::{Connections, Error, Forecast, RunId, RunState};
+use crate::{Connections, Error, Forecast, HeldJob, RunId, RunState};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
 use hyperhaul_plan::Phase;
@@ -23,6 +23,10 @@ pub struct RunStatus {
     pub sessions: u64,
     /// When it will be through, as it looked when that was written last; none for a run that is not under way.
     pub forecast: Option<Forecast>,
+    /// Whether it is paused at a limit right now.
+    pub paused: bool,
+    /// TimescaleDB's jobs that it keeps from being started.
+    pub held_jobs: Vec<HeldJob>,
     /// Its tables.
     pub tables: Vec<TableStatus>,
     /// Its steps in order.
@@ -134,6 +138,8 @@ pub async fn status(
             RunState::Running => ledger::forecast(&target, run.id).await?,
             _ => None,
         },
+        paused: ledger::is_paused(&target, run.id).await?,
+        held_jobs: ledger::held_jobs(&target, run.id).await?,
         tables: run
             .plan
             .tables

@@ -10,6 +10,7 @@
 use crate::context::Context;
 use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
 use crate::identity::{check_databases, check_tables, is_cut_over};
+use crate::watchdog::Gate;
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, calls,
     digests, sequences, structure, survey,
@@ -132,6 +133,7 @@ pub async fn verify(
         interrupt: interrupt.clone(),
         observer,
         timekeeper: Arc::default(),
+        gate: Gate::unwatched(),
     };
     check_databases(&context).await?;
     check_tables(&context, &done).await?;

@@ -14,7 +14,7 @@ use crate::crew::{Crew, Supervision};
 use crate::failpoint::failpoint;
 use crate::slice::{SliceWorker, Turn};
 use crate::steps::Lane;
-use crate::{Error, Meter, guard};
+use crate::{Error, Meter, guard, late_writes};
 use chrono::Utc;
 use hyperhaul_engine::Pool;
 use hyperhaul_ledger as ledger;
@@ -60,6 +60,7 @@ pub(crate) async fn copy_slices(
 ) -> Result<(), Error> {
     let started_at = Utc::now();
     let mut claimed = Backoff::new(CLAIMED_BACKOFF);
+    late_writes::mark(context).await?;
     loop {
         // Cuts anew what was rewritten.
         let _guard = guard::Guard::take(context).await?;
@@ -203,6 +204,9 @@ impl Worker {
                     return Ok(());
                 }
                 tokio::time::sleep(REST).await;
+                continue;
+            }
+            if !self.context.gate.opens_soon().await? {
                 continue;
             }
             match self.one_slice(&mut sessions, lost_backend).await {

@@ -27,6 +27,7 @@ mod structure;
 mod testing;
 mod time;
 mod verdict;
+pub mod watchdog;
 
 pub use calibration::{Measured, calibrated, sample};
 pub use drift::{Change, Object, Since, changes};

@@ -251,3 +251,36 @@ async fn a_survey_knows_one_database_from_two() {
     .unwrap();
     assert!(!facts.same_database);
 }
+
+#[tokio::test]
+async fn a_plain_owner_sees_how_the_server_bears_a_run() {
+    let database = database("vitals").await;
+    let role = database.owner_role().await.unwrap();
+    let url = database.url_as(&role).unwrap();
+    let (server, session) = (Server::parse(&url).unwrap(), session(&url).await);
+    let seen = hyperhaul_catalog::vitals_seen(&session).await.unwrap();
+    let client = database.connect().await.unwrap();
+    let slot = database.name().to_owned();
+    client
+        .batch_execute(&format!(
+            "SELECT pg_create_physical_replication_slot('{slot}', true, true);
+             SELECT pg_logical_emit_message(false, 'ballast', repeat('x', 2097152))"
+        ))
+        .await
+        .unwrap();
+    let look = async |size| hyperhaul_catalog::vitals(&session, &server, seen, size).await;
+    let found = look(true).await.unwrap();
+    let who = format!("slot \"{slot}\"");
+    let lag = found.lags.iter().find(|lag| lag.who == who).unwrap().bytes;
+    assert!((2 << 20..found.wal_bytes).contains(&lag), "{found:?}");
+    assert!(found.wal_kept_bytes >= lag, "{found:?}");
+    assert!(found.database_bytes.unwrap() > 1 << 20, "{found:?}");
+    assert!(!found.archiver_fails, "{found:?}");
+    assert_eq!(look(false).await.unwrap().database_bytes, None);
+    for disk in &found.disks {
+        assert!(
+            (1..=disk.total_bytes).contains(&disk.free_bytes),
+            "{disk:?}"
+        );
+    }
+}

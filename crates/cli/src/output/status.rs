@@ -3,7 +3,7 @@
 use super::columns::{Align, Columns};
 use super::number::{bytes, count, estimated, grouped, percent, seconds};
 use super::{Look, Style, wrap};
-use hyperhaul_migrate::{Forecast, RunState, RunStatus, StepStatus, TableStatus};
+use hyperhaul_migrate::{Forecast, HeldJob, RunState, RunStatus, StepStatus, TableStatus};
 use hyperhaul_plan::Phase;
 
 pub(crate) fn render(status: &RunStatus, look: Look) -> String {
@@ -14,12 +14,13 @@ pub(crate) fn render(status: &RunStatus, look: Look) -> String {
         some => format!("{} of hyperhaul", count(some, "session")),
     };
     format!(
-        "run {}: {state} since {changed}; {sessions}\nsource  {}\n{}\n{}\n{}\n{}",
+        "run {}: {state} since {changed}; {sessions}\nsource  {}\n{}\n{}\n{}{}\n{}",
         status.run,
         status.source,
         forecast(status.forecast.as_ref(), look),
         tables(&status.tables, look),
         phases(&status.steps, look),
+        held_jobs(&status.held_jobs),
         wrap(&advice(status), 0, look.width)
     )
 }
@@ -140,6 +141,23 @@ fn phases(steps: &[StepStatus], look: Look) -> String {
     columns.render(0, look)
 }
 
+/// What is paused, and put back when the run ends.
+fn held_jobs(jobs: &[HeldJob]) -> String {
+    if jobs.is_empty() {
+        return String::new();
+    }
+    let line = |job: &HeldJob| match job.next_start {
+        Some(time) => format!(
+            "  {}, next start {}\n",
+            job.name,
+            time.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => format!("  {}\n", job.name),
+    };
+    let lines: String = jobs.iter().map(line).collect();
+    format!("paused until the run ends or is rolled back:\n{lines}\n")
+}
+
 fn advice(status: &RunStatus) -> String {
     let run = status.run;
     match status.state {
@@ -147,6 +165,9 @@ fn advice(status: &RunStatus) -> String {
             format!("Nothing was changed yet. Next: hyperhaul migrate --run {run}.")
         }
         RunState::Superseded => "A newer plan of the same tables took its place.".to_owned(),
+        RunState::Running if status.paused => {
+            "Paused at a limit of disk, WAL or lag; its own output says which.".to_owned()
+        }
         RunState::Running if status.sessions > 0 => "Under way.".to_owned(),
         RunState::Running => {
             format!(
@@ -210,6 +231,12 @@ mod tests {
             changed_at: at,
             sessions: 0,
             forecast: None,
+            paused: false,
+            held_jobs: vec![HeldJob {
+                job_id: 1001,
+                name: "Retention Policy [1001] on public.gliders".into(),
+                next_start: Some(at),
+            }],
             tables: vec![TableStatus {
                 table: "public.fixes".into(),
                 slices_done: 5,
@@ -238,6 +265,9 @@ mod tests {
             fence    1/1  <1 s
             copy     0/1
             keys     1/2   2 s  finish the checks of public.fixes
+            paused until the run ends or is rolled back:
+              Retention Policy [1001] on public.gliders, next start 2025-12-11 00:00:00 UTC
+
 
             Stopped. Go on with hyperhaul migrate --run 3, or back with hyperhaul rollback
             --run 3.

@@ -56,6 +56,8 @@ struct State {
     steps: Vec<String>,
     resumed: bool,
     forecast: Option<Forecast>,
+    /// Why the run is paused.
+    paused: Option<String>,
 }
 
 /// A phase under way.
@@ -186,6 +188,14 @@ impl Shared {
                 self.state().forecast = None;
                 self.say(Style::Warning, "the window is over: going back");
             }
+            Event::Paused(reasons) => {
+                self.state().paused = Some(reasons.clone());
+                self.say(Style::Warning, &format!("paused: {reasons}"));
+            }
+            Event::Unpaused => {
+                self.state().paused = None;
+                self.say(Style::Good, "goes on after the pause");
+            }
             Event::Notice(text) => self.say(Style::Warning, &format!("note: {text}")),
         }
     }
@@ -249,6 +259,7 @@ impl Shared {
             phases,
             steps,
             forecast,
+            paused,
             ..
         } = &mut *state;
         let forecast = forecast.as_ref();
@@ -265,7 +276,14 @@ impl Shared {
                         "{}: {}",
                         running.phase.name(),
                         text::with_forecast(
-                            text::running(running.phase, &reading, rate, steps, usize::MAX),
+                            text::running_or_paused(
+                                running.phase,
+                                &reading,
+                                rate,
+                                steps,
+                                paused.as_deref(),
+                                usize::MAX,
+                            ),
                             forecast,
                             usize::MAX
                         )
@@ -275,7 +293,14 @@ impl Shared {
                 running.bar.show(
                     reading.fraction(),
                     &text::with_forecast(
-                        text::running(running.phase, &reading, rate, steps, width),
+                        text::running_or_paused(
+                            running.phase,
+                            &reading,
+                            rate,
+                            steps,
+                            paused.as_deref(),
+                            width,
+                        ),
                         forecast,
                         width,
                     ),

@@ -98,6 +98,24 @@ pub(super) fn running(
     }
 }
 
+/// The same, or why the run is paused.
+pub(super) fn running_or_paused(
+    phase: Phase,
+    reading: &Reading,
+    rate: Option<Rate>,
+    steps: &[String],
+    paused: Option<&str>,
+    width: usize,
+) -> String {
+    match paused {
+        Some(reasons) => cut(
+            &format!("paused: {reasons}"),
+            width.saturating_sub(BESIDE_MESSAGE),
+        ),
+        None => running(phase, reading, rate, steps, width),
+    }
+}
+
 fn rows(reading: &Reading, rate: Option<Rate>, words: bool) -> String {
     let mut parts = vec![format!("{:>4}", percent(reading.rows, reading.rows_total))];
     parts.push(if words {

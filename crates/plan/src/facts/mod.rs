@@ -11,6 +11,7 @@ mod leaf;
 mod partman;
 mod server;
 mod table;
+mod vitals;
 mod writers;
 
 pub use columns::{BinaryTravel, Column, Generation, Identity, OwnedSequence};
@@ -26,6 +27,7 @@ pub use table::{
     ExtendedStatistics, Grant, NotOwned, PartitionKey, PartitionStrategy, Privileges, RelationKind,
     ReplicaIdentity, TableFacts,
 };
+pub use vitals::{Disk, Lag, Vitals};
 pub use writers::{Fence, Subscription};
 
 use serde::{Deserialize, Serialize};

@@ -11,6 +11,7 @@ mod cutover;
 mod fence;
 mod foreign_keys;
 mod grants;
+mod jobs;
 mod keys;
 mod maintain;
 mod orphans;
@@ -34,6 +35,7 @@ pub(crate) use foreign_keys::{
     re_pointed_orphans, references_orphans, referencing, restore_outgoing, validate_foreign_key,
     validate_referencing,
 };
+pub use jobs::{pause_job, put_job_back};
 pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     replica_identity,

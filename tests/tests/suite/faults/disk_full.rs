@@ -5,11 +5,13 @@ use crate::support::{Positions, target_database};
 use hyperhaul_testkit::{Servers, SmallDisk, TestDatabase, eventually, skip};
 use std::time::Duration;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
+/// Without the limit that would pause the run before the disk is full.
+const MIGRATE: &str = "migrate --min-free-disk 0";
 const LAUNCHER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A database whose files are all on the small disk.
-async fn database_on(disk: &SmallDisk) -> TestDatabase {
+pub(super) async fn database_on(disk: &SmallDisk) -> TestDatabase {
     let servers = Servers::shared().unwrap();
     let database = TestDatabase::create(servers.target.url(), "disk_full")
         .await
@@ -47,7 +49,7 @@ async fn a_full_disk_stops_the_run_and_room_lets_it_go_on() {
     let stages = [(5 * MIB, "slice", false), (MIB / 2, "add ", true)];
     for (free_bytes, what, copied) in stages {
         disk.fill(free_bytes).unwrap();
-        let stopped = moved.call("migrate").run().await.expect_code(3);
+        let stopped = moved.call(MIGRATE).run().await.expect_code(3);
         let stopped = stopped.expect_printed(&[
             what,
             "No space left on device",
@@ -63,10 +65,10 @@ async fn a_full_disk_stops_the_run_and_room_lets_it_go_on() {
         );
         disk.free().unwrap();
         if !copied {
-            let call = moved.call("migrate").failpoint("copy.before_mark");
+            let call = moved.call(MIGRATE).failpoint("copy.before_mark");
             call.run().await.expect_killed();
         }
     }
-    moved.call("migrate").run().await.expect_code(0);
+    moved.call(MIGRATE).run().await.expect_code(0);
     moved.assert_moved().await;
 }

@@ -3,10 +3,13 @@
 
 mod deadline;
 mod disk_full;
+mod jobs;
 mod kill;
+mod late_writes;
 mod looking;
 mod lost_commit;
 mod terminated;
+mod watchdogs;
 mod within_the_server;
 
 use crate::support::{
