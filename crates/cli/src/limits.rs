@@ -1,4 +1,4 @@
-//! ServerLimits that a run pauses at, of flags over the configuration file.
+//! Limits that a run pauses at, of flags over the configuration file.
 
 use crate::config::Config;
 use crate::interval::IntervalError;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// At which limits a run pauses.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "ServerLimits at which the run pauses, then stops")]
+#[command(next_help_heading = "Limits at which the run pauses, then stops")]
 pub(crate) struct LimitFlags {
     /// Space to leave free on the target's disks, where they can be seen; 0: none (default: 5 % or 1GiB, whichever is more, but
     /// at most 10 %).

@@ -9,28 +9,40 @@
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
-use crate::lead::change_state;
+use crate::lead::{Leader, change_state};
 use crate::{Error, Event, RunState};
 use chrono::SecondsFormat;
 use hyperhaul_catalog::{self as catalog, Job};
 use hyperhaul_ledger::{self as ledger, HeldJob};
 use hyperhaul_pg::Session;
+use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::{Relation, sql};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Between two looks whether a job is still at work.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How much longer than for a lock a job is waited for: nobody queues up behind that, and compressing a chunk takes its time.
+const PATIENCE_FACTOR: u32 = 6;
+
+/// Pauses after a lost session or a lock that could not be had.
+const JOBS_BACKOFF: Limits = Limits {
+    pause_first: Duration::from_millis(200),
+    pause_max: Duration::from_secs(2),
+    total_max: Duration::from_secs(30),
+    pause_count_max: 5,
+};
 
 /// Waits until none of the jobs that [`pause`] would pause is at work: TimescaleDB ends a job that is paused, half-way.
 ///
 /// # Errors
 ///
-/// If one goes on for longer than the run waits for locks: it is named, and nothing was changed.
+/// If one goes on for much longer than the run waits for locks: it is named, and nothing was changed.
 pub(crate) async fn wait(context: &Context) -> Result<(), Error> {
     let session = context.target("jobs").await?;
     let options = &context.plan.options;
     let patience = Duration::from_millis(options.lock_timeout_ms) * options.lock_attempts_max;
+    let patience = patience * PATIENCE_FACTOR;
     let begun = Instant::now();
     let mut told = false;
     loop {
@@ -130,25 +142,81 @@ pub(crate) async fn put_back(context: &Context, session: &Session) -> Result<(),
     Ok(())
 }
 
-/// Ends a run, or its rollback: puts its jobs back and changes its state, in a transaction of its own.
+/// Begins a run, or goes on with it: pauses the jobs with the change of its state.
+///
+/// # Errors
+///
+/// As [`wait`] and [`pause`]; if another process has changed the state.
+pub(crate) async fn begin_run(context: &Context, leader: &mut Leader) -> Result<(), Error> {
+    wait(context).await?;
+    let from = [RunState::Planned, RunState::Running];
+    let session = leader.session(context).await?;
+    let mut paused = Vec::new();
+    if catalog::jobs(session, &tables(context)).await?.is_empty() {
+        change_state(session, context.run, &from, RunState::Running).await?;
+    } else {
+        paused = settled(context, leader, async |session| {
+            change_state(session, context.run, &from, RunState::Running).await?;
+            pause(context, session).await
+        })
+        .await?;
+    }
+    tell_paused(context, &paused);
+    Ok(())
+}
+
+/// Ends a run, or its rollback: puts its jobs back with the change of its state.
 ///
 /// # Errors
 ///
 /// If another process has changed the state, or a server refuses or is lost.
 pub(crate) async fn end_run(
     context: &Context,
-    session: &Session,
+    leader: &mut Leader,
     from: RunState,
     to: RunState,
 ) -> Result<(), Error> {
-    session
-        .transaction(async || {
+    let session = leader.session(context).await?;
+    if ledger::held_jobs(session, context.run).await?.is_empty() {
+        change_state(session, context.run, &[from], to).await?;
+    } else {
+        settled(context, leader, async |session| {
             put_back(context, session).await?;
-            change_state(session, context.run, &[from], to).await
+            // The answer to an earlier try's COMMIT may have been lost.
+            change_state(session, context.run, &[from, to], to).await
         })
         .await?;
+    }
     failpoint("jobs.put_back");
     Ok(())
+}
+
+/// One transaction of the session that holds the lead, of work that may be done twice; again where a lock or the session was lost.
+async fn settled<T>(
+    context: &Context,
+    leader: &mut Leader,
+    work: impl AsyncFn(&Session) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let timeout_ms = context.plan.options.lock_timeout_ms;
+    let timeout = format!("SET LOCAL lock_timeout = {timeout_ms}");
+    let mut backoff = Backoff::new(JOBS_BACKOFF);
+    loop {
+        let tried = async {
+            let session = leader.session(context).await?;
+            let work = async || {
+                session.batch(&timeout).await?;
+                work(session).await
+            };
+            session.transaction(work).await
+        };
+        match tried.await {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                let what = "pausing jobs or putting them back";
+                context.wait_to_retry(what, error, &mut backoff).await?;
+            }
+        }
+    }
 }
 
 fn back(context: &Context, job: &HeldJob) -> String {

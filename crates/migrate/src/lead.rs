@@ -109,8 +109,8 @@ async fn go_on(
         let_writers_on(context, leader, RunState::Running).await?;
     }
     let verification = run_until_deadline(context, leader).await?;
+    jobs::end_run(context, leader, RunState::Running, RunState::Done).await?;
     let session = leader.session(context).await?;
-    jobs::end_run(context, session, RunState::Running, RunState::Done).await?;
     let slices = ledger::slices(session, context.run).await?;
     Ok(Outcome {
         run: context.run,
@@ -225,22 +225,14 @@ async fn run_phases(
         .collect();
     drift::check(context, &done, When::BeforeStart).await?;
     window::go_or_not(context, session, &done).await?;
-    jobs::wait(context).await?;
-    let from = [RunState::Planned, RunState::Running];
-    let paused = session
-        .transaction(async || {
-            change_state(session, context.run, &from, RunState::Running).await?;
-            jobs::pause(context, session).await
-        })
-        .await?;
+    jobs::begin_run(context, leader).await?;
     context.tell(Event::Started {
         run: context.run,
         steps_done: done.len(),
         steps_total: context.plan.steps.len(),
         workers: context.plan.workers(),
     });
-    window::store(context, session).await?;
-    jobs::tell_paused(context, &paused);
+    window::store(context, leader.session(context).await?).await?;
     let _timing = timekeeper::Watching::begin(context);
     let _watching = watchdog::Watching::begin(context).await;
     let mut verification = Vec::new();

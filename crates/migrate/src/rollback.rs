@@ -107,9 +107,8 @@ async fn undo_all(
     change_state(session, context.run, &from, RunState::RollingBack).await?;
     undo(context, &done).await?;
     fence::lift_unmarked(context, &done).await?;
-    let session = leader.session(context).await?;
     let (from, to) = (RunState::RollingBack, RunState::RolledBack);
-    jobs::end_run(context, session, from, to).await
+    jobs::end_run(context, leader, from, to).await
 }
 
 fn may_go_back(id: RunId, state: RunState) -> Result<(), Error> {

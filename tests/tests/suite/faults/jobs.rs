@@ -3,7 +3,7 @@
 
 use super::{LIMIT, Moved};
 use crate::support::{Positions, RowsSeen, community_database, rows_seen, target_database};
-use hyperhaul_testkit::eventually;
+use hyperhaul_testkit::{Cut, Proxy, eventually};
 
 /// The jobs as a rollback, or the end of a run, has to leave them.
 const JOBS: &str = "SELECT job_id, scheduled, next_start, schedule_interval, config FROM timescaledb_information.jobs";
@@ -138,6 +138,31 @@ async fn jobs_are_paused_to_the_end_of_a_run_and_again_for_a_rollback() {
         .expect_code(0);
     moved.assert_back().await;
     assert_eq!(jobs(&moved).await, before);
+}
+
+#[tokio::test]
+async fn jobs_are_paused_and_put_back_once_when_the_commit_or_its_answer_is_lost() {
+    for cut in [
+        Cut::Before("COMMIT".to_owned()),
+        Cut::AnswerTo("COMMIT".to_owned()),
+    ] {
+        let Some(moved) = with_jobs("jobs_lost_commit").await else {
+            return;
+        };
+        let before = jobs(&moved).await;
+        plan(&moved).await;
+        let proxy = Proxy::start(moved.source.url()).unwrap();
+        // The first COMMIT pauses the jobs; of a process that has nothing else to do, the only one puts them back.
+        for (point, fired) in [("jobs.before_put_back", 1), ("never", 2)] {
+            proxy.arm(cut.clone());
+            let call = moved.call_through("migrate", proxy.url(), proxy.url());
+            let ended = call.failpoint(point).run().await;
+            assert_eq!(ended.code() == Some(0), fired == 2, "{ended:?}");
+            assert_eq!(proxy.fired_count(), fired);
+        }
+        moved.assert_moved().await;
+        assert_eq!(jobs(&moved).await, before);
+    }
 }
 
 #[tokio::test]
