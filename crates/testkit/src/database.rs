@@ -24,6 +24,16 @@ impl TestDatabase {
     /// Creates `PREFIX_RANDOM` on the server. `prefix` may hold capitals, spaces and quotes, and
     /// is cut to fit.
     pub async fn create(server_url: &str, prefix: &str) -> Result<Self, Error> {
+        Self::create_in(server_url, prefix, "pg_default").await
+    }
+
+    /// [`TestDatabase::create`] with all its files in another tablespace from the start: TimescaleDB's launcher looks into a
+    /// new database at a moment of its own, and no session may be in one that is moved.
+    pub async fn create_in(
+        server_url: &str,
+        prefix: &str,
+        tablespace: &str,
+    ) -> Result<Self, Error> {
         // 63 bytes are an identifier's limit (PostgreSQL's NAMEDATALEN - 1), 17 are for the suffix.
         let mut prefix = prefix;
         while prefix.len() > 63 - 17 {
@@ -40,8 +50,9 @@ impl TestDatabase {
         // Not template1: TimescaleDB's launcher looks into it, and a template must have no sessions.
         client
             .batch_execute(&format!(
-                "CREATE DATABASE {} TEMPLATE template0",
-                quoted(&name)
+                "CREATE DATABASE {} TEMPLATE template0 TABLESPACE {}",
+                quoted(&name),
+                quoted(tablespace)
             ))
             .await
             .map_err(|error| {

@@ -1,32 +1,19 @@
 //! The target's disk is full: a clear stop, nothing half in, and on it goes when there is room.
 
 use super::Moved;
-use crate::support::{Positions, target_database};
-use hyperhaul_testkit::{Servers, SmallDisk, TestDatabase, eventually, skip};
-use std::time::Duration;
+use crate::support::Positions;
+use hyperhaul_testkit::{Servers, SmallDisk, TestDatabase, skip};
 
 pub(super) const MIB: u64 = 1 << 20;
 /// Without the limit that would pause the run before the disk is full.
 const MIGRATE: &str = "migrate --min-free-disk 0";
-const LAUNCHER_LIMIT: Duration = Duration::from_secs(120);
 
 /// A database whose files are all on the small disk.
 pub(super) async fn database_on(disk: &SmallDisk) -> TestDatabase {
     let servers = Servers::shared().unwrap();
-    let database = TestDatabase::create(servers.target.url(), "disk_full")
-        .await
-        .unwrap();
-    // No session may be in the database meanwhile.
-    let beside = target_database("disk_beside").await;
-    let (name, tablespace) = (database.name(), disk.tablespace());
-    let sql = format!("ALTER DATABASE \"{name}\" SET TABLESPACE \"{tablespace}\"");
-    // TimescaleDB's launcher looks into a new database at a moment of its own, and on a busy machine stays for long.
-    let end =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-    let moved = || async { beside.exec(&end).await.is_ok() && beside.exec(&sql).await.is_ok() };
-    eventually("the database lies on the small disk", LAUNCHER_LIMIT, moved)
-        .await
-        .unwrap();
+    let url = servers.target.url();
+    let database = TestDatabase::create_in(url, "disk_full", disk.tablespace());
+    let database = database.await.unwrap();
     database.with_extensions(&["timescaledb"]).await.unwrap()
 }
 
