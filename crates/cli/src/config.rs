@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) workers: Option<Workers>,
     #[serde(default)]
     pub(crate) skip_expired: bool,
+    #[serde(default)]
+    pub(crate) hash_attached: bool,
     #[serde(default, deserialize_with = "slice_size")]
     pub(crate) slice_size: Option<u64>,
     #[serde(default, deserialize_with = "lock_timeout")]

@@ -9,7 +9,8 @@ use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::sql::RowHash;
 use hyperhaul_plan::{
-    ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval, compare, sql,
+    AttachedLeaf, ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval,
+    compare, sql,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,6 +118,28 @@ async fn target_hashes(
         Ok(hashes)
     });
     Ok(hashed.await?.into_iter().flatten().collect())
+}
+
+/// The server's hashes of the rows of attached partitions, by the ranges that they have as chunks; of one without rows there
+/// is none. Of the binary form: no change of a value goes unseen.
+pub(crate) async fn leaf_hashes(
+    context: &Context,
+    index: usize,
+    meter: &Arc<Meter>,
+) -> Result<Vec<ChunkDigest>, Error> {
+    let leaves = table(context, index)?.attached.clone();
+    let hashed = each(
+        context,
+        index,
+        leaves,
+        async |task: &Task, leaf: AttachedLeaf| {
+            let sql = sql::chunk_hash_sql(task.table()?, &leaf.leaf, RowHash::Image);
+            task.hashes(&sql, |_| leaf.range, meter).await
+        },
+    );
+    let mut hashes: Vec<ChunkDigest> = hashed.await?.into_iter().flatten().collect();
+    hashes.sort_by_key(|hash| hash.range);
+    Ok(hashes)
 }
 
 /// The server's hashes of the source's rows: slice by slice, so that large leaves are hashed in parallel too.

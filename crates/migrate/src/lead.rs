@@ -8,9 +8,9 @@ use crate::timekeeper::Timekeeper;
 use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::Gate;
 use crate::{
-    Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, calls,
-    chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper, watchdog, window,
-    worker,
+    Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
+    attached, calls, chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper,
+    watchdog, window, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
@@ -343,6 +343,9 @@ async fn run_other(
 ) -> Result<Option<TableVerification>, Error> {
     match (&step.action, step.table) {
         (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
+            .await
+            .map(|()| None),
+        (Action::HashLeaves, Some(table)) => attached::hash(context, step, table, meter)
             .await
             .map(|()| None),
         (Action::CopySlices, None) => worker::copy_slices(context, step, meter)

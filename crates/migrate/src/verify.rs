@@ -49,6 +49,8 @@ pub struct TableVerification {
     pub verdict: Verdict,
     /// Partitions that became chunks as they are, which is proved by their files: no row of theirs moved.
     pub attached: usize,
+    /// Whether their rows were hashed as well, before they were attached and now.
+    pub attached_hashed: bool,
     /// What became of the rows since the cutover; `None`: it is still to come, and every chunk has to be equal.
     pub since_cutover: Option<SinceCutover>,
     /// Rows that differ, for the chunks that are not equal; after the cutover, for those that have lost rows.
@@ -256,12 +258,18 @@ pub(crate) async fn verify_table(
         } else {
             Vec::new()
         };
+    let mut attached_hashed = false;
     if since_cutover.is_none() {
         structure.extend(attached::differences(&target, table, places.target).await?);
+        if let Some(changed) = attached::changed(context, &target, index, meter).await? {
+            structure.extend(changed);
+            attached_hashed = true;
+        }
     }
     let verification = TableVerification {
         table: table.relation.clone(),
         attached: table.attached.len(),
+        attached_hashed,
         since_cutover,
         differences,
         structure,

@@ -14,6 +14,9 @@ pub struct Options {
     /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
     #[serde(default)]
     pub skip_expired: bool,
+    /// Hash the rows of partitions before they are attached and when they are verified, although none of them moves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hash_attached: bool,
     /// How slices get there, unless a table says otherwise.
     pub strategy: StrategyChoice,
     /// Blocking findings that the user decided to carry on with.
@@ -47,6 +50,7 @@ impl Options {
             tables,
             mode: Mode::Window,
             skip_expired: false,
+            hash_attached: false,
             strategy: StrategyChoice::Auto,
             accept: BTreeSet::new(),
             workers: None,
@@ -74,6 +78,7 @@ impl Options {
             tables,
             mode,
             skip_expired,
+            hash_attached,
             strategy,
             accept,
             workers,
@@ -88,6 +93,10 @@ impl Options {
             (
                 "leaving expired rows out",
                 *skip_expired != other.skip_expired,
+            ),
+            (
+                "hashing attached partitions",
+                *hash_attached != other.hash_attached,
             ),
             ("strategy", *strategy != other.strategy),
             ("accepted findings", *accept != other.accept),

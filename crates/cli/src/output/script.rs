@@ -61,8 +61,15 @@ fn one(plan: &Plan, step: &Step) -> String {
         (Action::CarrySequences { sequences }, Some((_, table))) => {
             text.push_str(&carry(table, sequences))
         }
+        (Action::HashLeaves, Some((_, table))) => text.push_str(&hash_leaves(table)),
         (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
-        (Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify, None) => {}
+        (
+            Action::CreateChunks
+            | Action::HashLeaves
+            | Action::CarrySequences { .. }
+            | Action::Verify,
+            None,
+        ) => {}
     }
     text
 }
@@ -76,6 +83,12 @@ fn transaction(statements: &[String]) -> String {
     }
     text.push_str("COMMIT;\n");
     text
+}
+
+fn hash_leaves(table: &TablePlan) -> String {
+    let leaves = table.attached.iter().map(|leaf| &leaf.leaf);
+    let hashes = leaves.map(|leaf| sql::chunk_hash_sql(table, leaf, sql::RowHash::Image));
+    each(&hashes.collect::<Vec<_>>())
 }
 
 /// Not in a transaction block, which the server would refuse.

@@ -45,8 +45,13 @@ fn compared(table: &TableVerification, chunks: &str, rows: &str) -> String {
     match table.attached {
         0 => moved,
         attached => format!(
-            "{} became chunks, same files; {moved} moved",
-            count(attached, "partition")
+            "{} became chunks, same files{}; {moved} moved",
+            count(attached, "partition"),
+            if table.attached_hashed {
+                " and hashes of rows"
+            } else {
+                ""
+            }
         ),
     }
 }
@@ -187,6 +192,7 @@ mod tests {
                 chunks: vec![chunk(20_433), chunk(20_434)],
             },
             attached: 0,
+            attached_hashed: false,
             since_cutover: None,
             differences: Vec::new(),
             structure: Vec::new(),
@@ -214,6 +220,12 @@ mod tests {
                 "equal: 7 partitions became chunks, same files; 2 chunks, 2,000 rows moved"
             )
         );
+        let table = TableVerification {
+            attached: 7,
+            attached_hashed: true,
+            ..equal()
+        };
+        assert!(shown(table).contains("chunks, same files and hashes of rows; 2 chunks"));
     }
 
     #[test]
