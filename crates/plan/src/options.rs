@@ -62,13 +62,19 @@ impl Options {
     }
 
     /// Parallel workers on a target with so many cores, as far as that can be seen.
-    pub fn workers_of(&self, cores: Option<u32>) -> u32 {
+    pub(crate) fn workers_of(&self, cores: Option<u32>) -> u32 {
         let seen = cores.unwrap_or(Options::WORKERS_UNSEEN);
         match (self.workers_min, self.workers) {
             (Some(min), Some(max)) => seen.clamp(min.min(max), max),
             (_, workers) => workers.unwrap_or(seen),
         }
         .max(1)
+    }
+
+    /// Of those, the ones that make progress side by side: no more than there are cores.
+    pub(crate) fn width_of(&self, cores: Option<u32>) -> u32 {
+        let workers = self.workers_of(cores);
+        cores.map_or(workers, |cores| workers.min(cores)).max(1)
     }
 
     /// What of these differs in `other`, in words.

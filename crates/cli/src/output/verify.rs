@@ -3,7 +3,7 @@
 use super::number::{count, grouped};
 use super::{Look, Style, wrap};
 use hyperhaul_migrate::{ChunkDifferences, TableVerification, Verification};
-use hyperhaul_plan::{ChunkRange, ChunkVerdict, format_unix_us};
+use hyperhaul_plan::ChunkVerdict;
 
 pub(crate) fn render(verification: &Verification, look: Look) -> String {
     let tables: String = verification
@@ -122,7 +122,7 @@ fn unequal(table: &TableVerification) -> Vec<&ChunkVerdict> {
 fn chunk_text(chunk: &ChunkVerdict, differences: Option<&ChunkDifferences>) -> String {
     let mut text = format!(
         "    chunk {}: {} in the source, {} in the target\n",
-        interval(chunk.range),
+        chunk.range,
         count(chunk.source_rows, "row"),
         grouped(chunk.target_rows)
     );
@@ -153,19 +153,12 @@ fn chunk_text(chunk: &ChunkVerdict, differences: Option<&ChunkDifferences>) -> S
     text
 }
 
-fn interval(range: ChunkRange) -> String {
-    format!(
-        "[{}, {})",
-        format_unix_us(range.start_us),
-        format_unix_us(range.end_us)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::expect;
     use hyperhaul_migrate::{RunId, SinceCutover};
+    use hyperhaul_plan::ChunkRange;
     use hyperhaul_plan::{Relation, Verdict};
 
     const DAY_US: i64 = 86_400_000_000;
