@@ -46,22 +46,25 @@ pub async fn write_mark(session: &Session, leaves: &[u32]) -> Result<WriteMark, 
     })
 }
 
-/// Reads a whole leaf: its rows, and those that were written since the mark. A row keeps the number of the transaction that wrote
-/// it when VACUUM FULL or CLUSTER move it, and gets a new one from ALTER TABLE.
+/// Reads the rows of a leaf for which `condition` holds (all, if `None`): how many they are, and how many of them were written
+/// since the mark. A row keeps the number of the transaction that wrote it when VACUUM FULL or CLUSTER move it, and gets a new one
+/// from ALTER TABLE.
 ///
 /// # Errors
 /// The server's.
 pub async fn rows_since(
     session: &Session,
     leaf: &Relation,
+    condition: Option<&str>,
     mark: &WriteMark,
 ) -> Result<RowsSince, Error> {
+    let condition = condition.map_or(String::new(), |condition| format!(" WHERE {condition}"));
     // Rows have the lower half of the number. Those of ages ago may have any, so only what was given out since counts; numbers
     // below 3 are none of a transaction.
     let sql = format!(
         "SELECT count(*), count(*) FILTER (WHERE number >= 3 AND (number - $1 % 4294967296 + 4294967296) % 4294967296 <= \
          pg_snapshot_xmax(pg_current_snapshot())::text::bigint - $1) \
-         FROM (SELECT xmin::text::bigint AS number FROM ONLY {leaf}) AS written"
+         FROM (SELECT xmin::text::bigint AS number FROM ONLY {leaf}{condition}) AS written"
     );
     let row = session.query_one(&sql, &[&mark.transaction]).await?;
     let count = |index| row.get::<_, i64>(index).unsigned_abs();

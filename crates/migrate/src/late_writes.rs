@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::{Error, Event};
 use hyperhaul_catalog::{self as catalog, RowsSince, WriteMark};
 use hyperhaul_ledger as ledger;
-use hyperhaul_plan::Relation;
+use hyperhaul_plan::{Relation, sql};
 use std::collections::BTreeMap;
 
 /// What was copied of a leaf.
@@ -16,6 +16,8 @@ struct Copied<'a> {
     leaf: &'a Relation,
     file: u32,
     rows: u64,
+    /// Which of its rows; `None`: all.
+    condition: Option<String>,
 }
 
 /// Remembers how the source is, before the first row is read.
@@ -52,10 +54,13 @@ pub(crate) async fn check(context: &Context) -> Result<(), Error> {
     let slices = ledger::slices(&target, context.run).await?;
     let mut leaves: BTreeMap<u32, Copied<'_>> = BTreeMap::new();
     for record in &slices {
-        let copied = leaves.entry(record.slice.leaf_oid).or_insert(Copied {
-            leaf: &record.slice.leaf,
-            file: record.slice.relfilenode,
+        let slice = &record.slice;
+        let copied = leaves.entry(slice.leaf_oid).or_insert(Copied {
+            leaf: &slice.leaf,
+            file: slice.relfilenode,
             rows: 0,
+            // A leaf's slices are routed alike.
+            condition: sql::copied_condition(context.table(slice.table)?, slice.routing),
         });
         copied.rows += record.rows.unwrap_or(0);
     }
@@ -81,7 +86,7 @@ pub(crate) async fn check(context: &Context) -> Result<(), Error> {
     let mut list = Vec::new();
     for copied in suspect {
         let found = tokio::select! {
-            found = catalog::rows_since(&source, copied.leaf, &mark) => found?,
+            found = catalog::rows_since(&source, copied.leaf, copied.condition.as_deref(), &mark) => found?,
             () = context.interrupt.drained() => return Err(Error::interrupted()),
         };
         list.extend(complaint(copied, found));

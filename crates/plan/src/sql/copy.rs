@@ -78,13 +78,20 @@ fn rows_condition(table: &TablePlan, slice: &Slice) -> String {
             .end_block
             .map(|end| format!("ctid < '({end},0)'::tid")),
     );
-    if slice.routing == Routing::ByTime {
-        conditions.extend(kept_condition(table));
-    }
+    conditions.extend(copied_condition(table, slice.routing));
     if conditions.is_empty() {
         return String::new();
     }
     format!(" WHERE {}", conditions.join(" AND "))
+}
+
+/// Tells the rows of a leaf that are copied from those that are left out by time. `None`: all of them are copied.
+pub fn copied_condition(table: &TablePlan, routing: Routing) -> Option<String> {
+    match routing {
+        // Its bounds have told already.
+        Routing::OneChunk(_) => None,
+        Routing::ByTime => kept_condition(table),
+    }
 }
 
 /// Of the rows that are not left out.

@@ -23,8 +23,8 @@ mod sequences;
 pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
 pub use cleanup::cleanup_statements;
 pub use copy::{
-    RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
-    slice_hash_sql, slice_insert_sql, verify_rows_sql,
+    RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, copied_condition, sample_rows_sql,
+    slice_copy_sql, slice_hash_sql, slice_insert_sql, verify_rows_sql,
 };
 pub(crate) use create::{create_schemas, create_table, inherited_definition};
 pub(crate) use cutover::{cutover, cutover_inverse};

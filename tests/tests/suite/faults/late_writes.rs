@@ -1,7 +1,7 @@
 //! Writes that fire no trigger, after the copy and before the cutover; and what only looks like them.
 
 use super::Moved;
-use crate::support::{Positions, source_database, target_database};
+use crate::support::{Hyperhaul, Positions, source_database, target_database};
 
 /// Around each: the fence is past, the copy is done.
 async fn copied(moved: &Moved) {
@@ -83,4 +83,37 @@ async fn what_only_looks_like_a_write_does_not_stop_the_run() {
         .expect_code(0)
         .expect_printed(&["of 2 partitions changed since the copy began: looking at their rows"]);
     moved.assert_moved().await;
+}
+
+/// Rows of ten days in one leaf, of which the last five days are moved.
+const TICKS: &str = "CREATE TABLE ticks (id integer, at timestamptz NOT NULL, PRIMARY KEY (id, at)); \
+    INSERT INTO ticks SELECT n, now() - n * interval '6 hours' FROM generate_series(0, 39) AS n";
+
+#[tokio::test]
+async fn rows_that_are_left_out_are_not_missed() {
+    let delete = "UPDATE pg_class SET relhastriggers = false WHERE relname = 'ticks'; \
+                  DELETE FROM ticks WHERE id = 3; \
+                  UPDATE pg_class SET relhastriggers = true WHERE relname = 'ticks'";
+    for (change, code, said) in [
+        ("VACUUM FULL ticks", 0, "looking at their rows"),
+        (
+            delete,
+            3,
+            "- public.ticks: 0 rows were written since; it has ",
+        ),
+    ] {
+        let database = target_database("late_expired").await;
+        database.exec(TICKS).await.unwrap();
+        let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+        let plan = call("plan --skip-expired --time-column at --strategy copy").table("ticks");
+        let planned = plan.arg("--retention").arg("5 days").run().await;
+        planned
+            .expect_code(0)
+            .expect_printed(&["are older than 5 days and are left out"]);
+        let copying = call("migrate").failpoint("copy.before_mark");
+        copying.run().await.expect_killed();
+        database.exec(change).await.unwrap();
+        let ended = call("migrate").run().await.expect_code(code);
+        ended.expect_printed(&[said]);
+    }
 }
