@@ -1,10 +1,11 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
+use crate::failpoint::failpoint;
 use crate::identity::check_database;
 use crate::leader::change_state;
 use crate::{Connections, Error, Run, RunId, RunState, calls, survey};
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger::{self as ledger, Command};
+use hyperhaul_ledger::{self as ledger, CallId, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Topology, sql};
 
@@ -157,39 +158,61 @@ async fn freed(source: &Session, run: &Run) -> Result<u64, Error> {
 ///
 /// # Errors
 ///
-/// If something still depends on an old table: nothing is dropped then.
+/// If something still depends on an old table: nothing is dropped then. Or if the source was lost when the run was cleaned up
+/// already: its tables may be left, and the same may be run again.
 pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<(), Error> {
     let target = connections.target("cleanup").await?;
-    let drop = async |session: &Session| {
-        session.limit_lock_waits(plan.lock_timeout_ms).await?;
-        for statement in &plan.statements {
-            session.batch(statement).await?;
+    if !plan.on_source || plan.statements.is_empty() {
+        let work = async || {
+            let call = begin(&target, plan).await?;
+            drop_tables(&target, plan).await?;
+            Ok(ledger::end_call(&target, call, ledger::DONE).await?)
+        };
+        return target.transaction(work).await;
+    }
+    let source = connections.source("cleanup").await?;
+    source.batch("BEGIN").await?;
+    // The target's commit is the first one: a run that calls itself done has its old tables, or a rollback would drop the only
+    // rows that there are. That the source's can be dropped is known by then.
+    let dropped = target.transaction(async || {
+        let call = begin(&target, plan).await?;
+        drop_tables(&source, plan).await?;
+        Ok::<_, Error>(call)
+    });
+    let call = match dropped.await {
+        Ok(call) => call,
+        Err(error) => {
+            source.roll_back().await;
+            return Err(error);
         }
-        Ok::<(), Error>(())
     };
-    target
-        .transaction(async || {
-            // First, since it turns away a rollback that is under way, and holds one off.
-            let mut from = vec![RunState::Done];
-            if plan.on_source {
-                // The source's tables may go later than the run.
-                from.push(RunState::CleanedUp);
-            }
-            change_state(&target, plan.run, &from, RunState::CleanedUp).await?;
-            let call =
-                calls::begin(&target, plan.run, Command::Cleanup, &flags(plan.options)).await?;
-            // Before anything is dropped on another server, whose commit is apart.
-            ledger::end_call(&target, call, ledger::DONE).await?;
-            if plan.statements.is_empty() {
-                Ok(())
-            } else if plan.on_source {
-                let source = connections.source("cleanup").await?;
-                source.transaction(async || drop(&source).await).await
-            } else {
-                drop(&target).await
-            }
-        })
-        .await
+    failpoint("cleanup.before_drop");
+    let committed = source.batch("COMMIT").await.map_err(|error| {
+        Error::from(error)
+            .about("the run is cleaned up, but the source's tables may be left")
+            .hint("Run hyperhaul cleanup --drop-source again.")
+    });
+    calls::end(connections, call, &committed).await;
+    committed
+}
+
+/// Before anything is dropped, since it turns away a rollback that is under way, and holds one off.
+async fn begin(target: &Session, plan: &CleanupPlan) -> Result<CallId, Error> {
+    let mut from = vec![RunState::Done];
+    if plan.on_source {
+        // The source's tables may go later than the run.
+        from.push(RunState::CleanedUp);
+    }
+    change_state(target, plan.run, &from, RunState::CleanedUp).await?;
+    calls::begin(target, plan.run, Command::Cleanup, &flags(plan.options)).await
+}
+
+async fn drop_tables(session: &Session, plan: &CleanupPlan) -> Result<(), Error> {
+    session.limit_lock_waits(plan.lock_timeout_ms).await?;
+    for statement in &plan.statements {
+        session.batch(statement).await?;
+    }
+    Ok(())
 }
 
 fn flags(options: CleanupOptions) -> Vec<&'static str> {

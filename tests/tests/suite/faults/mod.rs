@@ -8,6 +8,7 @@ mod kill;
 mod late_writes;
 mod looking;
 mod lost_commit;
+mod other_server;
 mod terminated;
 mod watchdogs;
 mod within_the_server;

@@ -1,0 +1,43 @@
+//! Where the source is on another server its commits are apart from the ledger's: processes that are killed between the two, and
+//! what they leave on the source.
+
+use super::Moved;
+use crate::support::{Positions, rows_seen, source_database, target_database};
+
+async fn between_servers(name: &str, arguments: &str) -> Moved {
+    let (source, target) = (source_database(name).await, target_database(name).await);
+    let moved = Moved::new(source, Some(target), Positions::default()).await;
+    moved.plan(&format!("--workers 2 {arguments}")).await;
+    moved
+}
+
+#[tokio::test]
+async fn a_cleanup_of_two_servers_never_leaves_a_run_that_could_go_back_to_nothing() {
+    let moved = between_servers("away_cleanup", "").await;
+    moved.call("migrate").run().await.expect_code(0);
+    let there = "SELECT to_regclass('public.positions') IS NOT NULL";
+    let cleanup = || moved.call("cleanup --drop-source --yes");
+
+    let view = "CREATE VIEW latest AS SELECT max(received_at) FROM positions";
+    moved.source.exec(view).await.unwrap();
+    let refused = cleanup().run().await;
+    assert!(matches!(refused.code(), Some(1 | 3)), "{refused:?}");
+    assert_eq!(moved.state().await, "done", "nothing was dropped");
+    moved.source.exec("DROP VIEW latest").await.unwrap();
+
+    let killed = cleanup().failpoint("cleanup.before_drop");
+    killed.run().await.expect_killed();
+    assert_eq!(moved.state().await, "cleaned up");
+    assert!(moved.source.value::<bool>(there).await.unwrap());
+    let back = moved.call("rollback").run().await;
+    back.expect_code(2).expect_printed(&["is cleaned up"]);
+
+    cleanup().run().await.expect_code(0);
+    assert!(!moved.source.value::<bool>(there).await.unwrap());
+    assert_eq!(
+        rows_seen(moved.target(), Positions::ROWS).await,
+        moved.before
+    );
+    let again = cleanup().run().await.expect_code(2);
+    again.expect_printed(&["There is nothing left to drop"]);
+}
