@@ -143,14 +143,14 @@ pub(crate) async fn put_back(context: &Context, session: &Session) -> Result<(),
 /// As [`wait`] and [`pause`]; if another process has changed the state.
 pub(crate) async fn begin_run(context: &Context, leader: &mut Leader) -> Result<(), Error> {
     wait(context).await?;
-    let from = [RunState::Planned, RunState::Running];
+    let (from, to) = (RunState::Planned, RunState::Running);
     let session = leader.session(context).await?;
     let mut paused = Vec::new();
     if catalog::jobs(session, &tables(context)).await?.is_empty() {
-        change_state(session, context.run, &from, RunState::Running).await?;
+        leader.change_state(context, &[from], to).await?;
     } else {
         let work = async |session: &Session| {
-            change_state(session, context.run, &from, RunState::Running).await?;
+            change_state(session, context.run, &[from, to], to).await?;
             pause(context, session).await
         };
         paused = leader.transaction(context, SETTLING, work).await?;
@@ -172,7 +172,7 @@ pub(crate) async fn end_run(
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
     if ledger::held_jobs(session, context.run).await?.is_empty() {
-        change_state(session, context.run, &[from], to).await?;
+        leader.change_state(context, &[from], to).await?;
     } else {
         let work = async |session: &Session| {
             put_back(context, session).await?;

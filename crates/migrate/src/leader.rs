@@ -85,6 +85,23 @@ impl Leader {
         Ok(&self.0)
     }
 
+    /// Changes the run's state and nothing else: again where the session was lost, since only the answer may have been.
+    ///
+    /// # Errors
+    ///
+    /// As [`change_state`], or the server's.
+    pub(crate) async fn change_state(
+        &mut self,
+        context: &Context,
+        from: &[RunState],
+        to: RunState,
+    ) -> Result<(), Error> {
+        let from = [from, &[to]].concat();
+        let change = async |session: &Session| change_state(session, context.run, &from, to).await;
+        let what = format!("calling the run {}", to.name());
+        self.patiently(context, &what, change).await
+    }
+
     /// One transaction of the session that holds the lead, of work that may be done twice: again where a lock could not be had
     /// or the session was lost. A process that has lost the lead changes nothing. `what` says what is tried again.
     ///
@@ -97,18 +114,27 @@ impl Leader {
         what: &str,
         work: impl AsyncFn(&Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let transaction = async |session: &Session| {
+            let work = async || {
+                session
+                    .limit_lock_waits(context.plan.options.lock_timeout_ms)
+                    .await?;
+                work(session).await
+            };
+            session.transaction(work).await
+        };
+        self.patiently(context, what, transaction).await
+    }
+
+    async fn patiently<T>(
+        &mut self,
+        context: &Context,
+        what: &str,
+        work: impl AsyncFn(&Session) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut backoff = Backoff::new(LEADER_BACKOFF);
         loop {
-            let tried = async {
-                let session = self.session(context).await?;
-                let work = async || {
-                    session
-                        .limit_lock_waits(context.plan.options.lock_timeout_ms)
-                        .await?;
-                    work(session).await
-                };
-                session.transaction(work).await
-            };
+            let tried = async { work(self.session(context).await?).await };
             match tried.await {
                 Ok(value) => return Ok(value),
                 Err(error) => context.wait_to_retry(what, error, &mut backoff).await?,

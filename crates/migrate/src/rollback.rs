@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::identity::{check_databases, check_tables};
-use crate::leader::{Leader, change_state};
+use crate::leader::Leader;
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
 use crate::{Connections, Error, Interrupt, Observer, RunId, RunState, calls, fence, jobs, survey};
@@ -89,8 +89,9 @@ async fn undo_all(
         keep_writers_off(context, leader, &done, options.discard_new_rows).await?;
         from = vec![RunState::CheckingRollback];
     }
-    let session = leader.session(context).await?;
-    change_state(session, context.run, &from, RunState::RollingBack).await?;
+    leader
+        .change_state(context, &from, RunState::RollingBack)
+        .await?;
     undo(context, &done).await?;
     fence::lift_unmarked(context, &done).await?;
     let (from, to) = (RunState::RollingBack, RunState::RolledBack);

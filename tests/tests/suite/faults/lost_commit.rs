@@ -1,9 +1,9 @@
 //! The connection is lost around COMMIT: before the server sees it, or when the server has answered. Nobody but the ledger
 //! knows which.
 
-use super::{HeldSlices, Moved};
+use super::{HeldSlices, LIMIT, Moved};
 use crate::support::Positions;
-use hyperhaul_testkit::{Cut, Proxy};
+use hyperhaul_testkit::{Cut, Proxy, eventually};
 
 fn before_commit() -> Cut {
     Cut::Before("COMMIT".to_owned())
@@ -117,4 +117,58 @@ async fn a_cutover_whose_commit_was_not_answered_has_happened_once() {
         .expect_code(0);
     assert_eq!(proxy.fired_count(), 1);
     moved.assert_moved().await;
+}
+
+/// Waits until so many of the proxy's cuts have happened.
+async fn cut(proxy: &Proxy, count: usize) {
+    eventually("the answer is lost", LIMIT, async || {
+        proxy.fired_count() == count
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_change_of_the_runs_state_that_was_not_answered_has_happened() {
+    let moved = Moved::within_one_database("lost_state", Positions::default()).await;
+    let proxy = Proxy::start(moved.source.url()).unwrap();
+    let change = || Cut::AnswerTo("UPDATE hyperhaul.run SET state".to_owned());
+    // The first change and the last one of a migration.
+    let held = HeldSlices::hold(&moved, "true").await;
+    proxy.arm(change());
+    let process = moved
+        .call_through("migrate", proxy.url(), proxy.url())
+        .spawn();
+    cut(&proxy, 1).await;
+    let chunks = "SELECT EXISTS (SELECT FROM hyperhaul.step WHERE step_id LIKE 'chunks:%')";
+    moved.until("chunks are made", chunks).await;
+    proxy.arm(change());
+    held.release().await;
+    process.wait().await.expect_code(0);
+    assert_eq!(proxy.fired_count(), 2);
+    moved.assert_moved().await;
+
+    // Those of a rollback that goes on where another one was killed: its last step but one needs what is held.
+    moved
+        .call("rollback")
+        .failpoint("step.before_commit")
+        .run()
+        .await
+        .expect_killed();
+    let holder = moved.source.connect().await.unwrap();
+    let lock = "BEGIN; LOCK TABLE aircraft IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(lock).await.unwrap();
+    proxy.arm(change());
+    let process = moved
+        .call_through("rollback", proxy.url(), proxy.url())
+        .spawn();
+    cut(&proxy, 3).await;
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name LIKE 'hyperhaul run % step' AND wait_event_type = 'Lock')";
+    moved.until("a step waits", waits).await;
+    proxy.arm(change());
+    holder.batch_execute("COMMIT").await.unwrap();
+    process.wait().await.expect_code(0);
+    assert_eq!(proxy.fired_count(), 4);
+    moved.assert_back().await;
 }
