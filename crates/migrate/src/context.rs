@@ -93,7 +93,7 @@ impl Context {
         Ok(self
             .connections
             .source
-            .connect_patiently(&self.purpose(purpose), Limits::RECONNECT)
+            .connect_patiently(&self.source_purpose(purpose), Limits::RECONNECT)
             .await?)
     }
 
@@ -114,6 +114,29 @@ impl Context {
     /// The `application_name` that all sessions of the run begin with.
     pub(crate) fn application_prefix(&self) -> String {
         format!("hyperhaul run {} ", self.run)
+    }
+
+    /// What its sessions with the source are called. Another server may be the source of runs with the same number that other
+    /// targets know, and be a target itself: there the name says whose run it is.
+    pub(crate) fn source_purpose(&self, purpose: &str) -> String {
+        match self.origin() {
+            None => self.purpose(purpose),
+            Some(origin) => format!("{origin}{purpose}"),
+        }
+    }
+
+    /// The `application_name` that sessions with another server's source begin with. `None`: [`Context::application_prefix`]
+    /// covers them, or nothing tells whose they are.
+    pub(crate) fn source_prefix(&self) -> Option<String> {
+        let origin = self.origin()?;
+        Some(format!("hyperhaul {origin}"))
+    }
+
+    fn origin(&self) -> Option<String> {
+        let target = &self.plan.facts.target;
+        let system = target.system_identifier?;
+        (self.plan.topology == Topology::OtherDatabase)
+            .then(|| format!("from {system:x}.{} run {} ", target.database_oid, self.run))
     }
 
     /// Waits before another try of what failed with `error`; gives the error back if there is to be none.

@@ -44,18 +44,33 @@ pub(crate) async fn change_state(
     .hint("See where it stands with hyperhaul status."))
 }
 
+/// Ends the sessions of the run that are there besides `leader`: of a killed process, or given up. A backend that works does not
+/// notice that its client is gone, and keeps its locks.
+///
+/// # Errors
+///
+/// If a server refuses or is lost, or a backend does not end.
+pub(crate) async fn end_left(context: &Context, leader: &Session) -> Result<(), Error> {
+    catalog::end_sessions(leader, &context.application_prefix()).await?;
+    if let Some(prefix) = context.source_prefix() {
+        let source = context.connections.source("look").await?;
+        catalog::end_sessions(&source, &prefix).await?;
+    }
+    Ok(())
+}
+
 /// The lead of a run: a lock of the target that lives as long as a session.
 pub(crate) struct Leader(Session);
 
 impl Leader {
-    /// Takes the lead, and ends what a killed process of the same run has left on the target.
+    /// Takes the lead, and ends what a killed process of the same run has left on the servers.
     ///
     /// # Errors
     ///
     /// If another process has the lead and keeps it.
     pub(crate) async fn take(context: &Context) -> Result<Leader, Error> {
         let leader = Leader::lock(context).await?;
-        catalog::end_sessions(&leader.0, &context.application_prefix()).await?;
+        end_left(context, &leader.0).await?;
         Ok(leader)
     }
 

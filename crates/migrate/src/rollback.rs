@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::identity::{check_databases, check_tables};
-use crate::leader::Leader;
+use crate::leader::{Leader, end_left};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
 use crate::{Connections, Error, Interrupt, Observer, RunId, RunState, calls, fence, jobs, survey};
@@ -51,7 +51,7 @@ async fn go_back(context: &Context, options: &RollbackOptions) -> Result<(), Err
 pub(crate) async fn at_deadline(context: &Context, leader: &mut Leader) -> Result<(), Error> {
     // What was given up at the deadline may still hold locks.
     let session = leader.session(context).await?;
-    hyperhaul_catalog::end_sessions(session, &context.application_prefix()).await?;
+    end_left(context, session).await?;
     let gone = go_back_with(context, leader, &RollbackOptions::default()).await;
     gone.map_err(|error| error.interrupted_at("rollback"))
 }

@@ -156,7 +156,7 @@ impl Lane {
                 context
                     .connections
                     .source
-                    .connect_patiently(&context.purpose("step"), Limits::RECONNECT)
+                    .connect_patiently(&context.source_purpose("step"), Limits::RECONNECT)
                     .await?,
             );
         }

@@ -41,3 +41,34 @@ async fn a_cleanup_of_two_servers_never_leaves_a_run_that_could_go_back_to_nothi
     let again = cleanup().run().await.expect_code(2);
     again.expect_printed(&["There is nothing left to drop"]);
 }
+
+#[tokio::test]
+async fn what_a_killed_process_does_on_another_source_server_is_ended() {
+    let moved = between_servers("away_left", "--lock-timeout 10min").await;
+    let writer = moved.source.connect().await.unwrap();
+    let write = "BEGIN; UPDATE positions SET packet = packet WHERE id = 1";
+    writer.batch_execute(write).await.unwrap();
+    let process = moved.call("migrate").spawn();
+    let waits = "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name LIKE 'hyperhaul%' AND wait_event_type = 'Lock'";
+    let waiting = async || moved.source.value::<i32>(waits).await.unwrap();
+    super::eventually("the fence waits", super::LIMIT, async || {
+        waiting().await > 0
+    })
+    .await
+    .unwrap();
+    let left = waiting().await;
+    process.signal("KILL");
+    process.wait().await.expect_killed();
+    assert_eq!(waiting().await, left, "the backend does not notice");
+    let process = moved.call("migrate").spawn();
+    let gone = format!("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {left})");
+    super::eventually("it is ended", super::LIMIT, async || {
+        moved.source.value::<bool>(&gone).await.unwrap()
+    })
+    .await
+    .unwrap();
+    writer.batch_execute("ROLLBACK").await.unwrap();
+    process.wait().await.expect_code(0);
+    moved.assert_moved().await;
+}
