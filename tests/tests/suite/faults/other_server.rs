@@ -12,6 +12,46 @@ async fn between_servers(name: &str, arguments: &str) -> Moved {
 }
 
 #[tokio::test]
+async fn a_rollback_killed_between_the_commits_of_two_servers_goes_on_there() {
+    let moved = between_servers("away_killed_back", "").await;
+    moved.call("migrate").run().await.expect_code(0);
+    let marks = "SELECT count(*) FROM hyperhaul.step";
+    let on_source = "SELECT count(*) FROM hyperhaul.run, jsonb_array_elements(plan -> 'steps') AS step \
+                     WHERE step ->> 'side' = 'source'";
+    let on_source: i64 = moved.target().value(on_source).await.unwrap();
+    assert!(on_source > 0);
+    let (mut between, mut time) = (0, 1);
+    loop {
+        let before: i64 = moved.target().value(marks).await.unwrap();
+        let point = format!("step.after_commit:{time}");
+        let ended = moved.call("rollback").failpoint(&point).run().await;
+        if ended.code() == Some(0) {
+            break;
+        }
+        ended.expect_killed();
+        let settled = format!(
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name LIKE 'hyperhaul%') AND ({marks}) <= {before}"
+        );
+        moved
+            .until("the killed process's sessions end", &settled)
+            .await;
+        // Undone on the source, and the mark is still there: the next time it is undone once more, and passed.
+        let unmarked = before - moved.target().value::<i64>(marks).await.unwrap();
+        if unmarked < time {
+            between += 1;
+            time = 2;
+        } else {
+            time = 1;
+        }
+    }
+    assert_eq!(between, on_source);
+    moved.assert_back().await;
+    moved.plan("").await;
+    moved.call("migrate").run().await.expect_code(0);
+}
+
+#[tokio::test]
 async fn a_cleanup_of_two_servers_never_leaves_a_run_that_could_go_back_to_nothing() {
     let moved = between_servers("away_cleanup", "").await;
     moved.call("migrate").run().await.expect_code(0);
