@@ -47,7 +47,7 @@ pub use identity::{Identity, identity, relation_oid};
 pub use jobs::{Job, JobWorker, job_workers, jobs};
 pub use late_writes::{RowsSince, WriteMark, rows_since, write_mark};
 pub use maintenance::{
-    ReferringKey, TimescaleThere, has_rows, referring_keys, timescale_there, total_bytes,
+    ReferringKey, TimescaleThere, has_rows, referring_keys, row_bytes, timescale_there, total_bytes,
 };
 pub use sequences::{SequencePosition, column_sequence, sequence_position};
 pub use server::{hypertables, server_facts};

@@ -36,6 +36,11 @@ WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = to_regclass(format
 const BYTES: &str = "\
 SELECT to_json(coalesce(pg_total_relation_size(to_regclass(format('%I.%I', $1::text, $2::text))), 0))::text";
 
+/// $1 and $2 are schema and name.
+const ROW_BYTES: &str = "\
+SELECT to_json(coalesce(sum(pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)), 0))::text
+FROM pg_class AS c WHERE c.oid = to_regclass(format('%I.%I', $1::text, $2::text))";
+
 /// TimescaleDB in the session's database.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TimescaleThere {
@@ -75,6 +80,17 @@ pub async fn referring_keys(
 pub async fn total_bytes(session: &Session, relation: &Relation) -> Result<u64, Error> {
     let name: [&(dyn ToSql + Sync); 2] = [&relation.schema, &relation.name];
     fetch(session, "sizes", BYTES, &name).await
+}
+
+/// Bytes of a relation's rows with their TOAST, of those that are deleted too until VACUUM gives their space back; 0 where it is
+/// gone.
+///
+/// # Errors
+///
+/// The server's; an answer that is not understood.
+pub async fn row_bytes(session: &Session, relation: &Relation) -> Result<u64, Error> {
+    let name: [&(dyn ToSql + Sync); 2] = [&relation.schema, &relation.name];
+    fetch(session, "sizes", ROW_BYTES, &name).await
 }
 
 /// Whether a relation has any row.

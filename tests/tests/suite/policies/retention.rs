@@ -75,3 +75,23 @@ async fn a_foreign_key_that_would_take_other_rows_along_keeps_everything() {
     refused.expect_printed(&["would change or delete rows there"]);
     assert_eq!(old_rows(&ticks).await, before);
 }
+
+#[tokio::test]
+async fn a_chunk_whose_rows_were_deleted_by_a_killed_process_gives_its_space_back() {
+    let ticks = Ticks::on_apache("policies_emptied", RETENTION).await;
+    ticks.database.exec(&alarms("")).await.unwrap();
+    let young = "DELETE FROM alarms WHERE tick > 10";
+    ticks.database.exec(young).await.unwrap();
+    ticks.migrate().await;
+    let killed = ticks.call("maintain").failpoint("maintain.emptied");
+    killed.run().await.expect_killed();
+    let held = "SELECT count(*) FROM show_chunks('ticks', older_than => date_trunc('day', now() - interval '30 days', 'UTC')) \
+                AS c WHERE pg_relation_size(c) > 0";
+    let chunks: i64 = ticks.database.value(held).await.unwrap();
+    assert!(chunks > 1, "{chunks} chunks");
+    for arguments in ["maintain --dry-run", "maintain"] {
+        let ended = ticks.call(arguments).run().await.expect_code(0);
+        ended.expect_printed(&[&format!("{chunks} chunks")]);
+    }
+    assert_eq!(ticks.database.value::<i64>(held).await.unwrap(), 0);
+}
