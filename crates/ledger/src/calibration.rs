@@ -13,6 +13,17 @@ pub async fn try_calibrate(session: &Session) -> Result<bool, Error> {
     Ok(session.query_one(sql, &[]).await?.get(0))
 }
 
+/// Lets others calibrate again before the session ends.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn end_calibration(session: &Session) -> Result<(), Error> {
+    let sql = "SELECT pg_advisory_unlock(hashtext('hyperhaul calibrate'), 0)";
+    session.query(sql, &[]).await?;
+    Ok(())
+}
+
 /// Whether a schema of that name is there, and the role may drop it.
 ///
 /// # Errors

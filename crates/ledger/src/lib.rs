@@ -18,7 +18,7 @@ mod step;
 mod verdict;
 mod write_mark;
 
-pub use calibration::{scratch_is_left, try_calibrate};
+pub use calibration::{end_calibration, scratch_is_left, try_calibrate};
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,

@@ -50,7 +50,7 @@ pub(crate) use policies::{
     Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
     create_rollup, refresh_history,
 };
-pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
+pub use scratch::{SCRATCH_SCHEMA, Scratch, ScratchForeignKey, drop_scratch, scratch};
 pub use sequences::carried_to;
 pub(crate) use sequences::{create_sequence, made_sequences};
 

@@ -97,6 +97,14 @@ pub(crate) fn rows_without(
     (referring, columns): (&str, &[String]),
     (referred, referred_columns): (&str, &[String]),
 ) -> String {
+    let (given, same) = conditions(columns, referred_columns);
+    format!(
+        "SELECT * FROM {referring} AS referring WHERE {given} AND NOT EXISTS (SELECT FROM {referred} AS referred WHERE {same})"
+    )
+}
+
+/// Which rows `referring` a foreign key checks, and which rows `referred` they refer to.
+pub(super) fn conditions(columns: &[String], referred_columns: &[String]) -> (String, String) {
     // A row with a NULL among the columns is not checked (MATCH SIMPLE).
     let given = columns
         .iter()
@@ -108,9 +116,6 @@ pub(crate) fn rows_without(
             quote_ident(own)
         )
     });
-    format!(
-        "SELECT * FROM {referring} AS referring WHERE {} AND NOT EXISTS (SELECT FROM {referred} AS referred WHERE {})",
-        given.collect::<Vec<_>>().join(" AND "),
-        same.collect::<Vec<_>>().join(" AND ")
-    )
+    let all = |conditions: Vec<String>| conditions.join(" AND ");
+    (all(given.collect()), all(same.collect()))
 }

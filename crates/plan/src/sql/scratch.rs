@@ -3,11 +3,12 @@
 use super::attach::attach_chunk;
 use super::column_list;
 use super::create::create_table;
-use super::foreign_keys::{add_foreign_keys, validate_foreign_key};
+use super::do_block;
 use super::keys::{index_step_sql, key_step_sql};
-use crate::facts::{Facts, KeyKind, TableFacts};
+use super::orphans::conditions;
+use crate::facts::{Facts, ForeignKey, KeyKind, TableFacts};
 use crate::steps::can_exist;
-use crate::{ChunkRange, Plan, Relation, TablePlan, quote_ident};
+use crate::{ChunkRange, Plan, Relation, TablePlan, quote_ident, quote_literal};
 
 /// Schema of the scratch hypertables.
 pub const SCRATCH_SCHEMA: &str = "hyperhaul_scratch";
@@ -23,14 +24,79 @@ pub struct Scratch {
     pub keys: Vec<String>,
     /// Builds the indexes, side by side, the longest first.
     pub indexes: Vec<Vec<String>>,
-    /// Adds the foreign keys.
-    pub add_foreign_keys: Vec<String>,
-    /// Validates them, one after another.
-    pub validate_foreign_keys: Vec<String>,
+    /// The foreign keys, each to a stand-in: the tables that they refer to belong to the application, which goes on writing.
+    pub foreign_keys: Vec<ScratchForeignKey>,
     /// Gathers statistics.
     pub analyze: String,
     /// Where the plan attaches partitions: one in small, and one without rows.
     pub leaves: Vec<ScratchLeaf>,
+}
+
+/// A foreign key of the scratch hypertable. It refers to a table without rows, so that it costs what adding it costs, and nobody
+/// waits for a lock or has a row refused by it.
+#[derive(Clone, Debug)]
+pub struct ScratchForeignKey {
+    key: ForeignKey,
+    hypertable: Relation,
+    stand_in: Relation,
+}
+
+impl ScratchForeignKey {
+    /// Makes the table that it refers to, with the key's columns.
+    pub fn make_stand_in(&self) -> [String; 2] {
+        let ScratchForeignKey {
+            key,
+            hypertable,
+            stand_in,
+        } = self;
+        let columns = column_list(&key.columns);
+        [
+            format!(
+                "CREATE TABLE {stand_in} AS SELECT {columns} FROM ONLY {hypertable} WITH NO DATA"
+            ),
+            format!("ALTER TABLE {stand_in} ADD UNIQUE ({columns})"),
+        ]
+    }
+
+    /// Adds it, not validated.
+    pub fn add(&self) -> String {
+        let columns = column_list(&self.key.columns);
+        format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({columns}) REFERENCES {} ({columns}) NOT VALID",
+            self.hypertable,
+            quote_ident(&self.key.name),
+            self.stand_in
+        )
+    }
+
+    /// Takes it off again.
+    pub fn drop(&self) -> String {
+        format!(
+            "ALTER TABLE {} DROP CONSTRAINT {}",
+            self.hypertable,
+            quote_ident(&self.key.name)
+        )
+    }
+
+    /// What its validation asks of a chunk, and of the hypertable as a whole, against the table that it really refers to
+    /// (PostgreSQL's `RI_Initial_Check`), as it asks it: with `maintenance_work_mem`, in one process. To be run in a transaction.
+    /// `None` if it is not to be validated. For a role that may not read that table it asks nothing.
+    pub fn validate(&self, relation: &Relation) -> Option<String> {
+        let key = &self.key;
+        let (given, same) = conditions(&key.columns, &key.referenced_columns);
+        let first = quote_ident(key.referenced_columns.first()?);
+        key.validated.then(|| {
+            do_block(&format!(
+                "BEGIN IF has_table_privilege({}, 'SELECT') THEN \
+                 PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true), \
+                 set_config('max_parallel_workers_per_gather', '0', true); \
+                 PERFORM count(*) FROM {relation} AS referring LEFT JOIN {} AS referred ON {same} \
+                 WHERE referred.{first} IS NULL AND {given}; END IF; END",
+                quote_literal(&key.references.to_string()),
+                key.references
+            ))
+        })
+    }
 }
 
 /// A copy of a partition, to be attached to the scratch hypertable.
@@ -64,10 +130,17 @@ pub fn scratch(plan: &Plan, index: usize, leaf_bytes: u64) -> Option<Scratch> {
         .filter(|key| key.kind != KeyKind::Exclusion);
     let mut indexes: Vec<_> = found.indexes.iter().filter(|index| index.valid).collect();
     indexes.sort_by_key(|index| std::cmp::Reverse(index.size_bytes));
-    let foreign_keys = || {
-        let keys = found.foreign_keys.iter();
-        keys.filter(|key| can_exist(key, &plan.tables, &plan.facts))
-    };
+    let foreign_keys = found
+        .foreign_keys
+        .iter()
+        .filter(|key| can_exist(key, &plan.tables, &plan.facts));
+    let foreign_keys = foreign_keys
+        .enumerate()
+        .map(|(number, key)| ScratchForeignKey {
+            key: key.clone(),
+            hypertable: table.staging.clone(),
+            stand_in: Relation::new(SCRATCH_SCHEMA, format!("hyperhaul referred {number}")),
+        });
     Some(Scratch {
         create,
         keys: keys.flat_map(|key| key_step_sql(&table, key)).collect(),
@@ -75,11 +148,7 @@ pub fn scratch(plan: &Plan, index: usize, leaf_bytes: u64) -> Option<Scratch> {
             .into_iter()
             .map(|index| index_step_sql(&table, index))
             .collect(),
-        add_foreign_keys: add_foreign_keys(&table, foreign_keys()),
-        validate_foreign_keys: foreign_keys()
-            .filter(|key| key.validated)
-            .map(|key| validate_foreign_key(&table.staging, key))
-            .collect(),
+        foreign_keys: foreign_keys.collect(),
         analyze: format!("ANALYZE {}", table.staging),
         leaves: scratch_leaves(&table, found, &facts, leaf_bytes),
         table,

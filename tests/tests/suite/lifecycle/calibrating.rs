@@ -24,6 +24,19 @@ fn some() -> Positions {
     }
 }
 
+/// Waits until a killed process's sessions are gone.
+async fn settled(database: &TestDatabase) {
+    let sql = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'hyperhaul%'";
+    eventually(
+        "the killed process's sessions are gone",
+        Duration::from_secs(60),
+        async || database.value::<bool>(sql).await.unwrap(),
+    )
+    .await
+    .unwrap();
+}
+
 /// Looks at the estimate of a plan that was printed as JSON: every measured phase lies in its range.
 fn assert_calibrated(plan: &serde_json::Value, ways: &[&str]) {
     let estimate = &plan["estimate"];
@@ -88,6 +101,45 @@ async fn rows_of_another_server_are_calibrated_by_copying() {
     assert!(!target.value::<bool>(SCRATCH_IS_THERE).await.unwrap());
 }
 
+/// Calibrates while somebody has written to the table that a foreign key refers to, and kills it where all keys are there: no lock
+/// was asked for, and nothing of the scratch is tied to the table.
+async fn assert_referenced_table_is_left_alone(database: &TestDatabase, point: &str) {
+    let writer = database.connect().await.unwrap();
+    let write = "BEGIN; UPDATE aircraft SET registration = 'D-ABCD' WHERE id = 7";
+    writer.batch_execute(write).await.unwrap();
+    let plan = || Hyperhaul::new(PLAN).source(database.url());
+    let planned = plan().run().await.expect_code(0).json();
+    let measured = &planned["estimate"]["basis"]["calibrated"][0]["foreign_keys_s"];
+    assert!(measured.as_f64().unwrap() > 0.0, "{measured}");
+    plan().failpoint(point).run().await.expect_killed();
+    settled(database).await;
+    writer.batch_execute("COMMIT").await.unwrap();
+    assert!(database.value::<bool>(SCRATCH_IS_THERE).await.unwrap());
+    let tied = "SELECT count(*) FROM pg_constraint JOIN pg_class c ON c.oid = conrelid \
+                WHERE confrelid = 'aircraft'::regclass AND c.relnamespace <> 'public'::regnamespace";
+    assert_eq!(database.value::<i64>(tied).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn tables_that_foreign_keys_refer_to_are_only_read() {
+    let database = database("calibrate_referred").await;
+    for point in ["calibrate.loaded", "calibrate.built"] {
+        assert_referenced_table_is_left_alone(&database, point).await;
+    }
+}
+
+/// Needs the Community edition: `HYPERHAUL_COMMUNITY_URL`.
+#[tokio::test]
+async fn tables_that_attached_partitions_refer_to_are_only_read() {
+    let Some(database) = community_database("calibrate_attach_referred").await else {
+        return;
+    };
+    some().create(&database).await;
+    for point in ["calibrate.loaded", "calibrate.built"] {
+        assert_referenced_table_is_left_alone(&database, point).await;
+    }
+}
+
 /// Needs the Community edition: `HYPERHAUL_COMMUNITY_URL`.
 #[tokio::test]
 async fn partitions_that_are_attached_are_calibrated_by_attaching_a_part() {
@@ -131,15 +183,7 @@ async fn what_a_killed_calibration_left_is_dropped_by_the_next_plan() {
         .await
         .expect_killed();
     assert!(database.value::<bool>(SCRATCH_IS_THERE).await.unwrap());
-    let settled = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() \
-                   AND application_name LIKE 'hyperhaul%'";
-    eventually(
-        "the killed process's sessions are gone",
-        Duration::from_secs(60),
-        async || database.value::<bool>(settled).await.unwrap(),
-    )
-    .await
-    .unwrap();
+    settled(&database).await;
     Hyperhaul::new("plan --table positions")
         .source(database.url())
         .run()
