@@ -1,5 +1,5 @@
 //! Introspection: what PostgreSQL, TimescaleDB and pg_partman say about a server and its tables, as the facts of `plan`.
-//! Tested on PostgreSQL 15 and 17, TimescaleDB 2.19.3, pg_partman 4.7 and 5.2; written for PostgreSQL 14 to 18.
+//! Tested on PostgreSQL 15 and 17, TimescaleDB 2.19.3 and 2.29.2, pg_partman 4.7 and 5.2; written for PostgreSQL 14 to 18.
 //!
 //! Every difference between those versions is known here and nowhere else. Nothing is judged (that is `plan`'s business) and
 //! nothing is changed, but that [`end_backend`] ends sessions of ours that were lost. A table is looked at in one read-only

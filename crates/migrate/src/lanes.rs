@@ -1,7 +1,6 @@
 //! Steps of one phase side by side: several sessions, largest step first, never two that would wait for each other.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
 use crate::steps::{Direction, Lane, told};
 use crate::{Error, Meter};
 use futures_util::future::join_all;
@@ -61,7 +60,6 @@ async fn run_lane(context: &Context, queue: &Queue<'_>, meter: &Arc<Meter>) -> R
             ))));
         };
         queue.check(context.gate.pass(context, step).await)?;
-        failpoint("step.begin");
         context.timekeeper.step_started(&context.plan, step);
         let result = told(
             context,

@@ -317,3 +317,14 @@ async fn hashes_of_rows_see_what_neither_files_nor_the_fence_do() {
         .expect_code(0)
         .expect_printed(&["same files and hashes of rows"]);
 }
+
+#[tokio::test]
+async fn the_server_that_partitions_are_attached_on_counts_as_tested() {
+    let Some(database) = community_database("attach_tested").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let check = call("check --table positions", &database).run().await;
+    let check = check.expect_code(0);
+    assert!(!check.stdout.contains("not tested"), "{}", check.stdout);
+}

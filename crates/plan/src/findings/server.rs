@@ -18,8 +18,8 @@ const TIMESCALE_MIN: (u32, u32, u32) = (2, 13, 0);
 /// First version in which an ordinary table's foreign key may refer to a hypertable.
 const TIMESCALE_REFERENCED_MIN: (u32, u32, u32) = (2, 16, 0);
 
-/// The version that the tests run on; its fixes count as tested too.
-const TIMESCALE_TESTED: (u32, u32, u32) = (2, 19, 3);
+/// The versions that the tests run on; their fixes count as tested too.
+const TIMESCALE_TESTED: [(u32, u32, u32); 2] = [(2, 19, 3), (2, 29, 2)];
 
 pub(super) fn check(case: &Case) -> Vec<Finding> {
     let (source, target) = (&case.facts.source, &case.facts.target);
@@ -147,17 +147,14 @@ fn timescale_version(case: &Case, timescale: &Timescale) -> Option<Finding> {
         );
         return Some(finding.resolve(update));
     }
-    let tested = TIMESCALE_TESTED;
-    ((version.0, version.1) != (tested.0, tested.1)).then(|| {
-        Finding::new(
-            Code::ExtensionVersion,
-            Severity::Warn,
-            format!(
-                "TimescaleDB {text} is expected to work, but not tested: tests run on {}",
-                version_text(tested)
-            ),
-        )
-        .detail("Rehearse the run on a copy of the database first.")
+    let tested = |own: &(u32, u32, u32)| (own.0, own.1) == (version.0, version.1);
+    (!TIMESCALE_TESTED.iter().any(tested)).then(|| {
+        let message = format!(
+            "TimescaleDB {text} is expected to work, but not tested: tests run on {}",
+            TIMESCALE_TESTED.map(version_text).join(" and ")
+        );
+        Finding::new(Code::ExtensionVersion, Severity::Warn, message)
+            .detail("Rehearse the run on a copy of the database first.")
     })
 }
 

@@ -5,6 +5,7 @@
 //! the files that are here. A complaint names the file and says what to do.
 
 mod arrows;
+mod failpoints;
 mod files;
 mod lints;
 mod map;

@@ -51,7 +51,11 @@ fn servers() {
             warn(
                 "newer than tested",
                 Code::ExtensionVersion,
-                &["2.31.0", "expected to work, but not tested", "2.19.3"],
+                &[
+                    "2.31.0",
+                    "expected to work, but not tested",
+                    "2.19.3 and 2.29.2",
+                ],
                 |facts, _| facts.target.timescale.as_mut().unwrap().version = (2, 31, 0),
             ),
             block(
