@@ -31,7 +31,7 @@ pub use run::{
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
+    Batch, ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
     is_done, lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{StepMark, mark_done, mark_ended, mark_undone, step_marks, steps_done};

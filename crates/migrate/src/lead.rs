@@ -14,7 +14,7 @@ use crate::{
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger::{self as ledger, Command};
+use hyperhaul_ledger::{self as ledger, Batch, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::watchdog::ServerLimits;
@@ -242,6 +242,8 @@ async fn run_phases(
             .steps
             .iter()
             .filter(|step| step.phase == phase && !done.contains(&step.id))
+            // Those who load staged leaves carry the other steps of that phase out.
+            .filter(|step| phase != Phase::Stage || step.action == Action::StageSlices)
             .collect();
         if steps.is_empty() {
             continue;
@@ -345,7 +347,10 @@ async fn run_other(
         (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
             .await
             .map(|()| None),
-        (Action::CopySlices, None) => worker::copy_slices(context, step, meter)
+        (Action::StageSlices, None) => worker::copy_slices(context, step, Batch::Staged, meter)
+            .await
+            .map(|()| None),
+        (Action::CopySlices, None) => worker::copy_slices(context, step, Batch::Direct, meter)
             .await
             .map(|()| None),
         (Action::CarrySequences { sequences }, Some(table)) => {

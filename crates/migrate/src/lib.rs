@@ -47,6 +47,7 @@ mod report;
 mod rollback;
 mod sequences;
 mod slice;
+mod staged;
 mod status;
 mod steps;
 mod structure;

@@ -312,7 +312,7 @@ fn seen(plan: &Plan, phase: Phase) -> Seen {
         Phase::Copy => plan
             .slices
             .iter()
-            .all(|slice| slice.strategy == Strategy::Copy),
+            .all(|slice| matches!(slice.strategy, Strategy::Copy | Strategy::Stage)),
         Phase::Verify => plan.tables.iter().all(|table| table.proof == Proof::Tuples),
         _ => false,
     };
@@ -340,11 +340,14 @@ pub(crate) fn shares(
         }
     }
     let bytes = |all: bool| -> u64 {
-        let counted = slices.iter().filter(|record| all || record.done);
+        let counted = slices
+            .iter()
+            .filter(|record| ledger::Batch::Direct.has(&record.slice))
+            .filter(|record| all || record.done);
         counted.map(|record| record.slice.bytes.max(1)).sum()
     };
     let copied = shares.get(&Phase::Copy).is_some_and(|share| *share >= 1.0);
-    if !slices.is_empty() && !copied {
+    if bytes(true) > 0 && !copied {
         shares.insert(Phase::Copy, bytes(false) as f64 / bytes(true) as f64);
     }
     shares

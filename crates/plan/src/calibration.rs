@@ -109,6 +109,15 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
     }
     let whole = |seconds: f64, own: &Measured| seconds / own.share.max(f64::MIN_POSITIVE);
     let sum = |of: &dyn Fn(&Measured) -> f64| Some(measured.iter().map(of).sum::<f64>());
+    // The workers that load staged leaves build their keys and indexes, too, in a phase of their own.
+    let staged = |own: &&Measured| {
+        let table = plan.tables.get(own.table);
+        table.is_some_and(|table| !table.staged.is_empty())
+    };
+    let built_apart = |of: &dyn Fn(&Measured) -> f64| {
+        let apart = measured.iter().filter(|own| !staged(own));
+        Some(apart.map(|own| whole(of(own), own)).sum::<f64>())
+    };
     let chunks = |own: &Measured| {
         plan.tables
             .get(own.table)
@@ -119,10 +128,17 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Fence => sum(&|own| own.create_s).map(|seconds| seconds + 2.0 * survey_s),
         Phase::Create | Phase::Finish => sum(&|own| own.create_s),
         Phase::Chunks => sum(&|own| own.chunk_s * chunks(own) as f64),
-        Phase::Copy => sum(&|own| whole(load_s(plan, own), own)).map(|seconds| seconds + survey_s),
+        Phase::Stage => {
+            let own = measured.iter().filter(staged);
+            Some(
+                own.map(|own| whole(load_s(plan, own) + own.keys_s + own.indexes_s, own))
+                    .sum(),
+            )
+        }
+        Phase::Copy => built_apart(&|own| load_s(plan, own)).map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
-        Phase::Keys => sum(&|own| whole(own.keys_s, own)),
-        Phase::Indexes => sum(&|own| whole(own.indexes_s, own)),
+        Phase::Keys => built_apart(&|own| own.keys_s),
+        Phase::Indexes => built_apart(&|own| own.indexes_s),
         Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
         Phase::Verify => sum(&|own| whole(own.verify_s, own)),
         Phase::Cutover => sum(&|own| own.create_s).map(|seconds| seconds + survey_s),
@@ -134,7 +150,11 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
 fn load_s(plan: &Plan, own: &Measured) -> f64 {
     let slices = || plan.slices.iter().filter(|slice| slice.table == own.table);
     let bytes = |strategy| -> u64 {
-        let by = slices().filter(|slice| slice.strategy == strategy);
+        // Rows of staged leaves are copied, too.
+        let by = slices().filter(|slice| match slice.strategy {
+            Strategy::Stage => strategy == Strategy::Copy,
+            way => way == strategy,
+        });
         by.map(|slice| slice.bytes).sum()
     };
     let ways = own.load_s.iter();

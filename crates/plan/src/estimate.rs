@@ -188,6 +188,7 @@ impl Work<'_> {
         match phase {
             Phase::Fence | Phase::Create => CATALOG_S * table_count,
             Phase::Attach => self.attach(),
+            Phase::Stage => self.stage(),
             Phase::Chunks => CHUNK_S * self.chunk_count(),
             Phase::Copy => self.copy(),
             Phase::Keys => self.keys(),
@@ -206,9 +207,9 @@ impl Work<'_> {
         chunks.sum::<usize>() as f64
     }
 
-    /// Tables whose keys and indexes are built over rows; those with attached leaves bring theirs along.
+    /// Tables whose keys and indexes are built over all rows together; attached and staged leaves bring theirs along.
     fn built(&self) -> impl Iterator<Item = (&TablePlan, &TableFacts)> {
-        self.pairs().filter(|(table, _)| table.attached.is_empty())
+        self.pairs().filter(|(table, _)| !table.is_built_first())
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&TablePlan, &TableFacts)> {
@@ -225,10 +226,11 @@ impl Work<'_> {
 
     fn copy(&self) -> f64 {
         let slices = self.slices.iter();
+        let slices = slices.filter(|slice| slice.strategy != Strategy::Stage);
         self.side_by_side(slices.map(|slice| {
             let bytes_per_s = match slice.strategy {
                 Strategy::Server => SERVER_BYTES_PER_S,
-                Strategy::Copy | Strategy::Attach => COPY_BYTES_PER_S,
+                Strategy::Copy | Strategy::Attach | Strategy::Stage => COPY_BYTES_PER_S,
             };
             slice.bytes as f64 / bytes_per_s
         }))
@@ -239,6 +241,20 @@ impl Work<'_> {
         self.side_by_side(self.tables.iter().map(|table| {
             let bytes: u64 = table.attached.iter().map(|leaf| leaf.bytes).sum();
             table.attached.len() as f64 * ATTACH_S + bytes as f64 / SCAN_BYTES_PER_S
+        }))
+    }
+
+    /// A leaf is one piece: one worker loads it and builds its keys and indexes; then its rows are read for the bound.
+    fn stage(&self) -> f64 {
+        self.side_by_side(self.pairs().flat_map(|(table, found)| {
+            let each_row: f64 = keys_s_per_row(found) + indexes_s_per_row(found).sum::<f64>();
+            table.staged.iter().map(move |leaf| {
+                let bytes = leaf.bytes as f64;
+                bytes / COPY_BYTES_PER_S
+                    + leaf.rows_estimate as f64 * each_row
+                    + bytes / SCAN_BYTES_PER_S
+                    + ATTACH_S
+            })
         }))
     }
 
@@ -261,23 +277,22 @@ impl Work<'_> {
 
     /// Keys of one table come one after another, tables side by side.
     fn keys(&self) -> f64 {
-        self.side_by_side(self.built().map(|(table, found)| {
-            let keys = found.unique_keys.iter();
-            let built = keys.filter(|key| key.kind != KeyKind::Exclusion).count();
-            built as f64 * table.rows_estimate as f64 * BTREE_S_PER_ROW
-        }))
+        self.side_by_side(
+            self.built()
+                .map(|(table, found)| table.rows_estimate as f64 * keys_s_per_row(found)),
+        )
     }
 
     fn indexes(&self) -> f64 {
         self.side_by_side(self.built().flat_map(|(table, found)| {
             let rows = table.rows_estimate as f64;
-            let indexes = found.indexes.iter().filter(|index| index.valid);
-            indexes.map(move |index| rows * index_s_per_row(index))
+            indexes_s_per_row(found).map(move |seconds| rows * seconds)
         }))
     }
 
     fn foreign_keys(&self) -> f64 {
-        self.side_by_side(self.built().map(validation))
+        let before = self.pairs().filter(|(table, _)| table.attached.is_empty());
+        self.side_by_side(before.map(validation))
     }
 
     fn after(&self) -> f64 {
@@ -302,6 +317,17 @@ impl Work<'_> {
 fn validation((table, found): (&TablePlan, &TableFacts)) -> f64 {
     let validated = found.foreign_keys.iter().filter(|key| key.validated);
     validated.count() as f64 * table.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW
+}
+
+fn keys_s_per_row(found: &TableFacts) -> f64 {
+    let keys = found.unique_keys.iter();
+    let built = keys.filter(|key| key.kind != KeyKind::Exclusion).count();
+    built as f64 * BTREE_S_PER_ROW
+}
+
+fn indexes_s_per_row(found: &TableFacts) -> impl Iterator<Item = f64> {
+    let indexes = found.indexes.iter().filter(|index| index.valid);
+    indexes.map(index_s_per_row)
 }
 
 fn index_s_per_row(index: &Index) -> f64 {

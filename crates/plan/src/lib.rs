@@ -39,7 +39,7 @@ pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use plan::{
     Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
-    Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,
+    Side, Slice, SliceId, StagedLeaf, Step, StepId, TablePlan, Topology, Way,
 };
 pub use planner::plan;
 pub use policies::{

@@ -3,7 +3,10 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod staged;
 mod workers;
+
+pub use staged::StagedLeaf;
 
 use crate::facts::Facts;
 use crate::{
@@ -133,13 +136,16 @@ pub struct TablePlan {
     /// Arrays whose element type's oid has to be rewritten on the way (other database only).
     pub array_elements: Vec<ArrayElement>,
     /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand. None
-    /// where leaves are attached: chunks are cut around those.
+    /// where tables are attached: chunks are cut around those.
     pub chunks: Vec<ChunkRange>,
     /// Rows before this time are left out, microseconds since 1970 UTC: the retention would drop their chunks at once.
     #[serde(default)]
     pub skip_before_us: Option<i64>,
     /// Leaves that become chunks as they are.
     pub attached: Vec<AttachedLeaf>,
+    /// Leaves that are loaded into tables of their own, which become chunks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<StagedLeaf>,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Rows, estimated.
@@ -272,6 +278,8 @@ pub enum Phase {
     Create,
     /// Leaves become chunks as they are.
     Attach,
+    /// Leaves are loaded into tables of their own, which are indexed and become chunks.
+    Stage,
     /// Its chunks are made.
     Chunks,
     /// Slices are copied.
@@ -296,10 +304,11 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 13] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
+        Phase::Stage,
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
@@ -323,6 +332,7 @@ impl Phase {
             Phase::Fence => "fence",
             Phase::Create => "create",
             Phase::Attach => "attach",
+            Phase::Stage => "stage",
             Phase::Chunks => "chunks",
             Phase::Copy => "copy",
             Phase::Keys => "keys",
@@ -370,7 +380,9 @@ pub enum Action {
     },
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
-    /// Copies every slice.
+    /// Loads every slice that is staged, and carries out the other steps of its phase as their slices are in.
+    StageSlices,
+    /// Copies every other slice.
     CopySlices,
     /// Moves the target's sequences of the table to where the source's stand.
     CarrySequences {

@@ -102,6 +102,7 @@ fn table_plan(
         array_elements: array_elements(&copied, topology),
         chunks: expected_chunks(found, wanted.chunk_interval_us, choice),
         skip_before_us: choice.skip_before_us,
+        staged: choice.staged.clone(),
         attached: choice.attached.clone(),
         proof: choice.proof,
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
@@ -220,11 +221,11 @@ fn array_elements(copied: &[&Column], topology: Topology) -> Vec<ArrayElement> {
     copied.iter().enumerate().filter_map(element).collect()
 }
 
-/// The chunks that rows are known to go to. Partitions that are empty get none. Beside attached leaves nothing is known: the
+/// The chunks that rows are known to go to. Partitions that are empty get none. Beside attached tables nothing is known: the
 /// server cuts chunks around those.
 fn expected_chunks(found: &TableFacts, interval_us: i64, choice: &Choice) -> Vec<ChunkRange> {
     let mut chunks = BTreeSet::new();
-    if !choice.attached.is_empty() {
+    if !choice.attached.is_empty() || !choice.staged.is_empty() {
         return Vec::new();
     }
     for leaf in &found.leaves {

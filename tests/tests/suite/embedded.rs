@@ -86,7 +86,8 @@ async fn forward(session: &Session, plan: &Plan) {
                     session.batch(statement).await.unwrap();
                 }
             }
-            Action::Declare { .. }
+            Action::StageSlices
+            | Action::Declare { .. }
             | Action::CreateChunks
             | Action::CarrySequences { .. }
             | Action::Verify => {}

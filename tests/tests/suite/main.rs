@@ -7,5 +7,6 @@ mod faults;
 mod hard;
 mod lifecycle;
 mod policies;
+mod stage;
 mod support;
 mod tidy;

@@ -57,7 +57,12 @@ fn one(plan: &Plan, step: &Step) -> String {
         (Action::Repeatable { statements }, _) => text.push_str(&each(statements)),
         (Action::Declare { declaration }, _) => text.push_str(&declared(declaration)),
         (Action::CreateChunks, Some((index, table))) => text.push_str(&chunks(plan, index, table)),
-        (Action::CopySlices, _) => text.extend(plan.slices.iter().map(|slice| copy(plan, slice))),
+        (Action::StageSlices, _) => {
+            text.extend(of_batch(plan, true).map(|slice| stage(plan, slice)))
+        }
+        (Action::CopySlices, _) => {
+            text.extend(of_batch(plan, false).map(|slice| copy(plan, slice)))
+        }
         (Action::CarrySequences { sequences }, Some((_, table))) => {
             text.push_str(&carry(table, sequences))
         }
@@ -119,6 +124,29 @@ fn chunks(plan: &Plan, index: usize, table: &TablePlan) -> String {
         comment(&sql::chunk_copy_sql(table, &table.staging, false))
     ));
     text.push_str(&format!("--   target: TRUNCATE ONLY {};\n", some_chunk()));
+    text
+}
+
+/// Slices that are staged, or the others.
+fn of_batch(plan: &Plan, staged: bool) -> impl Iterator<Item = &Slice> {
+    let slices = plan.slices.iter();
+    slices.filter(move |slice| (slice.strategy == Strategy::Stage) == staged)
+}
+
+/// The table is made in the transaction that loads it.
+fn stage(plan: &Plan, slice: &Slice) -> String {
+    let (Some(table), Some(leaf)) = (plan.tables.get(slice.table), plan.staged_leaf(slice)) else {
+        return String::new();
+    };
+    let mut text = format!("-- slice {}: {}\n", slice.id.0, comment(&slice.reason));
+    for statement in sql::create_staged(plan, slice) {
+        text.push_str(&format!("--   target: {};\n", comment(&statement)));
+    }
+    text.push_str(&format!(
+        "--   source: {};\n--   target: {};\n",
+        comment(&sql::slice_copy_sql(table, slice)),
+        comment(&sql::chunk_copy_sql(table, &leaf.chunk, true))
+    ));
     text
 }
 

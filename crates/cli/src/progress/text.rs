@@ -227,7 +227,7 @@ fn item(phase: Phase) -> &'static str {
     match phase {
         Phase::Chunks | Phase::Verify => "chunk",
         Phase::Copy => "slice",
-        Phase::Attach => "partition",
+        Phase::Attach | Phase::Stage => "partition",
         Phase::Fence
         | Phase::Create
         | Phase::Keys

@@ -19,8 +19,11 @@ mod partman;
 mod policies;
 mod scratch;
 mod sequences;
+mod stage;
 
-pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
+pub(crate) use attach::{
+    add_references, attach_chunk, attach_leaf, drop_references, give_leaf_back,
+};
 pub use cleanup::cleanup_statements;
 pub use copy::{
     RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
@@ -52,6 +55,8 @@ pub(crate) use policies::{
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub(crate) use sequences::{create_sequence, made_sequences};
+pub use stage::create_staged;
+pub(crate) use stage::{build_staged, drop_staged, staged_chunk, staged_names_are_free};
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};
@@ -62,6 +67,11 @@ pub const LEDGER_SCHEMA: &str = "hyperhaul";
 /// Schema in which the hypertables of tables in `schema` are built.
 pub fn staging_schema(schema: &str) -> String {
     derived_name("hyperhaul_new_", schema)
+}
+
+/// Schema of the chunks that leaves of tables in `schema` are loaded into. It stays: chunks keep their names.
+pub(crate) fn chunk_schema(schema: &str) -> String {
+    derived_name("hyperhaul_chunks_", schema)
 }
 
 /// Schema to which the old tables of `schema` go at cutover.
