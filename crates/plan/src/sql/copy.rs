@@ -139,7 +139,7 @@ fn interval_start_sql(table: &TablePlan) -> String {
     format!("floor({us}::numeric / {interval}) * {interval}")
 }
 
-/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in attached chunks (all, if `None`), with the key as text behind the copied
+/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in other chunks that were attached (all, if `None`), with the key as text behind the copied
 /// columns where `with_key`.
 pub fn verify_rows_sql(
     table: &TablePlan,
@@ -162,9 +162,11 @@ pub fn verify_rows_sql(
     };
     let condition = range.map_or(String::new(), |range| {
         let attached = table.attached.iter().map(|leaf| leaf.range);
+        let staged = table.staged.iter().map(|leaf| leaf.range);
         let elsewhere: String = attached
-            .filter(|attached| attached.overlaps(range))
-            .map(|attached| format!(" AND NOT ({})", within(attached)))
+            .chain(staged.filter(|staged| *staged != range))
+            .filter(|other| other.overlaps(range))
+            .map(|other| format!(" AND NOT ({})", within(other)))
             .collect();
         format!(" WHERE {}{elsewhere}", within(range))
     });

@@ -65,7 +65,7 @@ pub(crate) fn staged_names_are_free(table: &TablePlan) -> Option<String> {
     Some(do_block(&format!(
         "DECLARE taken regclass; BEGIN \
          SELECT to_regclass(name) INTO taken FROM unnest({}) AS staged (name) WHERE to_regclass(name) IS NOT NULL LIMIT 1; \
-         IF FOUND THEN RAISE EXCEPTION '% exists already on the target', taken USING ERRCODE = 'duplicate_table', \
+         IF FOUND THEN RAISE EXCEPTION '% exists already on the target', taken USING ERRCODE = 'object_not_in_prerequisite_state', \
          HINT = 'The run needs that name. Rename that table, or take another strategy.'; END IF; END",
         names(table)
     )))

@@ -118,3 +118,84 @@ fn a_few_leaves_are_not_attached_beside_many_bytes() {
     assert!(plan.tables[1].attached.is_empty());
     assert!(!plan.tables[0].attached.is_empty());
 }
+
+fn staged((facts, mut options): (Facts, Options)) -> Plan {
+    options.strategy = StrategyChoice::Only(Strategy::Stage);
+    planned((facts, options))
+}
+
+#[test]
+fn partitions_are_staged_if_that_is_asked_for() {
+    assert_eq!(ways(&planned(community()), Strategy::Stage), 0);
+    let plan = staged(community());
+    assert_eq!(ways(&plan, Strategy::Stage), 14);
+    // The default partition of raw_messages goes the one way that can be proved like the others.
+    assert_eq!(ways(&plan, Strategy::Copy), 1);
+    assert!(plan.tables.iter().all(|table| table.proof == Proof::Tuples));
+    let slices = plan.slices.iter();
+    let staged = slices.filter(|slice| slice.strategy == Strategy::Stage);
+    assert!(staged.clone().all(|slice| slice.end_block.is_none()));
+    assert_eq!(staged.count(), 14);
+    let leaf = &plan.tables[1].staged[0];
+    assert_eq!(plan.finishing(leaf).len(), 2);
+    // Rows that are copied beside them come after them, so that no chunk is in their way.
+    let phases: Vec<Phase> = plan.steps.iter().map(|step| step.phase).collect();
+    assert!(phases.is_sorted());
+    assert!(phases.contains(&Phase::Stage) && !phases.contains(&Phase::Chunks));
+    let seconds = |phase| {
+        let mut phases = plan.estimate.phases.iter();
+        phases.find(|own| own.phase == phase).map(|own| own.seconds)
+    };
+    assert!(seconds(Phase::Stage) > seconds(Phase::Copy));
+    assert_eq!(seconds(Phase::Indexes), None);
+}
+
+#[test]
+fn the_apache_edition_cannot_stage() {
+    let plan = staged(soar_elsewhere());
+    assert_eq!(ways(&plan, Strategy::Copy), 15);
+    let (strategy, reason) = &plan.ways[0].ruled_out[0];
+    assert_eq!(*strategy, Strategy::Stage);
+    assert_eq!(reason, "the Apache edition cannot attach");
+}
+
+#[test]
+fn a_leaf_that_cannot_be_a_chunk_of_its_own_is_copied_and_says_why() {
+    const DAY_US: i64 = 86_400_000_000;
+    let day = |number: i64| LeafBound::Range {
+        from_us: Some(number * DAY_US),
+        to_us: Some((number + 1) * DAY_US),
+    };
+    let cases: [(&str, fn(&mut Leaf, LeafBound)); 5] = [
+        ("the same time", |leaf, other| leaf.bound = other),
+        ("bounds are open", |leaf, _| {
+            leaf.bound = LeafBound::Range {
+                from_us: None,
+                to_us: Some(0),
+            };
+        }),
+        ("nothing bounds its rows", |leaf, _| {
+            leaf.bound = LeafBound::Unbounded
+        }),
+        ("foreign table", |leaf, _| {
+            leaf.foreign_server = Some("far".into())
+        }),
+        ("one transaction of one worker", |leaf, _| {
+            leaf.heap_bytes = 1 << 40
+        }),
+    ];
+    for (reason, change) in cases {
+        let (mut facts, options) = community();
+        let leaves = &mut fixes(&mut facts).leaves;
+        for (number, leaf) in (0..).zip(leaves.iter_mut()) {
+            leaf.bound = day(number);
+        }
+        let other = leaves[1].bound;
+        change(&mut leaves[0], other);
+        let name = leaves[0].relation.clone();
+        let plan = staged((facts, options));
+        let way = plan.ways.iter().find(|way| way.leaf == name).unwrap();
+        assert_eq!(way.strategy, Strategy::Copy, "{reason}");
+        assert!(way.ruled_out[0].1.contains(reason), "{:?}", way.ruled_out);
+    }
+}
