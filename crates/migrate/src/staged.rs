@@ -40,7 +40,7 @@ impl Finishing {
             let leaves = loaded.filter_map(|record| context.plan.staged_leaf(&record.slice));
             let steps = leaves.map(|leaf| {
                 let mut steps = steps_of(context, leaf);
-                steps.retain(|step| !done.contains_key(step));
+                steps.retain(|step| !done.contains(step));
                 steps
             });
             waiting.extend(steps.filter(|steps| !steps.is_empty()));

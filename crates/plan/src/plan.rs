@@ -378,6 +378,8 @@ pub enum Action {
         /// What is declared.
         declaration: Declaration,
     },
+    /// Hashes the rows of the partitions that will be attached, for the verification to compare with.
+    HashLeaves,
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
     /// Loads every slice that is staged, and carries out the other steps of its phase as their slices are in.

@@ -34,10 +34,10 @@ pub(crate) fn attach_leaf(
     vec![stands(facts, found, &table.attached), detach, attach]
 }
 
-/// Makes an ordinary table a chunk of the hypertable.
+/// Makes an ordinary table a chunk of the hypertable for this range.
 pub(crate) fn attach_chunk(
     table: &TablePlan,
-    chunk: &Relation,
+    relation: &Relation,
     range: ChunkRange,
     facts: &Facts,
 ) -> String {
@@ -45,7 +45,7 @@ pub(crate) fn attach_chunk(
         "CALL {}.attach_chunk({}::regclass, {}::regclass, {}::jsonb)",
         extension_schema(facts),
         quote_literal(&table.staging.to_string()),
-        quote_literal(&chunk.to_string()),
+        quote_literal(&relation.to_string()),
         quote_literal(&slices_json(table, range))
     )
 }

@@ -54,6 +54,7 @@ pub(crate) use policies::{
     create_rollup, refresh_history,
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
+pub use sequences::carried_to;
 pub(crate) use sequences::{create_sequence, made_sequences};
 pub use stage::create_staged;
 pub(crate) use stage::{build_staged, drop_staged, staged_chunk, staged_names_are_free};
