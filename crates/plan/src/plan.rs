@@ -3,9 +3,11 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod array_element;
 mod staged;
 mod workers;
 
+pub use array_element::ArrayElement;
 pub use staged::StagedLeaf;
 
 use crate::facts::Facts;
@@ -157,19 +159,6 @@ pub struct TablePlan {
     /// What is to happen to its rows as they age.
     #[serde(default)]
     pub policies: Policies,
-}
-
-/// A copied array column with a user-defined element type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArrayElement {
-    /// Position in `copy_columns`.
-    pub position: usize,
-    /// Element type's schema, the same on both sides.
-    pub schema: String,
-    /// Element type's name, the same on both sides.
-    pub name: String,
-    /// Its oid on the source.
-    pub source_oid: u32,
 }
 
 /// Number of a slice in its run.

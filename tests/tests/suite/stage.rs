@@ -2,14 +2,11 @@
 //! `HYPERHAUL_COMMUNITY_URL`.
 
 use crate::support::{
-    Hyperhaul, Positions, RowsSeen, SOAR_TABLES, assert_each_slice_done_once, community_database,
-    load_soar, rows_seen, source_database,
+    Direction, Hyperhaul, Positions, RowsSeen, SOAR_TABLES, assert_each_slice_done_once,
+    community_database, killed_around_every_step, load_soar, rows_seen, source_database,
+    step_count,
 };
-use hyperhaul_testkit::{TestDatabase, eventually};
-use std::time::Duration;
-
-/// Bounds a failing test; no claim about speed.
-const LIMIT: Duration = Duration::from_secs(60);
+use hyperhaul_testkit::TestDatabase;
 
 /// What hyperhaul makes and a rollback takes away again.
 const LEFT_OVER: &str =
@@ -316,37 +313,13 @@ async fn a_process_killed_around_every_step_goes_on_there_and_back() {
         return;
     };
     moved.plan().await;
-    let steps = "SELECT jsonb_array_length(plan -> 'steps')::bigint FROM hyperhaul.run";
-    let steps: i64 = moved.source.value(steps).await.unwrap();
-    let marked = async |number: i64| {
-        let sql = format!("SELECT count(*) = {number} FROM hyperhaul.step");
-        let probe = || async { moved.source.value::<bool>(&sql).await.unwrap_or(false) };
-        eventually("steps are marked one by one", LIMIT, probe)
-            .await
-            .unwrap();
-    };
-    for done in 0..steps {
-        for (point, number) in [
-            ("step.before_commit", done),
-            ("step.after_commit", done + 1),
-        ] {
-            let killed = moved.call("migrate").failpoint(point).run().await;
-            killed.expect_killed();
-            marked(number).await;
-        }
-    }
+    let steps = step_count(&moved.source).await;
+    let there = || moved.call("migrate");
+    killed_around_every_step(&moved.source, steps, Direction::There, there).await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved(4).await;
-    for undone in 0..steps {
-        for (point, number) in [
-            ("step.before_commit", steps - undone),
-            ("step.after_commit", steps - undone - 1),
-        ] {
-            let killed = moved.call("rollback").failpoint(point).run().await;
-            killed.expect_killed();
-            marked(number).await;
-        }
-    }
+    let back = || moved.call("rollback");
+    killed_around_every_step(&moved.source, steps, Direction::Back, back).await;
     moved.call("rollback").run().await.expect_code(0);
     moved.assert_back().await;
 }
