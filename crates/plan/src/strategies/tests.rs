@@ -166,7 +166,8 @@ fn a_leaf_that_cannot_be_a_chunk_of_its_own_is_copied_and_says_why() {
         from_us: Some(number * DAY_US),
         to_us: Some((number + 1) * DAY_US),
     };
-    let cases: [(&str, fn(&mut Leaf, LeafBound)); 5] = [
+    type Change = fn(&mut Leaf, LeafBound);
+    let cases: [(&str, Change); 5] = [
         ("the same time", |leaf, other| leaf.bound = other),
         ("bounds are open", |leaf, _| {
             leaf.bound = LeafBound::Range {
