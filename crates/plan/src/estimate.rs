@@ -284,18 +284,20 @@ impl Work<'_> {
         if !self.facts.same_database {
             return 0.0;
         }
-        let keys = self
-            .facts
-            .tables
-            .iter()
-            .flat_map(|found| &found.referenced_by);
-        let referencing: f64 = keys
-            .filter(|key| key.validated)
-            .map(|key| key.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW)
-            .sum();
         let attached = self.pairs().filter(|(table, _)| !table.attached.is_empty());
-        referencing + self.side_by_side(attached.map(validation))
+        referencing_s(self.facts) + self.side_by_side(attached.map(validation))
     }
+}
+
+/// Validating the foreign keys that refer to the tables, seconds.
+pub(crate) fn referencing_s(facts: &Facts) -> f64 {
+    if !facts.same_database {
+        return 0.0;
+    }
+    let keys = facts.tables.iter().flat_map(|found| &found.referenced_by);
+    keys.filter(|key| key.validated)
+        .map(|key| key.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW)
+        .sum()
 }
 
 /// Validating a table's own foreign keys.

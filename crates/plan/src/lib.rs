@@ -29,7 +29,7 @@ mod time;
 mod verdict;
 pub mod watchdog;
 
-pub use calibration::{Measured, calibrated, sample};
+pub use calibration::{Measured, MeasuredAttach, calibrated, sample};
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
 pub use estimate::{Basis, Estimate, PhaseEstimate};

@@ -6,7 +6,7 @@ use super::fence::{FENCE_ROW_TRIGGER, FENCE_TRIGGER, stands};
 use super::foreign_keys::add_constraint;
 use crate::facts::{Facts, ReferencedBy, TableFacts};
 use crate::time::literal_text;
-use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
+use crate::{AttachedLeaf, ChunkRange, Relation, TablePlan, quote_ident, quote_literal};
 
 /// Makes a partition a chunk.
 ///
@@ -29,14 +29,25 @@ pub(crate) fn attach_leaf(
          END LOOP; END",
         table.relation, leaf.leaf
     ));
-    let attach = format!(
-        "CALL {}.attach_chunk({}::regclass, {name}::regclass, {}::jsonb)",
-        extension_schema(facts),
-        quote_literal(&table.staging.to_string()),
-        quote_literal(&slices_json(table, leaf.range))
-    );
+    let attach = attach_chunk(table, &leaf.leaf, leaf.range, facts);
     // The fence goes with the partition, so this is the last moment to look whether it stood.
     vec![stands(facts, found, &table.attached), detach, attach]
+}
+
+/// Makes an ordinary table a chunk of the hypertable for this range.
+pub(super) fn attach_chunk(
+    table: &TablePlan,
+    relation: &Relation,
+    range: ChunkRange,
+    facts: &Facts,
+) -> String {
+    format!(
+        "CALL {}.attach_chunk({}::regclass, {}::regclass, {}::jsonb)",
+        extension_schema(facts),
+        quote_literal(&table.staging.to_string()),
+        quote_literal(&relation.to_string()),
+        quote_literal(&slices_json(table, range))
+    )
 }
 
 /// Gives a chunk back to its table as a partition. Foreign keys that it took from the hypertable and that are not validated
