@@ -114,15 +114,8 @@ impl Trial {
         if let Some(table) = plan.tables.get_mut(index) {
             table.clone_from(&scratch.table);
         }
-        let context = Context {
-            connections: connections.clone(),
-            run: RunId(0),
-            plan: Arc::new(plan),
-            interrupt: Interrupt::default(),
-            observer: Arc::new(Silent),
-            timekeeper: Arc::default(),
-            gate: crate::watchdog::Gate::unwatched(),
-        };
+        let interrupt = Interrupt::default();
+        let context = Context::new(connections, RunId(0), plan, &interrupt, Arc::new(Silent));
         Trial {
             context,
             index,
@@ -284,8 +277,7 @@ impl Trial {
     }
 
     fn lanes(&self, pieces: usize) -> usize {
-        let workers = usize::try_from(self.context.plan.workers()).unwrap_or(usize::MAX);
-        workers.min(pieces).max(1)
+        self.context.workers().min(pieces).max(1)
     }
 
     async fn build_indexes(&self) -> Result<(), Error> {
@@ -344,23 +336,18 @@ impl Trial {
     /// In one transaction, as a step of a run: whoever holds what it needs is waited for no longer than there.
     async fn run_all(&self, session: &Session, statements: &[String]) -> Result<(), Error> {
         let timeout_ms = self.context.plan.options.lock_timeout_ms;
-        let done = async {
-            session.batch("BEGIN").await?;
-            session
-                .batch(&format!("SET LOCAL lock_timeout = {timeout_ms}"))
-                .await?;
+        let done = session.transaction(async || {
+            session.limit_lock_waits(timeout_ms).await?;
             for statement in statements {
                 session.batch(statement).await?;
             }
-            session.batch("COMMIT").await
-        };
-        if let Err(error) = done.await {
-            session.roll_back().await;
-            return Err(Error::from(error).about("calibrating").or_hint(
+            Ok::<(), Error>(())
+        });
+        done.await.map_err(|error| {
+            error.about("calibrating").or_hint(
                 "Nothing was changed but the scratch, which is dropped. Try again, or plan without --calibrate.",
-            ));
-        }
-        Ok(())
+            )
+        })
     }
 }
 

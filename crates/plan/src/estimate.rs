@@ -142,12 +142,13 @@ pub(crate) fn estimate(
     tables: &[TablePlan],
     slices: &[Slice],
 ) -> Estimate {
-    let (heap_bytes, index_bytes, wal_bytes) = disk::disk(facts, tables, width(facts, options));
+    let width = options.width_of(facts.target.cores);
+    let (heap_bytes, index_bytes, wal_bytes) = disk::disk(facts, tables, width);
     let work = Work {
         facts,
         tables,
         slices,
-        width: width(facts, options),
+        width,
     };
     let phases = Phase::ALL
         .into_iter()
@@ -166,13 +167,6 @@ pub(crate) fn estimate(
         index_bytes,
         wal_bytes,
     }
-}
-
-/// Workers that make progress side by side: no more than the target has cores.
-fn width(facts: &Facts, options: &Options) -> u32 {
-    let cores = facts.target.cores;
-    let workers = options.workers_of(cores);
-    cores.map_or(workers, |cores| workers.min(cores)).max(1)
 }
 
 struct Work<'a> {

@@ -37,6 +37,7 @@ pub use finding::{Code, Finding, Severity};
 pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
+pub use phrase::grouped;
 pub use plan::{
     Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
     Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,

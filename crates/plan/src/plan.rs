@@ -368,6 +368,8 @@ pub enum Action {
         /// What is declared.
         declaration: Declaration,
     },
+    /// Hashes the rows of the partitions that will be attached, for the verification to compare with.
+    HashLeaves,
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
     /// Copies every slice.

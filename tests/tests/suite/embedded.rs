@@ -87,6 +87,7 @@ async fn forward(session: &Session, plan: &Plan) {
                 }
             }
             Action::Declare { .. }
+            | Action::HashLeaves
             | Action::CreateChunks
             | Action::CarrySequences { .. }
             | Action::Verify => {}
