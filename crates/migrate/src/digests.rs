@@ -127,7 +127,7 @@ pub(crate) async fn leaf_hashes(
     index: usize,
     meter: &Arc<Meter>,
 ) -> Result<Vec<ChunkDigest>, Error> {
-    let leaves = table(context, index)?.attached.clone();
+    let leaves = context.table(index)?.attached.clone();
     let hashed = each(
         context,
         index,
