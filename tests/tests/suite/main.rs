@@ -10,3 +10,4 @@ mod policies;
 mod stage;
 mod support;
 mod tidy;
+mod wide_chunk;
