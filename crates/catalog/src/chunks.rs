@@ -44,6 +44,42 @@ pub async fn chunks(session: &Session, hypertable: &Relation) -> Result<Vec<Chun
     Ok(rows.iter().map(chunk).collect())
 }
 
+/// Where the rows of a chunk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkForm {
+    /// Whether the server takes it to be in the columnstore.
+    pub in_columnstore: bool,
+    /// Whether rows are in the chunk's own heap: all of them before it goes to the columnstore, none afterwards.
+    pub has_heap_rows: bool,
+}
+
+impl ChunkForm {
+    /// Whether all of its rows are in the columnstore.
+    pub fn is_turned(self) -> bool {
+        self.in_columnstore && !self.has_heap_rows
+    }
+}
+
+/// Asks the catalog where a chunk's rows are, and its heap whether it has any: one does not prove the other. `None`: there is no
+/// such chunk.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn chunk_form(session: &Session, chunk: &Relation) -> Result<Option<ChunkForm>, Error> {
+    let sql = format!(
+        "SELECT is_compressed, EXISTS (SELECT FROM ONLY {chunk}) FROM timescaledb_information.chunks \
+         WHERE chunk_schema = $1 AND chunk_name = $2"
+    );
+    let found = session
+        .query_opt(&sql, &[&chunk.schema, &chunk.name])
+        .await?;
+    Ok(found.map(|row| ChunkForm {
+        in_columnstore: row.get(0),
+        has_heap_rows: row.get(1),
+    }))
+}
+
 /// The file number (`pg_relation_filenode`) of each relation by oid; `None` for one that is gone.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ mod waits;
 mod writers;
 
 pub use blockers::{Blocker, blockers, end_backend, end_sessions};
-pub use chunks::{Chunk, chunks, file_numbers, type_oid};
+pub use chunks::{Chunk, ChunkForm, chunk_form, chunks, file_numbers, type_oid};
 pub use error::Error;
 pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};

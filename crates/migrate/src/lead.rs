@@ -9,8 +9,8 @@ use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, calls,
-    chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper, watchdog, window,
-    worker,
+    chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey, timekeeper,
+    watchdog, window, worker,
 };
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
@@ -356,6 +356,16 @@ async fn run_other(
         (Action::Repeatable { statements }, _) => {
             policies::repeat(context, step, statements).await?;
             meter.item_done();
+            Ok(None)
+        }
+        (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            _,
+        ) => {
+            columnstore::turn(context, step, (hypertable, *before_us), meter).await?;
             Ok(None)
         }
         (Action::Declare { declaration }, _) => {

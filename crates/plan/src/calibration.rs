@@ -122,6 +122,7 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Copy => sum(&|own| whole(load_s(plan, own), own)).map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
         Phase::Keys => sum(&|own| whole(own.keys_s, own)),
+        Phase::Columnstore => None,
         Phase::Indexes => sum(&|own| whole(own.indexes_s, own)),
         Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
         Phase::Verify => sum(&|own| whole(own.verify_s, own)),

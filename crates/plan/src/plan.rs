@@ -8,7 +8,7 @@ mod workers;
 use crate::facts::Facts;
 use crate::{
     ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
-    TimeType,
+    TimeType, ToColumnstore,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -151,6 +151,9 @@ pub struct TablePlan {
     /// What is to happen to its rows as they age.
     #[serde(default)]
     pub policies: Policies,
+    /// Chunks that go to the columnstore during the run, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_columnstore: Option<ToColumnstore>,
 }
 
 /// A copied array column with a user-defined element type.
@@ -278,10 +281,12 @@ pub enum Phase {
     Copy,
     /// Primary keys and unique constraints.
     Keys,
-    /// Other indexes.
-    Indexes,
-    /// Foreign keys of the table.
+    /// Foreign keys of the table: before the columnstore is turned on, since the server validates none afterwards.
     ForeignKeys,
+    /// Chunks go to the columnstore. Keys are there before: the server compares no key with what is in it already.
+    Columnstore,
+    /// Other indexes: what is in the columnstore needs none, which spares their build.
+    Indexes,
     /// Identity sequences move on; statistics are gathered.
     Finish,
     /// Equality is proved.
@@ -296,15 +301,16 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 13] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
-        Phase::Indexes,
         Phase::ForeignKeys,
+        Phase::Columnstore,
+        Phase::Indexes,
         Phase::Finish,
         Phase::Verify,
         Phase::Cutover,
@@ -326,8 +332,9 @@ impl Phase {
             Phase::Chunks => "chunks",
             Phase::Copy => "copy",
             Phase::Keys => "keys",
-            Phase::Indexes => "indexes",
             Phase::ForeignKeys => "foreign keys",
+            Phase::Columnstore => "columnstore",
+            Phase::Indexes => "indexes",
             Phase::Finish => "finish",
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
@@ -370,6 +377,14 @@ pub enum Action {
     },
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
+    /// Puts chunks into the columnstore that end before a time, each in a transaction of its own, several at a time. One that is
+    /// there already is left alone, so that the catalog itself tells what is left to do.
+    ToColumnstore {
+        /// The hypertable, as it is called by then.
+        hypertable: Relation,
+        /// Microseconds since 1970 UTC.
+        before_us: i64,
+    },
     /// Copies every slice.
     CopySlices,
     /// Moves the target's sequences of the table to where the source's stand.

@@ -9,7 +9,7 @@ use crate::facts::{Facts, Leaf, LeafBound, License, RelationKind, TableFacts};
 use crate::time::has_literal;
 use crate::{
     AttachedLeaf, ChunkRange, Options, Proof, Strategy, StrategyChoice, TableOptions, Topology,
-    Way, phrase,
+    Way, columnstore, phrase,
 };
 
 /// The first version of TimescaleDB that has `attach_chunk`.
@@ -57,7 +57,9 @@ pub(crate) fn choose(
         facts,
         topology,
     };
-    let mut no_attach = table.rules_out(Strategy::Attach);
+    let mut no_attach = table
+        .rules_out(Strategy::Attach)
+        .or_else(|| columnstore::rules_attaching_out(found, wanted, facts));
     if no_attach.is_none() && asked == StrategyChoice::Auto {
         no_attach = table.not_worth_attaching();
     }

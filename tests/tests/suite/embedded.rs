@@ -2,12 +2,12 @@
 //! another in its one session. A whole migration needs several sessions, and is in `attach`.
 
 use crate::support::{Positions, target_database};
-use hyperhaul_catalog::{Depth, survey, table_facts};
+use hyperhaul_catalog::{Depth, chunk_form, chunks, survey, table_facts};
 use hyperhaul_pg::{Server, Session};
 use hyperhaul_plan::facts::{License, Timescale};
 use hyperhaul_plan::{
-    Action, Aggregate, Columnstore, Measure, Options, OrderBy, Plan, Policies, Relation,
-    StrategyChoice, TableOptions, sql,
+    Action, Aggregate, Columnstore, ColumnstoreBegins, Measure, Options, OrderBy, Plan, Policies,
+    Relation, StrategyChoice, TableOptions, sql,
 };
 use hyperhaul_testkit::{Embedded, skip};
 
@@ -86,10 +86,26 @@ async fn forward(session: &Session, plan: &Plan) {
                     session.batch(statement).await.unwrap();
                 }
             }
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            } => to_columnstore(session, plan, (hypertable, *before_us)).await,
             Action::Declare { .. }
             | Action::CreateChunks
             | Action::CarrySequences { .. }
             | Action::Verify => {}
+        }
+    }
+}
+
+/// One chunk after another, as the workers do.
+async fn to_columnstore(session: &Session, plan: &Plan, (hypertable, before_us): (&Relation, i64)) {
+    for chunk in chunks(session, hypertable).await.unwrap() {
+        if chunk.range.end_us <= before_us {
+            let turn = sql::chunk_to_columnstore(&chunk.relation, &plan.facts);
+            run(session, &[turn]).await;
+            let form = chunk_form(session, &chunk.relation).await.unwrap().unwrap();
+            assert!(form.is_turned(), "{form:?}");
         }
     }
 }
@@ -124,9 +140,9 @@ async fn partitions_are_attached_and_given_back() {
     forward(&session, &plan).await;
     assert_eq!(one::<String>(&session, rows).await, before);
     assert_eq!(one::<String>(&session, files).await, files_before);
-    let chunks =
+    let count =
         "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'positions'";
-    assert_eq!(one::<i64>(&session, chunks).await, 5);
+    assert_eq!(one::<i64>(&session, count).await, 5);
     let insert = "INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-12-12 12:00+00', 1, 'new')";
     session.batch(insert).await.unwrap();
 
@@ -150,6 +166,7 @@ async fn policies_are_set_up_and_taken_back() {
             after_us: 7 * DAY_US,
             segment_by: vec!["aircraft_id".into()],
             order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+            begins: ColumnstoreBegins::Later,
         }),
         retention_us: Some(30 * DAY_US),
         aggregates: vec![Aggregate {

@@ -62,6 +62,13 @@ fn one(plan: &Plan, step: &Step) -> String {
             text.push_str(&carry(table, sequences))
         }
         (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
+        (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            _,
+        ) => text.push_str(&to_columnstore(plan, hypertable, *before_us)),
         (Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify, None) => {}
     }
     text
@@ -89,6 +96,16 @@ fn each(statements: &[String]) -> String {
 fn declared(declaration: &Declaration) -> String {
     let what = serde_json::to_string(&declaration.policies).unwrap_or_default();
     format!("-- stored in the ledger: {}\n", comment(&what))
+}
+
+/// Each chunk in a transaction of its own, several at a time.
+fn to_columnstore(plan: &Plan, hypertable: &Relation, before_us: i64) -> String {
+    format!(
+        "-- each chunk of {} that ends before {}, in a transaction of its own, several at a time\n--   target: {};\n",
+        comment(&hypertable.plain()),
+        format_unix_us(before_us),
+        comment(&sql::chunk_to_columnstore(&some_chunk(), &plan.facts))
+    )
 }
 
 /// One real row each through the hypertable, then TRUNCATE: some at a time, each time in one transaction.

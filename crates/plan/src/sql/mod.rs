@@ -46,9 +46,10 @@ pub use maintain::{
 };
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
+pub use policies::chunk_to_columnstore;
 pub(crate) use policies::{
-    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
-    create_rollup, refresh_history,
+    Reversible, add_columnstore_policy, add_refresh_policy, add_retention,
+    create_continuous_aggregate, create_rollup, refresh_history, turn_columnstore_on,
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub(crate) use sequences::{create_sequence, made_sequences};

@@ -18,6 +18,15 @@ pub(crate) struct Reversible {
     pub(crate) inverse: Vec<String>,
 }
 
+impl Reversible {
+    /// This, then that; undone the other way around.
+    pub(crate) fn then(mut self, next: Reversible) -> Reversible {
+        self.statements.extend(next.statements);
+        self.inverse.splice(0..0, next.inverse);
+        self
+    }
+}
+
 /// Schema of TimescaleDB's functions, quoted, with the dot.
 pub(super) fn functions(facts: &Facts) -> String {
     let extension = facts.target.extensions.get("timescaledb");
@@ -35,12 +44,13 @@ fn speaks_of_columnstore(facts: &Facts) -> bool {
     timescale.is_some_and(|timescale| timescale.version >= COLUMNSTORE_MIN)
 }
 
-/// Turns the columnstore on and has chunks go there by themselves.
+/// Turns the columnstore of `hypertable` on, as the table's declaration says. Its inverse brings attached chunks back.
 ///
-/// Its inverse leaves it on where other chunks than attached ones are in it already: the hypertable goes with the rest of a rollback, and bringing chunks
-/// back first would only take time.
-pub(crate) fn add_columnstore(
+/// The inverse leaves the columnstore on where other chunks than attached ones are in it already: the hypertable goes with the
+/// rest of a rollback, and bringing chunks back first would only take time.
+pub(crate) fn turn_columnstore_on(
     table: &TablePlan,
+    hypertable: &Relation,
     columnstore: &Columnstore,
     facts: &Facts,
 ) -> Reversible {
@@ -54,12 +64,7 @@ pub(crate) fn add_columnstore(
         .iter()
         .map(|order| order.sql())
         .collect();
-    let (schema, relation) = (functions(facts), &table.relation);
-    let hypertable = regclass(relation);
-    let after = interval_sql(columnstore.after_us);
-    let schedule = schedule_sql(table.policies.schedule_us);
-    let new = speaks_of_columnstore(facts);
-    let (on, prefix) = if new {
+    let (on, prefix) = if speaks_of_columnstore(facts) {
         ("enable_columnstore", "")
     } else {
         ("compress", "compress_")
@@ -69,11 +74,34 @@ pub(crate) fn add_columnstore(
         (!values.is_empty()).then(|| format!(", timescaledb.{prefix}{name} = {list}"))
     };
     let settings = format!(
-        "ALTER TABLE {relation} SET (timescaledb.{on}{}{})",
+        "ALTER TABLE {hypertable} SET (timescaledb.{on}{}{})",
         setting("segmentby", &columns).unwrap_or_default(),
         setting("orderby", &order).unwrap_or_default()
     );
-    let (add, remove) = if new {
+    let off = do_block(&format!(
+        "BEGIN IF NOT EXISTS (SELECT FROM timescaledb_information.chunks WHERE hypertable_schema = {} \
+         AND hypertable_name = {} AND is_compressed) THEN ALTER TABLE {hypertable} SET (timescaledb.{on} = false); \
+         END IF; END",
+        quote_literal(&hypertable.schema),
+        quote_literal(&hypertable.name)
+    ));
+    let back = bring_back(table, &functions(facts));
+    Reversible {
+        statements: vec![settings],
+        inverse: back.into_iter().chain([off]).collect(),
+    }
+}
+
+/// Has chunks go to the columnstore by themselves when they are old enough.
+pub(crate) fn add_columnstore_policy(
+    table: &TablePlan,
+    columnstore: &Columnstore,
+    facts: &Facts,
+) -> Reversible {
+    let (schema, hypertable) = (functions(facts), regclass(&table.relation));
+    let after = interval_sql(columnstore.after_us);
+    let schedule = schedule_sql(table.policies.schedule_us);
+    let (add, remove) = if speaks_of_columnstore(facts) {
         (
             format!(
                 "CALL {schema}add_columnstore_policy({hypertable}, after => {after}, if_not_exists => true{schedule})"
@@ -88,17 +116,20 @@ pub(crate) fn add_columnstore(
             format!("SELECT {schema}remove_compression_policy({hypertable}, if_exists => true)"),
         )
     };
-    let off = do_block(&format!(
-        "BEGIN IF NOT EXISTS (SELECT FROM timescaledb_information.chunks WHERE hypertable_schema = {} \
-         AND hypertable_name = {} AND is_compressed) THEN ALTER TABLE {relation} SET (timescaledb.{on} = false); \
-         END IF; END",
-        quote_literal(&relation.schema),
-        quote_literal(&relation.name)
-    ));
-    let back = bring_back(table, &schema);
     Reversible {
-        statements: vec![settings, add],
-        inverse: std::iter::once(remove).chain(back).chain([off]).collect(),
+        statements: vec![add],
+        inverse: vec![remove],
+    }
+}
+
+/// Puts a chunk into the columnstore. What the server answers proves nothing: it leaves a chunk alone with a mere notice where
+/// it takes it to be there already.
+pub fn chunk_to_columnstore(chunk: &Relation, facts: &Facts) -> String {
+    let (schema, chunk) = (functions(facts), regclass(chunk));
+    if speaks_of_columnstore(facts) {
+        format!("CALL {schema}convert_to_columnstore({chunk})")
+    } else {
+        format!("SELECT {schema}compress_chunk({chunk})")
     }
 }
 
@@ -317,7 +348,8 @@ mod tests {
     fn columnstore(version: (u32, u32, u32)) -> Reversible {
         let (table, facts) = planned(version);
         let columnstore = table.policies.columnstore.clone().unwrap();
-        add_columnstore(&table, &columnstore, &facts)
+        let policy = add_columnstore_policy(&table, &columnstore, &facts);
+        turn_columnstore_on(&table, &table.relation, &columnstore, &facts).then(policy)
     }
 
     #[test]
