@@ -80,6 +80,42 @@ pub async fn chunk_form(session: &Session, chunk: &Relation) -> Result<Option<Ch
     }))
 }
 
+/// Bytes of heap and TOAST of all chunks; what is in the columnstore is not among them.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn hypertable_heap_bytes(session: &Session, hypertable: &Relation) -> Result<u64, Error> {
+    let sql = "SELECT coalesce(sum(pg_catalog.pg_table_size(pg_catalog.format('%I.%I', chunk_schema, chunk_name)::regclass)), 0)::bigint \
+               FROM timescaledb_information.chunks WHERE hypertable_schema = $1 AND hypertable_name = $2";
+    let row = session
+        .query_one(sql, &[&hypertable.schema, &hypertable.name])
+        .await?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
+/// Bytes that all chunks take in the columnstore, indexes among them: what the server counts for the hypertable and is not in
+/// relations of its own.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn columnstore_bytes(session: &Session, hypertable: &Relation) -> Result<u64, Error> {
+    let schema = "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_extension e \
+                  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'timescaledb'";
+    let schema: String = session.query_one(schema, &[]).await?.get(0);
+    let sql = format!(
+        "SELECT ({schema}.hypertable_size($3::text::regclass) - pg_catalog.pg_total_relation_size($3::text::regclass) \
+         - coalesce(sum(pg_catalog.pg_total_relation_size(pg_catalog.format('%I.%I', chunk_schema, chunk_name)::regclass)), 0))::bigint \
+         FROM timescaledb_information.chunks WHERE hypertable_schema = $1 AND hypertable_name = $2"
+    );
+    let name = hypertable.to_string();
+    let row = session
+        .query_one(&sql, &[&hypertable.schema, &hypertable.name, &name])
+        .await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+}
+
 /// The file number (`pg_relation_filenode`) of each relation by oid; `None` for one that is gone.
 ///
 /// # Errors

@@ -68,6 +68,23 @@ pub(crate) async fn turn(
     Lane::open(context).await?.mark(step, started_at).await
 }
 
+/// Puts all chunks of a calibration's scratch there, one after another, and tells what they then take as a share of their heap
+/// and TOAST before.
+pub(crate) async fn turn_scratch(
+    context: &Context,
+    session: &Session,
+    hypertable: &Relation,
+) -> Result<Option<f64>, Error> {
+    let heap_bytes = catalog::hypertable_heap_bytes(session, hypertable).await?;
+    for chunk in catalog::chunks(session, hypertable).await? {
+        turn_one(context, session, &chunk.relation).await?;
+    }
+    let columnstore_bytes = catalog::columnstore_bytes(session, hypertable).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
+    let share = columnstore_bytes as f64 / heap_bytes as f64;
+    Ok((heap_bytes > 0).then_some(share))
+}
+
 /// Chunks that nobody is at yet; none after a failure.
 struct Queue {
     waiting: RefCell<VecDeque<Relation>>,
@@ -161,6 +178,11 @@ async fn convert(context: &Context, session: &Session, chunk: &Relation) -> Resu
         ))
         .hint("See where it stands with hyperhaul status."));
     }
+    turn_one(context, session, chunk).await
+}
+
+/// Puts a chunk there, and sees that it is.
+async fn turn_one(context: &Context, session: &Session, chunk: &Relation) -> Result<(), Error> {
     session.take_notices();
     let statement = sql::chunk_to_columnstore(chunk, &context.plan.facts);
     session.batch(&statement).await.map_err(|error| {

@@ -1,6 +1,6 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
-use crate::estimate::Basis;
+use crate::estimate::{Basis, disk, rowstore_share};
 use crate::{Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,12 @@ pub struct Measured {
     pub indexes_s: f64,
     /// Adding and validating foreign keys.
     pub foreign_keys_s: f64,
+    /// Putting all of the sample's chunks into the columnstore, where some go there before the cutover.
+    #[serde(default)]
+    pub columnstore_s: f64,
+    /// What the chunks then took, as a share of their heap and TOAST before; `None`: it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columnstore_share: Option<f64>,
     /// Comparing the rows, as the plan proves them.
     pub verify_s: f64,
 }
@@ -89,6 +95,15 @@ pub fn calibrated(plan: &Plan, measured: &[Measured], survey_s: f64) -> Estimate
             own.range = Some((seconds * (1.0 - uncertain), seconds * (1.0 + uncertain)));
         }
     }
+    estimate.with_disk(disk::disk(
+        &plan.facts,
+        &plan.tables,
+        plan.width(),
+        &|table| {
+            let mut measured = measured.iter();
+            measured.find(|own| own.table == table)?.columnstore_share
+        },
+    ));
     estimate.basis = Basis::Calibrated(measured.to_vec());
     estimate
 }
@@ -114,6 +129,7 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
             .get(own.table)
             .map_or(0, |table| table.chunks.len())
     };
+    let rowstore = |own: &Measured| plan.tables.get(own.table).map_or(1.0, rowstore_share);
     match phase {
         // The servers are surveyed again before the first change, and whenever the fence is looked at.
         Phase::Fence => sum(&|own| own.create_s).map(|seconds| seconds + 2.0 * survey_s),
@@ -122,8 +138,8 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Copy => sum(&|own| whole(load_s(plan, own), own)).map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
         Phase::Keys => sum(&|own| whole(own.keys_s, own)),
-        Phase::Columnstore => None,
-        Phase::Indexes => sum(&|own| whole(own.indexes_s, own)),
+        Phase::Columnstore => sum(&|own| whole(own.columnstore_s, own) * (1.0 - rowstore(own))),
+        Phase::Indexes => sum(&|own| whole(own.indexes_s, own) * rowstore(own)),
         Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
         Phase::Verify => sum(&|own| whole(own.verify_s, own)),
         Phase::Cutover => sum(&|own| own.create_s).map(|seconds| seconds + survey_s),

@@ -121,3 +121,119 @@ pub(crate) fn rules_attaching_out(
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::facts::License;
+    use crate::testing::{DAY_US, declared, measured_fixes, soar};
+    use crate::{Action, Options, Phase, Plan, Severity, Strategy, StrategyChoice};
+
+    /// Rows of ten days, declared to go there after `days`, planned a day after the last.
+    fn planned(days: i64, (mut facts, mut options): (Facts, Options)) -> Plan {
+        let timescale = facts.target.timescale.as_mut().unwrap();
+        (timescale.version, timescale.license) = ((2, 29, 2), License::Community);
+        for (wanted, found) in options.tables.iter_mut().zip(&mut facts.tables) {
+            let mut policies = declared();
+            let columnstore = policies.columnstore.as_mut().unwrap();
+            (columnstore.begins, columnstore.after_us) = (ColumnstoreBegins::Now, days * DAY_US);
+            columnstore.segment_by.clear();
+            policies.retention_us = None;
+            policies.aggregates.clear();
+            wanted.policies = policies;
+            facts.target.clock_us = found
+                .leaves
+                .iter()
+                .filter_map(|leaf| crate::strategies::bounds(leaf).map(|range| range.end_us))
+                .max()
+                .unwrap();
+        }
+        crate::plan(facts, options).unwrap()
+    }
+
+    fn fixes(strategy: Strategy) -> (Facts, Options) {
+        let (facts, mut options) = measured_fixes();
+        options.strategy = StrategyChoice::Only(strategy);
+        (facts, options)
+    }
+
+    fn phases(plan: &Plan) -> Vec<Phase> {
+        let steps = plan.steps.iter();
+        let turns = steps.filter(|step| matches!(step.action, Action::ToColumnstore { .. }));
+        turns.map(|step| step.phase).collect()
+    }
+
+    #[test]
+    fn old_chunks_go_there_between_keys_and_indexes() {
+        let plan = planned(3, fixes(Strategy::Server));
+        let chosen = plan.tables[0].to_columnstore.unwrap();
+        assert_eq!((chosen.chunks, chosen.moment), (7, Moment::BeforeIndexes));
+        assert_eq!(phases(&plan), [Phase::Columnstore]);
+        assert!(Phase::Keys < Phase::ForeignKeys && Phase::ForeignKeys < Phase::Columnstore);
+        assert!(Phase::Columnstore < Phase::Indexes && Phase::Indexes < Phase::Verify);
+        assert!(plan.steps.is_sorted_by_key(|step| step.phase));
+    }
+
+    #[test]
+    fn attached_ones_go_there_after_the_cutover() {
+        let plan = planned(3, fixes(Strategy::Attach));
+        let chosen = plan.tables[0].to_columnstore.unwrap();
+        assert_eq!((chosen.chunks, chosen.moment), (7, Moment::AfterCutover));
+        assert_eq!(phases(&plan), [Phase::Policies]);
+        // raw_messages, which others refer to, is not attached.
+        let plan = planned(3, soar());
+        assert!(plan.tables[0].attached.is_empty());
+        assert!(plan.ways[0].ruled_out[0].1.contains("refers to the table"));
+    }
+
+    #[test]
+    fn no_index_is_estimated_for_what_is_there() {
+        let indexes = |plan: &Plan| {
+            let mut phases = plan.estimate.phases.iter();
+            phases
+                .find(|own| own.phase == Phase::Indexes)
+                .unwrap()
+                .seconds
+        };
+        let none = planned(300, fixes(Strategy::Server));
+        let most = planned(2, fixes(Strategy::Server));
+        assert!((indexes(&most) / indexes(&none) - 0.2).abs() < 0.01);
+        assert_eq!(none.estimate.columnstore_bytes, 0);
+    }
+
+    #[test]
+    fn the_peak_is_before_rows_leave_their_heap_or_while_indexes_are_built() {
+        let none = planned(300, fixes(Strategy::Server)).estimate;
+        // Small indexes: the peak is when everything is loaded and two chunks are there twice.
+        let most = planned(2, fixes(Strategy::Server));
+        let chosen = most.tables[0].to_columnstore.unwrap();
+        assert_eq!(most.estimate.heap_bytes, none.heap_bytes);
+        assert_eq!(most.estimate.columnstore_bytes, chosen.largest_bytes);
+        // Large ones: when they are built over what is left.
+        let (mut facts, options) = fixes(Strategy::Server);
+        facts.tables[0].indexes[0].size_bytes = 100 << 30;
+        let large = planned(2, (facts, options)).estimate;
+        assert_eq!(large.heap_bytes, none.heap_bytes - chosen.bytes);
+        assert_eq!(large.columnstore_bytes, chosen.bytes / 2);
+    }
+
+    #[test]
+    fn the_apache_edition_and_row_security_block() {
+        let (mut facts, mut options) = fixes(Strategy::Server);
+        let mut policies = declared();
+        policies.columnstore.as_mut().unwrap().begins = ColumnstoreBegins::Now;
+        options.tables[0].policies = policies;
+        let blocks = |plan: &Plan| {
+            let mut findings = plan.findings.iter();
+            findings.any(|found| {
+                found.code == crate::Code::Columnstore && found.severity == Severity::Block
+            })
+        };
+        let apache = crate::plan(facts.clone(), options).unwrap();
+        assert!(blocks(&apache) && phases(&apache).is_empty());
+        facts.tables[0].row_security = true;
+        let (_, options) = fixes(Strategy::Server);
+        assert!(blocks(&planned(3, (facts, options))));
+    }
+}

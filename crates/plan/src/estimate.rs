@@ -4,7 +4,7 @@
 //! partitions, on two cores and a RAM disk, PostgreSQL 17 with TimescaleDB 2.19. Disks and networks that are slower
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
-mod disk;
+pub(crate) mod disk;
 
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
 use crate::{Measured, Moment, Options, Phase, Proof, Slice, Strategy, TablePlan, policies};
@@ -135,6 +135,14 @@ impl Estimate {
         }
     }
 
+    pub(crate) fn with_disk(&mut self, disk: disk::Disk) {
+        self.disk_bytes = disk.bytes();
+        self.heap_bytes = disk.heap_bytes;
+        self.index_bytes = disk.index_bytes;
+        self.columnstore_bytes = disk.columnstore_bytes;
+        self.wal_bytes = disk.wal_bytes;
+    }
+
     /// Seconds of all phases.
     pub fn seconds(&self) -> f64 {
         self.phases.iter().map(|phase| phase.seconds).sum()
@@ -148,7 +156,6 @@ pub(crate) fn estimate(
     tables: &[TablePlan],
     slices: &[Slice],
 ) -> Estimate {
-    let disk = disk::disk(facts, tables, width(facts, options));
     let work = Work {
         facts,
         tables,
@@ -164,15 +171,12 @@ pub(crate) fn estimate(
         })
         .filter(|estimate| estimate.seconds > 0.0)
         .collect();
-    Estimate {
+    let mut estimate = Estimate {
         phases,
-        basis: Basis::Estimated,
-        disk_bytes: disk.bytes(),
-        heap_bytes: disk.heap_bytes,
-        index_bytes: disk.index_bytes,
-        columnstore_bytes: disk.columnstore_bytes,
-        wal_bytes: disk.wal_bytes,
-    }
+        ..Estimate::default()
+    };
+    estimate.with_disk(disk::disk(facts, tables, work.width, &|_| None));
+    estimate
 }
 
 /// Workers that make progress side by side: no more than the target has cores.
@@ -327,7 +331,7 @@ fn validation((table, found): (&TablePlan, &TableFacts)) -> f64 {
 }
 
 /// The part of a table's bytes that indexes are built over: all but what is in the columnstore before.
-fn rowstore_share(table: &TablePlan) -> f64 {
+pub(crate) fn rowstore_share(table: &TablePlan) -> f64 {
     match table.to_columnstore {
         Some(chosen) if chosen.moment == Moment::BeforeIndexes && table.data_bytes > 0 => {
             1.0 - (chosen.bytes as f64 / table.data_bytes as f64).min(1.0)

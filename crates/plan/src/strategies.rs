@@ -153,7 +153,7 @@ fn attached(leaf: &Leaf) -> Option<AttachedLeaf> {
     })
 }
 
-fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
+pub(crate) fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
     match leaf.bound {
         LeafBound::Range {
             from_us: Some(start_us),

@@ -9,30 +9,37 @@ use crate::{Moment, TablePlan};
 
 /// What a chunk takes in the columnstore, as a share of its heap and TOAST, where it was not measured. 0.3 to 0.4 were measured
 /// on SOAR's fixes; wide text that repeats little comes to more.
-pub(crate) const COLUMNSTORE_SHARE: f64 = 0.5;
+const COLUMNSTORE_SHARE: f64 = 0.5;
 
 /// Bytes at the peak, by what they are for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Disk {
-    pub(super) heap_bytes: u64,
-    pub(super) index_bytes: u64,
-    pub(super) columnstore_bytes: u64,
-    pub(super) wal_bytes: u64,
+pub(crate) struct Disk {
+    pub(crate) heap_bytes: u64,
+    pub(crate) index_bytes: u64,
+    pub(crate) columnstore_bytes: u64,
+    pub(crate) wal_bytes: u64,
 }
 
 impl Disk {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.heap_bytes + self.index_bytes + self.columnstore_bytes + self.wal_bytes
     }
 }
 
-pub(super) fn disk(facts: &Facts, tables: &[TablePlan], width: u32) -> Disk {
-    let building = building(facts, tables, width);
+/// `measured`: what a table's chunks take in the columnstore, as a share, where that was measured.
+pub(crate) fn disk(
+    facts: &Facts,
+    tables: &[TablePlan],
+    width: u32,
+    measured: &dyn Fn(usize) -> Option<f64>,
+) -> Disk {
+    let share = |table| measured(table).unwrap_or(COLUMNSTORE_SHARE);
+    let building = building(facts, tables, width, &share);
     let chosen = tables.iter().any(|table| table.to_columnstore.is_some());
     let peak = match chosen {
         false => building,
         true => {
-            let turning = turning(facts, tables, width);
+            let turning = turning(facts, tables, width, &share);
             std::cmp::max_by_key(building, turning, Disk::bytes)
         }
     };
@@ -45,13 +52,13 @@ pub(super) fn disk(facts: &Facts, tables: &[TablePlan], width: u32) -> Disk {
 }
 
 /// While indexes are built; chunks that go to the columnstore before are there.
-fn building(facts: &Facts, tables: &[TablePlan], width: u32) -> Disk {
+fn building(facts: &Facts, tables: &[TablePlan], width: u32, share: &dyn Fn(usize) -> f64) -> Disk {
     let mut disk = Disk::default();
     let mut sizes = Vec::new();
-    for (table, found) in tables.iter().zip(&facts.tables) {
+    for (index, (table, found)) in tables.iter().zip(&facts.tables).enumerate() {
         let in_columnstore = turned_bytes(table, Moment::BeforeIndexes);
         disk.heap_bytes += moved_bytes(table).saturating_sub(in_columnstore);
-        disk.columnstore_bytes += compressed(in_columnstore);
+        disk.columnstore_bytes += scaled(in_columnstore, share(index));
         if table.attached.is_empty() {
             let rows = rowstore_share(table);
             sizes.extend(
@@ -75,16 +82,16 @@ fn building(facts: &Facts, tables: &[TablePlan], width: u32) -> Disk {
 }
 
 /// While the first chunks go to the columnstore, as many as there are workers, the largest at the worst.
-fn turning(facts: &Facts, tables: &[TablePlan], width: u32) -> Disk {
+fn turning(facts: &Facts, tables: &[TablePlan], width: u32, share: &dyn Fn(usize) -> f64) -> Disk {
     let mut disk = Disk::default();
-    for (table, found) in tables.iter().zip(&facts.tables) {
+    for (index, (table, found)) in tables.iter().zip(&facts.tables).enumerate() {
         disk.heap_bytes += moved_bytes(table);
         if table.attached.is_empty() {
             disk.index_bytes += key_sizes(found).sum::<u64>();
         }
         if let Some(chosen) = table.to_columnstore {
             let at_once = chosen.largest_bytes.saturating_mul(u64::from(width));
-            let bytes = compressed(at_once.min(chosen.bytes));
+            let bytes = scaled(at_once.min(chosen.bytes), share(index));
             disk.columnstore_bytes = disk.columnstore_bytes.max(bytes);
         }
     }
@@ -96,10 +103,6 @@ fn turned_bytes(table: &TablePlan, moment: Moment) -> u64 {
         .to_columnstore
         .filter(|chosen| chosen.moment == moment);
     chosen.map_or(0, |chosen| chosen.bytes)
-}
-
-fn compressed(bytes: u64) -> u64 {
-    scaled(bytes, COLUMNSTORE_SHARE)
 }
 
 #[expect(

@@ -3,9 +3,10 @@
 use super::create::create_table;
 use super::foreign_keys::{add_foreign_keys, validate_foreign_key};
 use super::keys::{index_step_sql, key_step_sql};
+use super::policies::turn_columnstore_on;
 use crate::facts::{Facts, KeyKind};
 use crate::steps::can_exist;
-use crate::{Plan, Relation, TablePlan, quote_ident};
+use crate::{Moment, Plan, Relation, TablePlan, quote_ident};
 
 /// Schema of the scratch hypertables.
 pub const SCRATCH_SCHEMA: &str = "hyperhaul_scratch";
@@ -25,6 +26,8 @@ pub struct Scratch {
     pub add_foreign_keys: Vec<String>,
     /// Validates them, one after another.
     pub validate_foreign_keys: Vec<String>,
+    /// Turns the columnstore on, where chunks go there before the cutover.
+    pub columnstore: Option<Vec<String>>,
 }
 
 /// The scratch hypertable of a table of the plan; `None`: there is no such table.
@@ -60,8 +63,16 @@ pub fn scratch(plan: &Plan, index: usize) -> Option<Scratch> {
             .filter(|key| key.validated)
             .map(|key| validate_foreign_key(&table.staging, key))
             .collect(),
+        columnstore: columnstore(&table, &facts),
         table,
     })
+}
+
+fn columnstore(table: &TablePlan, facts: &Facts) -> Option<Vec<String>> {
+    let chosen = table.to_columnstore?;
+    let columnstore = table.policies.columnstore.as_ref()?;
+    let on = turn_columnstore_on(table, &table.staging, columnstore, facts);
+    (chosen.moment == Moment::BeforeIndexes).then_some(on.statements)
 }
 
 /// Drops whatever a calibration has left.
