@@ -12,14 +12,15 @@
 use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::steps::Lane;
-use crate::{Error, Meter};
+use crate::{Error, Kind, Meter};
 use chrono::Utc;
 use futures_util::future::join_all;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
-use hyperhaul_plan::{Relation, Step, sql};
+use hyperhaul_plan::sql::RowHash;
+use hyperhaul_plan::{Moment, Relation, Step, TablePlan, sql};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,9 +43,11 @@ const CHUNK_BACKOFF: Limits = Limits {
 pub(crate) async fn turn(
     context: &Context,
     step: &Step,
-    (hypertable, before_us): (&Relation, i64),
+    (index, hypertable, before_us): (usize, &Relation, i64),
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
+    let table = context.plan.tables.get(index);
+    let table = table.ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
     let started_at = Utc::now();
     let target = context.target("columnstore").await?;
     let mut chunks = catalog::chunks(&target, hypertable).await?;
@@ -60,7 +63,14 @@ pub(crate) async fn turn(
     let queue = Queue {
         waiting: RefCell::new(chunks.into_iter().map(|chunk| chunk.relation).collect()),
     };
-    let done = join_all((0..lanes).map(|_| lane(context, &queue, meter))).await;
+    // Before the cutover the verification reads them all.
+    let chosen = table.to_columnstore;
+    let only_copy = chosen.is_some_and(|chosen| chosen.moment == Moment::AfterCutover);
+    let turning = Turning {
+        context,
+        prove: only_copy.then_some(table),
+    };
+    let done = join_all((0..lanes).map(|_| lane(turning, &queue, meter))).await;
     done.into_iter().collect::<Result<(), Error>>()?;
     if items == 0 {
         meter.item_done();
@@ -85,6 +95,14 @@ pub(crate) async fn turn_scratch(
     Ok((heap_bytes > 0).then_some(share))
 }
 
+/// What all lanes have in common.
+#[derive(Clone, Copy)]
+struct Turning<'a> {
+    context: &'a Context,
+    /// The table whose rows are hashed before and afterwards, since nothing else proves that none was lost.
+    prove: Option<&'a TablePlan>,
+}
+
 /// Chunks that nobody is at yet; none after a failure.
 struct Queue {
     waiting: RefCell<VecDeque<Relation>>,
@@ -104,10 +122,10 @@ impl Queue {
     }
 }
 
-async fn lane(context: &Context, queue: &Queue, meter: &Meter) -> Result<(), Error> {
-    let mut session = queue.check(context.target("columnstore").await)?;
+async fn lane(turning: Turning<'_>, queue: &Queue, meter: &Meter) -> Result<(), Error> {
+    let mut session = queue.check(turning.context.target("columnstore").await)?;
     while let Some(chunk) = queue.next() {
-        queue.check(patiently(context, &mut session, &chunk).await)?;
+        queue.check(patiently(turning, &mut session, &chunk).await)?;
         meter.item_done();
     }
     Ok(())
@@ -115,10 +133,11 @@ async fn lane(context: &Context, queue: &Queue, meter: &Meter) -> Result<(), Err
 
 /// Tries again what gave way or lost its session: what is committed by then is seen, and left alone.
 async fn patiently(
-    context: &Context,
+    turning: Turning<'_>,
     session: &mut Session,
     chunk: &Relation,
 ) -> Result<(), Error> {
+    let context = turning.context;
     let mut backoff = Backoff::new(CHUNK_BACKOFF);
     loop {
         while !context.gate.opens_soon().await? {
@@ -129,7 +148,7 @@ async fn patiently(
         if context.interrupt.draining() {
             return Err(Error::interrupted());
         }
-        let Err(error) = one(context, session, chunk).await else {
+        let Err(error) = one(turning, session, chunk).await else {
             return Ok(());
         };
         let what = format!("putting chunk {} into the columnstore", chunk.plain());
@@ -144,13 +163,14 @@ async fn patiently(
 }
 
 /// One chunk, unless it is there already.
-async fn one(context: &Context, session: &Session, chunk: &Relation) -> Result<(), Error> {
+async fn one(turning: Turning<'_>, session: &Session, chunk: &Relation) -> Result<(), Error> {
+    let context = turning.context;
     let form = catalog::chunk_form(session, chunk).await?;
     if form.is_some_and(catalog::ChunkForm::is_turned) {
         return Ok(());
     }
     let turned = session.transaction(async || {
-        convert(context, session, chunk).await?;
+        convert(turning, session, chunk).await?;
         failpoint("columnstore.before_commit");
         Ok::<(), Error>(())
     });
@@ -166,7 +186,8 @@ async fn one(context: &Context, session: &Session, chunk: &Relation) -> Result<(
 }
 
 /// Within the caller's transaction.
-async fn convert(context: &Context, session: &Session, chunk: &Relation) -> Result<(), Error> {
+async fn convert(turning: Turning<'_>, session: &Session, chunk: &Relation) -> Result<(), Error> {
+    let Turning { context, prove } = turning;
     let timeout = context.plan.options.lock_timeout_ms;
     session
         .batch(&format!("SET LOCAL lock_timeout = {timeout}"))
@@ -178,7 +199,37 @@ async fn convert(context: &Context, session: &Session, chunk: &Relation) -> Resu
         ))
         .hint("See where it stands with hyperhaul status."));
     }
-    turn_one(context, session, chunk).await
+    let Some(table) = prove else {
+        return turn_one(context, session, chunk).await;
+    };
+    // Writers are let in again by the COMMIT; readers go on.
+    let lock = format!("LOCK TABLE ONLY {chunk} IN EXCLUSIVE MODE");
+    session.batch(&lock).await?;
+    let before = rows_hash(session, table, chunk).await?;
+    turn_one(context, session, chunk).await?;
+    if rows_hash(session, table, chunk).await? == before {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Differs,
+        format!(
+            "chunk {} would have other rows in the columnstore",
+            chunk.plain()
+        ),
+    )
+    .detail("It was left as it was: the sums of its rows' hashes before and afterwards differ.")
+    .hint("Go back with hyperhaul rollback, or leave its table out of the columnstore."))
+}
+
+/// Count and sum of the server's hash of each row's binary form; `None`: there is no row.
+async fn rows_hash(
+    session: &Session,
+    table: &TablePlan,
+    chunk: &Relation,
+) -> Result<Option<(i64, String)>, Error> {
+    let sql = sql::chunk_hash_sql(table, chunk, RowHash::Image);
+    let row = session.query_opt(&sql, &[]).await?;
+    Ok(row.map(|row| (row.get(1), row.get(2))))
 }
 
 /// Puts a chunk there, and sees that it is.

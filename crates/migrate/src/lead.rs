@@ -363,9 +363,10 @@ async fn run_other(
                 hypertable,
                 before_us,
             },
-            _,
+            Some(table),
         ) => {
-            columnstore::turn(context, step, (hypertable, *before_us), meter).await?;
+            let chunks = (table, hypertable, *before_us);
+            columnstore::turn(context, step, chunks, meter).await?;
             Ok(None)
         }
         (Action::Declare { declaration }, _) => {

@@ -3,7 +3,10 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod carried;
 mod workers;
+
+pub use carried::{ArrayElement, CarriedSequence};
 
 use crate::facts::Facts;
 use crate::{
@@ -154,19 +157,6 @@ pub struct TablePlan {
     /// Chunks that go to the columnstore during the run, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_columnstore: Option<ToColumnstore>,
-}
-
-/// A copied array column with a user-defined element type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArrayElement {
-    /// Position in `copy_columns`.
-    pub position: usize,
-    /// Element type's schema, the same on both sides.
-    pub schema: String,
-    /// Element type's name, the same on both sides.
-    pub name: String,
-    /// Its oid on the source.
-    pub source_oid: u32,
 }
 
 /// Number of a slice in its run.
@@ -394,15 +384,4 @@ pub enum Action {
     },
     /// Proves equality; the run stops if it fails.
     Verify,
-}
-
-/// A sequence whose position is carried over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CarriedSequence {
-    /// The source's sequence.
-    pub source: Relation,
-    /// The column of the target that the sequence feeds.
-    pub column: String,
-    /// The target's sequence; `None`: the one that `pg_get_serial_sequence` names for the column.
-    pub target: Option<Relation>,
 }

@@ -3,7 +3,7 @@
 use super::create::create_table;
 use super::foreign_keys::{add_foreign_keys, validate_foreign_key};
 use super::keys::{index_step_sql, key_step_sql};
-use super::policies::turn_columnstore_on;
+use super::turn_columnstore_on;
 use crate::facts::{Facts, KeyKind};
 use crate::steps::can_exist;
 use crate::{Moment, Plan, Relation, TablePlan, quote_ident};

@@ -279,8 +279,13 @@ async fn the_apache_edition_says_that_it_has_none() {
             .run()
             .await
             .expect_code(3)
-            .expect_printed(&["during the run: this", "--columnstore later"]);
+            .expect_printed(&["cannot go to the columnstore during the run"]);
     }
+    ticks
+        .call("check --columnstore now")
+        .run()
+        .await
+        .expect_printed(&["--columnstore later"]);
     ticks
         .call("check --columnstore later")
         .run()

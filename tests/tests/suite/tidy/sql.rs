@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "SET LOCAL lock_timeout",
             "LOCK TABLE {} IN ACCESS SHARE MODE",
             "LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
+            "LOCK TABLE ONLY {chunk} IN EXCLUSIVE MODE",
             "TRUNCATE ONLY {",
             "SELECT setval(",
             "SELECT 1",
