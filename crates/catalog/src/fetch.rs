@@ -1,6 +1,7 @@
 //! One query, one JSON text, one value.
 
 use hyperhaul_pg::{Session, ToSql};
+use hyperhaul_plan::Relation;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -22,6 +23,16 @@ pub(crate) async fn fetch_opt<T: DeserializeOwned>(
     serde_json::from_str(text)
         .map(Some)
         .map_err(|error| Error::answer(subject, error))
+}
+
+/// Schemas and names of relations, as two parameters of a query.
+pub(crate) fn schemas_and_names<'a>(
+    relations: impl IntoIterator<Item = &'a Relation>,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    relations
+        .into_iter()
+        .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
+        .unzip()
 }
 
 /// Runs a query that returns exactly one row with one JSON text.

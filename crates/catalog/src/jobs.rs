@@ -5,7 +5,7 @@ use hyperhaul_plan::Relation;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::fetch::fetch;
+use crate::fetch::{fetch, schemas_and_names};
 
 const JOBS: &str = include_str!("sql/jobs.sql");
 
@@ -47,8 +47,7 @@ pub async fn jobs(session: &Session, tables: &[Relation]) -> Result<Vec<Job>, Er
     if !fetch::<bool>(session, "jobs", there, &[]).await? {
         return Ok(Vec::new());
     }
-    let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
-    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    let (schemas, names) = schemas_and_names(tables);
     fetch(session, "jobs", JOBS, &[&schemas, &names]).await
 }
 

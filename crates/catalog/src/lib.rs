@@ -1,11 +1,12 @@
 //! Introspection: what PostgreSQL, TimescaleDB and pg_partman say about a server and its tables, as the facts of `plan`.
 //! Tested on PostgreSQL 15 and 17, TimescaleDB 2.19.3, pg_partman 4.7 and 5.2; written for PostgreSQL 14 to 18.
 //!
-//! Every difference between those versions is known here and nowhere else. Nothing is judged
-//! (that is `plan`'s business) and nothing is changed: all queries run in read-only transactions.
+//! Every difference between those versions is known here and nowhere else. Nothing is judged (that is `plan`'s business) and
+//! nothing is changed, but that [`end_backend`] ends sessions of ours that were lost. A table is looked at in one read-only
+//! transaction.
 //!
-//! The SQL is in `sql/`, one file for each subject; every query returns one JSON text, shaped
-//! like the fact types, so that a table with 1,500 partitions costs a dozen round trips.
+//! Longer queries are in `sql/`, one file for each subject; each of those returns one JSON text, shaped like the fact types, so
+//! that a table with 1,500 partitions costs a dozen round trips.
 
 mod blockers;
 mod bound;

@@ -7,7 +7,7 @@ use hyperhaul_plan::Relation;
 use hyperhaul_plan::facts::{TableFacts, TargetSchema};
 
 use crate::Error;
-use crate::fetch::fetch;
+use crate::fetch::{fetch, schemas_and_names};
 
 const SUPERUSERS: &str =
     "SELECT json_agg(rolname ORDER BY rolname)::text FROM pg_roles WHERE rolsuper";
@@ -80,10 +80,7 @@ pub(crate) async fn unreferencable(
 ) -> Result<Vec<Relation>, Error> {
     let keys = tables.iter().flat_map(|table| &table.foreign_keys);
     let referred: BTreeSet<&Relation> = keys.map(|key| &key.references).collect();
-    let (schemas, names): (Vec<&str>, Vec<&str>) = referred
-        .into_iter()
-        .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
-        .unzip();
+    let (schemas, names) = schemas_and_names(referred);
     fetch(
         target,
         "referenced tables",

@@ -7,7 +7,7 @@ use hyperhaul_plan::facts::{Facts, TableFacts};
 use hyperhaul_plan::sql::{archive_schema, staging_schema};
 use hyperhaul_plan::{Options, Relation};
 
-use crate::fetch::fetch;
+use crate::fetch::{fetch, schemas_and_names};
 use crate::identity::identity;
 use crate::{Depth, Error, privileges, server_facts, table_facts};
 
@@ -144,7 +144,7 @@ async fn occupied(
         .flat_map(needed)
         .chain(aggregates)
         .collect();
-    let (schemas, names) = unzip(&names);
+    let (schemas, names) = schemas_and_names(&names);
     fetch(target, "occupied names", OCCUPIED, &[&schemas, &names]).await
 }
 
@@ -193,7 +193,7 @@ async fn missing_relations(
         .map(|key| key.references.clone())
         .filter(|relation| !moved(relation))
         .collect();
-    let (schemas, names) = unzip(&wanted);
+    let (schemas, names) = schemas_and_names(&wanted);
     fetch(
         target,
         "referenced tables",
@@ -201,11 +201,4 @@ async fn missing_relations(
         &[&schemas, &names],
     )
     .await
-}
-
-fn unzip(relations: &BTreeSet<Relation>) -> (Vec<&str>, Vec<&str>) {
-    relations
-        .iter()
-        .map(|relation| (relation.schema.as_str(), relation.name.as_str()))
-        .unzip()
 }

@@ -245,6 +245,9 @@ pub(crate) struct Wanted {
     /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
     #[arg(long)]
     pub(crate) skip_expired: bool,
+    /// Hash the rows of partitions before they are attached and when they are verified, although none of them moves.
+    #[arg(long)]
+    pub(crate) hash_attached: bool,
     /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,

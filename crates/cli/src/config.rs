@@ -4,13 +4,12 @@
 use crate::declared::{self, WrittenAggregate};
 use crate::failure::Failure;
 use crate::limits;
-use crate::values::{self, Interval, Workers};
+use crate::values::{self, Interval, Workers, from_text};
 use crate::window;
 use chrono::NaiveTime;
 use hyperhaul_migrate::OnDeadline;
 use hyperhaul_plan::{Code, ColumnstoreBegins, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
-use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) workers: Option<Workers>,
     #[serde(default)]
     pub(crate) skip_expired: bool,
+    #[serde(default)]
+    pub(crate) hash_attached: bool,
     #[serde(default, deserialize_with = "slice_size")]
     pub(crate) slice_size: Option<u64>,
     #[serde(default, deserialize_with = "lock_timeout")]
@@ -60,14 +61,14 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
-    #[serde(deserialize_with = "relation")]
+    #[serde(deserialize_with = "values::relation")]
     pub(crate) name: Relation,
     pub(crate) time_column: Option<String>,
-    #[serde(default, deserialize_with = "chunk_interval")]
+    #[serde(default, deserialize_with = "values::optional_interval")]
     pub(crate) chunk_interval: Option<Interval>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
-    #[serde(default, deserialize_with = "declared::interval")]
+    #[serde(default, deserialize_with = "values::optional_interval")]
     pub(crate) columnstore_after: Option<Interval>,
     #[serde(default)]
     pub(crate) columnstore: Option<ColumnstoreBegins>,
@@ -75,9 +76,9 @@ pub(crate) struct Table {
     pub(crate) segment_by: Vec<String>,
     #[serde(default, deserialize_with = "declared::orders")]
     pub(crate) order_by: Vec<OrderBy>,
-    #[serde(default, deserialize_with = "declared::interval")]
+    #[serde(default, deserialize_with = "values::optional_interval")]
     pub(crate) retention: Option<Interval>,
-    #[serde(default, deserialize_with = "declared::interval")]
+    #[serde(default, deserialize_with = "values::optional_interval")]
     pub(crate) schedule: Option<Interval>,
     pub(crate) comment: Option<String>,
     #[serde(default, rename = "aggregate")]
@@ -163,28 +164,6 @@ fn last_table_line(text: &str) -> usize {
         .map_or(1, |(index, _)| index + 1)
 }
 
-fn from_text<'de, D, T, E>(
-    deserializer: D,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    E: Display,
-{
-    let text = String::deserialize(deserializer)?;
-    parse(&text).map_err(de::Error::custom)
-}
-
-fn relation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Relation, D::Error> {
-    from_text(deserializer, values::parse_table)
-}
-
-fn chunk_interval<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Interval>, D::Error> {
-    from_text(deserializer, values::parse_interval).map(Some)
-}
-
 fn lock_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     from_text(deserializer, values::parse_lock_timeout).map(Some)
 }
@@ -242,16 +221,10 @@ fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Workers>
 }
 
 fn lock_attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    number(deserializer, i64::from(u32::MAX)).map(Some)
-}
-
-fn number<'de, D: Deserializer<'de>>(deserializer: D, max: i64) -> Result<u32, D::Error> {
-    let number = i64::deserialize(deserializer)?;
-    let in_range = (1..=max)
-        .contains(&number)
-        .then_some(number)
-        .and_then(|number| u32::try_from(number).ok());
-    in_range.ok_or_else(|| de::Error::custom(format!("{number} is not between 1 and {max}")))
+    let attempts = i64::deserialize(deserializer)?;
+    values::number(attempts, u32::MAX)
+        .map(Some)
+        .map_err(de::Error::custom)
 }
 
 #[cfg(test)]

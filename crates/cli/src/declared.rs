@@ -8,7 +8,6 @@ use hyperhaul_plan::{
     Aggregate, Columnstore, ColumnstoreBegins, Measure, OrderBy, Policies, Relation, TableOptions,
 };
 use serde::{Deserialize, Deserializer, de};
-use std::fmt::Display;
 
 /// What is to happen to rows as they age; aggregates are declared in the configuration file.
 #[derive(Debug, Default, Args)]
@@ -38,19 +37,19 @@ pub(crate) struct PolicyFlags {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WrittenAggregate {
-    #[serde(deserialize_with = "relation")]
+    #[serde(deserialize_with = "values::relation")]
     name: Relation,
-    #[serde(deserialize_with = "required_interval")]
+    #[serde(deserialize_with = "values::interval")]
     bucket: Interval,
     #[serde(default)]
     group_by: Vec<String>,
     #[serde(deserialize_with = "measures")]
     measures: Vec<Measure>,
-    #[serde(deserialize_with = "required_interval")]
+    #[serde(deserialize_with = "values::interval")]
     start_offset: Interval,
-    #[serde(deserialize_with = "required_interval")]
+    #[serde(deserialize_with = "values::interval")]
     end_offset: Interval,
-    #[serde(deserialize_with = "required_interval")]
+    #[serde(deserialize_with = "values::interval")]
     schedule: Interval,
 }
 
@@ -120,33 +119,6 @@ fn aggregate(written: &WrittenAggregate) -> Aggregate {
         end_offset_us: written.end_offset.us,
         schedule_us: written.schedule.us,
     }
-}
-
-fn parsed<'de, D, T, E>(
-    deserializer: D,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    E: Display,
-{
-    let text = String::deserialize(deserializer)?;
-    parse(&text).map_err(de::Error::custom)
-}
-
-fn relation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Relation, D::Error> {
-    parsed(deserializer, values::parse_table)
-}
-
-fn required_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
-    parsed(deserializer, values::parse_interval)
-}
-
-/// A length of time that may be left out.
-pub(crate) fn interval<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Interval>, D::Error> {
-    required_interval(deserializer).map(Some)
 }
 
 fn measures<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Measure>, D::Error> {

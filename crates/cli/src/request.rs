@@ -168,6 +168,7 @@ impl Request {
         if let Some(strategy) = wanted.strategy.or(config.strategy) {
             options.strategy = strategy;
         }
+        options.hash_attached = wanted.hash_attached || config.hash_attached;
         options.skip_expired = wanted.skip_expired || config.skip_expired;
         if let Some(bytes) = wanted.slice_size.or(config.slice_size) {
             options.slice_bytes = bytes;
@@ -211,6 +212,7 @@ impl Wanted {
             (self.workers.is_some(), "--workers"),
             (self.slice_size.is_some(), "--slice-size"),
             (self.skip_expired, "--skip-expired"),
+            (self.hash_attached, "--hash-attached"),
             (!self.accept.is_empty(), "--accept"),
             (self.lock_timeout.is_some(), "--lock-timeout"),
             (self.lock_attempts.is_some(), "--lock-attempts"),

@@ -1,13 +1,15 @@
 //! Values that flags and the configuration file have in common: names of tables, lengths of time, sizes, strategies.
 
-use crate::interval::{self, IntervalError};
+use crate::interval::{IntervalError, parse_timeout, parse_us};
 use crate::size::{self, SizeError};
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{Relation, Strategy, StrategyChoice};
+use serde::{Deserialize, Deserializer, de};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Each worker holds two sessions: more of them than this is a typing error.
-pub(crate) const WORKERS_MAX: i64 = 256;
+const WORKERS_MAX: u32 = 256;
 
 /// Parallel workers: a number, or a range to adapt in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +35,7 @@ pub(crate) fn parse_workers(text: &str) -> Result<Workers, String> {
 
 /// Checks the bounds.
 pub(crate) fn workers(min: Option<i64>, max: i64) -> Result<Workers, String> {
-    let checked = |number: i64| {
-        let in_range = (1..=WORKERS_MAX).contains(&number);
-        let number_u32 = in_range
-            .then_some(number)
-            .and_then(|number| u32::try_from(number).ok());
-        number_u32.ok_or_else(|| format!("{number} is not between 1 and {WORKERS_MAX}"))
-    };
+    let checked = |count| number(count, WORKERS_MAX);
     let (min, max) = (min.map(checked).transpose()?, checked(max)?);
     if min.is_some_and(|min| min > max) {
         return Err("the range of workers ends before it begins".to_owned());
@@ -47,10 +43,46 @@ pub(crate) fn workers(min: Option<i64>, max: i64) -> Result<Workers, String> {
     Ok(Workers { min, max })
 }
 
+/// Checks that a number is from 1 to `max`.
+pub(crate) fn number(number: i64, max: u32) -> Result<u32, String> {
+    u32::try_from(number)
+        .ok()
+        .filter(|number| (1..=max).contains(number))
+        .ok_or_else(|| format!("{number} is not between 1 and {max}"))
+}
+
 /// A length of time in microseconds: of a chunk, an age, a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
     pub(crate) us: i64,
+}
+
+/// Reads a value of the configuration file as its flag's value is read.
+pub(crate) fn from_text<'de, D, T, E>(
+    deserializer: D,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: Display,
+{
+    let text = String::deserialize(deserializer)?;
+    parse(&text).map_err(de::Error::custom)
+}
+
+pub(crate) fn relation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Relation, D::Error> {
+    from_text(deserializer, parse_table)
+}
+
+pub(crate) fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
+    from_text(deserializer, parse_interval)
+}
+
+/// A length of time that may be left out.
+pub(crate) fn optional_interval<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Interval>, D::Error> {
+    interval(deserializer).map(Some)
 }
 
 pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
@@ -60,15 +92,15 @@ pub(crate) fn parse_table(text: &str) -> Result<Relation, String> {
 }
 
 pub(crate) fn parse_interval(text: &str) -> Result<Interval, IntervalError> {
-    interval::parse_us(text).map(|us| Interval { us })
+    parse_us(text).map(|us| Interval { us })
 }
 
 pub(crate) fn parse_lock_timeout(text: &str) -> Result<Duration, IntervalError> {
-    interval::parse_timeout(text)
+    parse_timeout(text)
 }
 
 pub(crate) fn parse_window(text: &str) -> Result<Duration, IntervalError> {
-    interval::parse_us(text).map(|us| Duration::from_micros(us.unsigned_abs()))
+    parse_us(text).map(|us| Duration::from_micros(us.unsigned_abs()))
 }
 
 pub(crate) fn parse_slice_size(text: &str) -> Result<u64, SizeError> {

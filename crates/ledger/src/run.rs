@@ -67,7 +67,7 @@ impl RunState {
     }
 
     /// Whether the run has changed something that only it can finish or undo.
-    pub fn holds_tables(self) -> bool {
+    fn holds_tables(self) -> bool {
         matches!(
             self,
             RunState::Running | RunState::CheckingRollback | RunState::RollingBack

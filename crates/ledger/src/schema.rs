@@ -7,6 +7,7 @@
 //! slice_chunk  digests of a finished slice, one row a chunk interval
 //! verdict      one row a table verified before the cutover, and one for the last time after it
 //! held_job     one row a job that the run keeps from being started, until it ends or is rolled back
+//! leaf_hash    one row a table           hashes of the rows of its partitions before they became chunks, where asked for
 //! write_mark   one row a run            how the source was before its first row was read
 //! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
 //! forecast     one row a run that is or was under way; see there
@@ -52,7 +53,7 @@ CREATE TABLE IF NOT EXISTS hyperhaul.call (
 CREATE INDEX IF NOT EXISTS call_run ON hyperhaul.call (run_id);
 ";
 
-/// From format 3, which held no jobs and did not look for late writes, to 4.
+/// From format 3, which held no jobs, did not look for late writes and hashed no partitions, to 4.
 const FROM_3_TO_4: &str = "
 CREATE TABLE hyperhaul.held_job (
     run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
@@ -65,6 +66,12 @@ CREATE TABLE hyperhaul.held_job (
 CREATE TABLE hyperhaul.write_mark (
     run_id bigint PRIMARY KEY REFERENCES hyperhaul.run ON DELETE CASCADE,
     mark jsonb NOT NULL
+);
+CREATE TABLE hyperhaul.leaf_hash (
+    run_id bigint NOT NULL REFERENCES hyperhaul.run ON DELETE CASCADE,
+    table_index integer NOT NULL,
+    hashes jsonb NOT NULL,
+    PRIMARY KEY (run_id, table_index)
 );
 UPDATE hyperhaul.ledger_format SET format = 4;
 ";

@@ -291,10 +291,8 @@ fn unsigned(count: i64) -> u64 {
 /// A chunk interval that a leaf's finished slices wrote into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrittenChunk {
-    /// Start of the interval, microseconds since 1970 UTC.
-    pub start_us: i64,
-    /// End of the interval.
-    pub end_us: i64,
+    /// The interval.
+    pub range: ChunkRange,
     /// Whether finished slices of other leaves wrote into it too.
     pub shared: bool,
 }
@@ -316,8 +314,10 @@ pub async fn chunks_of_leaf(
                WHERE s.run_id = $1 AND s.leaf_oid = $2 AND s.done AND c.row_count > 0 GROUP BY 1, 2 ORDER BY 1";
     let rows = session.query(sql, &[&run.0, &leaf_oid]).await?;
     let written = |row: &Row| WrittenChunk {
-        start_us: row.get(0),
-        end_us: row.get(1),
+        range: ChunkRange {
+            start_us: row.get(0),
+            end_us: row.get(1),
+        },
         shared: row.get(2),
     };
     Ok(rows.iter().map(written).collect())

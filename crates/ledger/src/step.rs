@@ -5,7 +5,7 @@ use crate::{Error, RunId};
 use chrono::{DateTime, Utc};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::StepId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks a step as done. Belongs into the step's own transaction: what `false` comes with is to be rolled back.
 ///
@@ -55,18 +55,15 @@ pub async fn mark_undone(session: &Session, run: RunId, step: &StepId) -> Result
     Ok(forgotten == 1)
 }
 
-/// The steps that are done, with the seconds that each took.
+/// The steps that are done.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn steps_done(session: &Session, run: RunId) -> Result<BTreeMap<StepId, f64>, Error> {
-    let sql = "SELECT step_id, extract(epoch FROM finished_at - started_at)::float8 FROM hyperhaul.step WHERE run_id = $1";
+pub async fn steps_done(session: &Session, run: RunId) -> Result<BTreeSet<StepId>, Error> {
+    let sql = "SELECT step_id FROM hyperhaul.step WHERE run_id = $1";
     let rows = session.query(sql, &[&run.0]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| (StepId(row.get(0)), row.get(1)))
-        .collect())
+    Ok(rows.iter().map(|row| StepId(row.get(0))).collect())
 }
 
 /// When a step that is done began and ended, by the target's clock.
@@ -76,6 +73,13 @@ pub struct StepMark {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub finished_at: DateTime<Utc>,
+}
+
+impl StepMark {
+    /// How long it took, seconds.
+    pub fn seconds(&self) -> f64 {
+        (self.finished_at - self.started_at).as_seconds_f64()
+    }
 }
 
 /// The steps that are done, with their times.

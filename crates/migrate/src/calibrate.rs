@@ -16,14 +16,19 @@ use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::sql::{self, Scratch};
 use hyperhaul_plan::{
-    Estimate, Measured, Plan, Routing, Slice, Strategy, Topology, calibrated, sample,
+    Estimate, Measured, MeasuredAttach, Plan, Routing, Slice, Strategy, Topology, calibrated,
+    sample,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A sample holds what a worker may load in the time that is given, at this rate: 1.3 GB took two workers 6.4 to 9.4 s.
 const BYTES_PER_S: f64 = 60e6;
+
+/// The part of a sample's bytes that is copied to be attached: into a table with all its indexes, which takes longer.
+const LEAF_PART: u64 = 32;
 
 /// Measures every table of the plan whose rows are moved, and makes an estimate of it. `a_way`: how long loading by one way
 /// may take for each table, roughly. `survey`: how long the look at both servers took, which a run repeats.
@@ -77,7 +82,10 @@ async fn measure(
             reason = "saturates, and seconds are not negative"
         )]
         let slices = sample(plan, index, bytes as u64);
-        if let (Some(scratch), false) = (sql::scratch(plan, index), slices.is_empty()) {
+        let scratch = sql::scratch(plan, index, bytes as u64 / LEAF_PART);
+        if let Some(scratch) =
+            scratch.filter(|scratch| !slices.is_empty() || !scratch.leaves.is_empty())
+        {
             let trial = Trial::new(connections, plan, index, scratch, slices);
             measured.push(trial.run(target).await?);
         }
@@ -106,15 +114,8 @@ impl Trial {
         if let Some(table) = plan.tables.get_mut(index) {
             table.clone_from(&scratch.table);
         }
-        let context = Context {
-            connections: connections.clone(),
-            run: RunId(0),
-            plan: Arc::new(plan),
-            interrupt: Interrupt::default(),
-            observer: Arc::new(Silent),
-            timekeeper: Arc::default(),
-            gate: crate::watchdog::Gate::unwatched(),
-        };
+        let interrupt = Interrupt::default();
+        let context = Context::new(connections, RunId(0), plan, &interrupt, Arc::new(Silent));
         Trial {
             context,
             index,
@@ -127,26 +128,62 @@ impl Trial {
         let mut measured = Measured {
             table: self.index,
             share: self.share(),
+            rows: self.rows(),
+            chunks: self.chunk_count(),
             ..Measured::default()
         };
         for strategy in self.ways() {
             measured.create_s = timed(self.run_all(target, &self.scratch.create)).await?;
+            measured.attach = self.attach(target, &mut measured).await?;
             measured.chunk_s = self.make_chunks(target).await?;
             let loaded_s = timed(self.load(strategy)).await?;
-            measured.load_s.push((strategy, loaded_s));
+            if !self.slices.is_empty() {
+                measured.load_s.push((strategy, loaded_s));
+            }
             failpoint("calibrate.loaded");
         }
         let scratch = &self.scratch;
-        measured.keys_s = timed(self.run_all(target, &scratch.keys)).await?;
-        measured.indexes_s = timed(self.build_indexes()).await?;
-        measured.foreign_keys_s = timed(async {
-            self.run_all(target, &scratch.add_foreign_keys).await?;
-            self.run_all(target, &scratch.validate_foreign_keys).await
-        })
-        .await?;
+        if measured.attach.is_none() {
+            self.build(target, &mut measured).await?;
+        }
+        let foreign_keys = self.run_all(target, &scratch.validate_foreign_keys);
+        measured.foreign_keys_s += timed(foreign_keys).await?;
         self.to_columnstore(target, &mut measured).await?;
         measured.verify_s = timed(self.verify()).await?;
+        measured.analyze_s = timed(async { Ok(target.batch(&scratch.analyze).await?) }).await?;
         Ok(measured)
+    }
+
+    /// Keys, indexes and foreign keys that are not validated: over the sample, or beforehand where partitions are attached.
+    async fn build(&self, target: &Session, measured: &mut Measured) -> Result<(), Error> {
+        let scratch = &self.scratch;
+        measured.keys_s = timed(self.run_all(target, &scratch.keys)).await?;
+        measured.indexes_s = timed(self.build_indexes()).await?;
+        measured.foreign_keys_s = timed(self.run_all(target, &scratch.add_foreign_keys)).await?;
+        Ok(())
+    }
+
+    /// Attaches what the scratch has for it; `None`: nothing is attached.
+    async fn attach(
+        &self,
+        target: &Session,
+        measured: &mut Measured,
+    ) -> Result<Option<MeasuredAttach>, Error> {
+        let mut attached = MeasuredAttach::default();
+        let Some(largest) = self.scratch.leaves.iter().map(|leaf| leaf.bytes).max() else {
+            return Ok(None);
+        };
+        self.build(target, measured).await?;
+        for leaf in &self.scratch.leaves {
+            self.run_all(target, &leaf.make).await?;
+            let seconds = timed(self.run_all(target, slice::from_ref(&leaf.attach))).await?;
+            if leaf.bytes == largest {
+                (attached.part_s, attached.part_bytes) = (seconds, leaf.bytes);
+            } else {
+                attached.empty_s = seconds;
+            }
+        }
+        Ok(Some(attached))
     }
 
     /// Where a run does so before the cutover; there as many chunks at once as there are workers.
@@ -178,7 +215,23 @@ impl Trial {
             .slices
             .iter()
             .filter(|slice| slice.table == self.index);
-        (own as f64 / bytes(&mut planned) as f64).clamp(f64::MIN_POSITIVE, 1.0)
+        // Where all rows are attached there are no slices.
+        (own as f64 / bytes(&mut planned).max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0)
+    }
+
+    fn rows(&self) -> u64 {
+        let slices = self.slices.iter().map(|slice| slice.rows_estimate);
+        let leaves = self.scratch.leaves.iter().map(|leaf| leaf.rows);
+        slices.chain(leaves).sum()
+    }
+
+    fn chunk_count(&self) -> u32 {
+        let ranges = self.slices.iter().filter_map(|slice| match slice.routing {
+            Routing::OneChunk(range) => Some(range),
+            Routing::ByTime => None,
+        });
+        let chunks = ranges.collect::<BTreeSet<_>>().len() + self.scratch.leaves.len();
+        u32::try_from(chunks).unwrap_or(u32::MAX)
     }
 
     /// Ways that are feasible; the plan's own last, so that what is built on is what a run leaves.
@@ -191,7 +244,8 @@ impl Trial {
             .is_some_and(|found| found.unhashable.is_empty());
         let server = plan.topology == Topology::SameDatabase && hashable;
         let mut ways = vec![Strategy::Copy];
-        ways.extend(server.then_some(Strategy::Server));
+        // Where all rows are attached, nothing is loaded: once is enough.
+        ways.extend((server && !self.slices.is_empty()).then_some(Strategy::Server));
         let own = self.slices.first().map(|slice| slice.strategy);
         ways.sort_by_key(|way| Some(*way) == own);
         ways
@@ -240,8 +294,7 @@ impl Trial {
     }
 
     fn lanes(&self, pieces: usize) -> usize {
-        let workers = usize::try_from(self.context.plan.workers()).unwrap_or(usize::MAX);
-        workers.min(pieces).max(1)
+        self.context.workers().min(pieces).max(1)
     }
 
     async fn build_indexes(&self) -> Result<(), Error> {
@@ -300,23 +353,18 @@ impl Trial {
     /// In one transaction, as a step of a run: whoever holds what it needs is waited for no longer than there.
     async fn run_all(&self, session: &Session, statements: &[String]) -> Result<(), Error> {
         let timeout_ms = self.context.plan.options.lock_timeout_ms;
-        let done = async {
-            session.batch("BEGIN").await?;
-            session
-                .batch(&format!("SET LOCAL lock_timeout = {timeout_ms}"))
-                .await?;
+        let done = session.transaction(async || {
+            session.limit_lock_waits(timeout_ms).await?;
             for statement in statements {
                 session.batch(statement).await?;
             }
-            session.batch("COMMIT").await
-        };
-        if let Err(error) = done.await {
-            session.roll_back().await;
-            return Err(Error::from(error).about("calibrating").or_hint(
+            Ok::<(), Error>(())
+        });
+        done.await.map_err(|error| {
+            error.about("calibrating").or_hint(
                 "Nothing was changed but the scratch, which is dropped. Try again, or plan without --calibrate.",
-            ));
-        }
-        Ok(())
+            )
+        })
     }
 }
 

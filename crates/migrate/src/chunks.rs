@@ -34,11 +34,7 @@ pub(crate) async fn create(
     index: usize,
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
-    let table = context
-        .plan
-        .tables
-        .get(index)
-        .ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
+    let table = context.table(index)?;
     let started_at = Utc::now();
     let source = context.source("chunks").await?;
     let target = context.target("chunks").await?;
@@ -77,11 +73,12 @@ pub(crate) async fn create_some(
     let rewrites = context.rewrites(target, table).await?;
     let lock_timeout_ms = context.plan.options.lock_timeout_ms;
     let lock = format!(
-        "SET LOCAL lock_timeout = {lock_timeout_ms}; LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
+        "LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
         table.staging
     );
     target
         .transaction(async || {
+            target.limit_lock_waits(lock_timeout_ms).await?;
             target.batch(&lock).await?;
             let before = existing(target, table).await?;
             let missing: Vec<&Sample> = samples

@@ -1,7 +1,7 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
 use crate::identity::check_database;
-use crate::lead::change_state;
+use crate::leader::change_state;
 use crate::{Connections, Error, Run, RunId, RunState, calls, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, Command};
@@ -161,8 +161,7 @@ async fn freed(source: &Session, run: &Run) -> Result<u64, Error> {
 pub async fn cleanup(connections: &Connections, plan: &CleanupPlan) -> Result<(), Error> {
     let target = connections.target("cleanup").await?;
     let drop = async |session: &Session| {
-        let timeout = format!("SET LOCAL lock_timeout = {}", plan.lock_timeout_ms);
-        session.batch(&timeout).await?;
+        session.limit_lock_waits(plan.lock_timeout_ms).await?;
         for statement in &plan.statements {
             session.batch(statement).await?;
         }

@@ -46,8 +46,7 @@ pub(crate) async fn turn(
     (index, hypertable, before_us): (usize, &Relation, i64),
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
-    let table = context.plan.tables.get(index);
-    let table = table.ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
+    let table = context.table(index)?;
     let started_at = Utc::now();
     let target = context.target("columnstore").await?;
     let mut chunks = catalog::chunks(&target, hypertable).await?;
@@ -58,8 +57,7 @@ pub(crate) async fn turn(
     meter
         .items_total
         .fetch_add(items.saturating_sub(1), Ordering::Relaxed);
-    let lanes = usize::try_from(context.plan.workers()).unwrap_or(usize::MAX);
-    let lanes = lanes.min(chunks.len());
+    let lanes = context.workers().min(chunks.len());
     let queue = Queue {
         waiting: RefCell::new(chunks.into_iter().map(|chunk| chunk.relation).collect()),
     };

@@ -26,7 +26,7 @@ impl Connections {
 
 /// Nothing has answered yet: the connection string may as well be wrong as the server be down.
 fn first(error: hyperhaul_pg::Error) -> Error {
-    let no_database = error.sqlstate() == Some("3D000");
+    let no_database = error.is_missing_database();
     let no_answer = error.sqlstate().is_none() && error.disposition() == Disposition::Reconnect;
     let error = Error::from(error);
     if no_database {

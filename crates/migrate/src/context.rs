@@ -7,7 +7,7 @@ use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::{Options, Plan, Relation, Side, StepId, TablePlan, Topology};
+use hyperhaul_plan::{Options, Phase, Plan, Relation, Side, StepId, TablePlan, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,42 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// A run outside of its migration: without a window, and with a gate that stays open.
+    pub(crate) fn new(
+        connections: &Connections,
+        run: RunId,
+        plan: Plan,
+        interrupt: &Interrupt,
+        observer: Arc<dyn Observer>,
+    ) -> Context {
+        Context {
+            connections: connections.clone(),
+            run,
+            plan: Arc::new(plan),
+            interrupt: interrupt.clone(),
+            observer,
+            timekeeper: Arc::default(),
+            gate: Gate::unwatched(),
+        }
+    }
+
+    /// A table of the plan, by its index.
+    pub(crate) fn table(&self, index: usize) -> Result<&TablePlan, Error> {
+        let table = self.plan.tables.get(index);
+        table.ok_or_else(|| Error::unexpected(format!("the plan has no table {index}")))
+    }
+
+    /// Parallel workers, as a number of lanes.
+    pub(crate) fn workers(&self) -> usize {
+        usize::try_from(self.plan.workers()).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the cutover is done.
+    pub(crate) fn is_cut_over(&self, steps_done: &BTreeSet<StepId>) -> bool {
+        let mut steps = self.plan.steps.iter();
+        steps.any(|step| step.phase == Phase::Cutover && steps_done.contains(&step.id))
+    }
+
     pub(crate) fn tell(&self, event: Event) {
         self.observer.event(&event);
     }
@@ -123,9 +159,7 @@ impl Context {
         table: &'a TablePlan,
         steps_done: &BTreeSet<StepId>,
     ) -> Places<'a> {
-        let cut_over = self.plan.steps.iter().any(|step| {
-            step.phase == hyperhaul_plan::Phase::Cutover && steps_done.contains(&step.id)
-        });
+        let cut_over = self.is_cut_over(steps_done);
         Places {
             source: match (cut_over, self.plan.topology) {
                 (true, Topology::SameDatabase) => &table.archive,

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::context::{Context, Places};
 use hyperhaul_catalog as catalog;
-use hyperhaul_engine::{self as engine, ArrayRewrite, Compared, Pool, SourceReader};
+use hyperhaul_engine::{self as engine, ArrayRewrite, Compared, Pool, Side, SourceReader};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{ChunkRange, ChunkVerdict, TablePlan, Verdict, sql};
 use serde::Serialize;
@@ -59,7 +59,7 @@ impl<'a> Sides<'a> {
             table,
             places,
             source: SourceReader::start(&context.connections.source, None)?,
-            target: SourceReader::start(&context.connections.target, None)?,
+            target: SourceReader::start_on(Side::Target, &context.connections.target, None)?,
             pool: Pool::new(2)?,
             rewrites: context.rewrites(session, table).await?,
         })

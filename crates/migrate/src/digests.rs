@@ -4,12 +4,13 @@
 use crate::context::{Context, Places};
 use crate::{Error, Meter};
 use hyperhaul_catalog::{self as catalog, Chunk};
-use hyperhaul_engine::{self as engine, Pool, SourceReader};
+use hyperhaul_engine::{self as engine, Pool, Side, SourceReader};
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::sql::RowHash;
 use hyperhaul_plan::{
-    ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval, compare, sql,
+    AttachedLeaf, ChunkDigest, ChunkRange, Proof, Relation, Slice, TablePlan, Verdict, by_interval,
+    compare, sql,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ pub(crate) async fn verdict(
     places: Places<'_>,
     meter: &Arc<Meter>,
 ) -> Result<Verdict, Error> {
-    let table = table(context, index)?;
+    let table = context.table(index)?;
     // After the cutover anybody may have touched them.
     let cut_over = *places.target == table.relation;
     let hash = if cut_over {
@@ -50,7 +51,7 @@ pub(crate) async fn of_sample(
     slices: &[Slice],
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
-    let table = table(context, index)?;
+    let table = context.table(index)?;
     let session = context.target("verify").await?;
     let chunks = catalog::chunks(&session, &table.staging).await?;
     if table.proof == Proof::Tuples {
@@ -85,7 +86,7 @@ async fn target_digests(
     chunks: Vec<Chunk>,
     meter: &Arc<Meter>,
 ) -> Result<Vec<ChunkDigest>, Error> {
-    let pool = Arc::new(Pool::new(workers(context))?);
+    let pool = Arc::new(Pool::new(context.workers())?);
     let digested = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
         let rows = sql::verify_rows_sql(task.table()?, &chunk.relation, None, false);
         let read = engine::digest(&task.reader, &pool, rows, Vec::new(), &meter.progress);
@@ -119,6 +120,28 @@ async fn target_hashes(
     Ok(hashed.await?.into_iter().flatten().collect())
 }
 
+/// The server's hashes of the rows of attached partitions, by the ranges that they have as chunks; of one without rows there
+/// is none. Of the binary form: no change of a value goes unseen.
+pub(crate) async fn leaf_hashes(
+    context: &Context,
+    index: usize,
+    meter: &Arc<Meter>,
+) -> Result<Vec<ChunkDigest>, Error> {
+    let leaves = context.table(index)?.attached.clone();
+    let hashed = each(
+        context,
+        index,
+        leaves,
+        async |task: &Task, leaf: AttachedLeaf| {
+            let sql = sql::chunk_hash_sql(task.table()?, &leaf.leaf, RowHash::Image);
+            task.hashes(&sql, |_| leaf.range, meter).await
+        },
+    );
+    let mut hashes: Vec<ChunkDigest> = hashed.await?.into_iter().flatten().collect();
+    hashes.sort_by_key(|hash| hash.range);
+    Ok(hashes)
+}
+
 /// The server's hashes of the source's rows: slice by slice, so that large leaves are hashed in parallel too.
 async fn source_hashes(
     context: &Context,
@@ -132,7 +155,7 @@ async fn source_hashes(
     slice_hashes(context, (index, hash), of_table, places.source, meter).await
 }
 
-/// The server's hashes of the rows of slices; `source`: where the table itself is, should it be its own leaf.
+/// The server's hashes of the rows of slices, several of which may have rows of one interval; `source`: where the table itself is, should it be its own leaf.
 async fn slice_hashes(
     context: &Context,
     (index, hash): (usize, RowHash),
@@ -158,9 +181,7 @@ async fn slice_hashes(
             task.hashes(&sql, range, meter).await
         },
     );
-    // Several slices may have rows of one interval.
-    let hashes: Vec<ChunkDigest> = hashed.await?.into_iter().flatten().collect();
-    Ok(hashes)
+    Ok(hashed.await?.into_iter().flatten().collect())
 }
 
 /// Generated columns whose stored value is not what their expression gives, with the number of rows.
@@ -180,7 +201,7 @@ pub(crate) async fn generated_mismatches(
         return Ok(Vec::new());
     }
     let target = context.target("verify").await?;
-    let chunks = moved_chunks(&target, table(context, index)?, hypertable).await?;
+    let chunks = moved_chunks(&target, context.table(index)?, hypertable).await?;
     let counts = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
         Ok(catalog::generated_mismatches(&task.session, &chunk.relation, &found.columns).await?)
     });
@@ -202,7 +223,7 @@ struct Task {
 
 impl Task {
     fn table(&self) -> Result<&TablePlan, Error> {
-        table(&self.context, self.index)
+        self.context.table(self.index)
     }
 
     /// Asks for hashes of rows, one for each interval; `range` tells an interval by its start.
@@ -238,11 +259,6 @@ impl Task {
     }
 }
 
-fn table(context: &Context, index: usize) -> Result<&TablePlan, Error> {
-    let table = context.plan.tables.get(index);
-    table.ok_or_else(|| Error::unexpected("there is no such table in the plan"))
-}
-
 /// Runs `work` on every piece, several at a time, each thread with its own sessions.
 async fn each<I, T>(
     context: &Context,
@@ -250,14 +266,14 @@ async fn each<I, T>(
     pieces: Vec<I>,
     work: impl AsyncFn(&Task, I) -> Result<T, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
-    let threads = workers(context).min(pieces.len());
+    let threads = context.workers().min(pieces.len());
     let queue = Mutex::new(VecDeque::from(pieces));
     let lane = async || {
         let task = Task {
             context: context.clone(),
             index,
             session: context.target("verify").await?,
-            reader: SourceReader::start(&context.connections.target, None)?,
+            reader: SourceReader::start_on(Side::Target, &context.connections.target, None)?,
         };
         let mut results = Vec::new();
         loop {
@@ -281,8 +297,4 @@ async fn each<I, T>(
         .into_iter()
         .collect();
     Ok(results?.into_iter().flatten().collect())
-}
-
-fn workers(context: &Context) -> usize {
-    usize::try_from(context.plan.workers()).unwrap_or(usize::MAX)
 }

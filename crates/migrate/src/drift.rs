@@ -2,19 +2,10 @@
 
 use crate::context::Context;
 use crate::{Error, fence, survey};
-use hyperhaul_pg::retry::{Backoff, Limits};
+use hyperhaul_pg::retry::Backoff;
 use hyperhaul_plan::facts::Facts;
 use hyperhaul_plan::{AttachedLeaf, Change, Object, Phase, Plan, Relation, Since, StepId, changes};
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// Pauses of a look that lost its session; few, since who holds a lock in the way is to be told soon.
-const LOOK_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(200),
-    pause_max: Duration::from_secs(2),
-    total_max: Duration::from_secs(30),
-    pause_count_max: 4,
-};
 
 /// At which moment one looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +16,8 @@ pub(crate) enum When {
     Fenced,
 }
 
-/// Compares the servers with the plan, and sees that the fences stand that were put on. Nothing is compared after the cutover, when the tables have changed places.
+/// Compares the servers with the plan, and sees that the fences stand that were put on. Nothing is compared after the cutover,
+/// when the tables have changed places.
 ///
 /// # Errors
 ///
@@ -117,7 +109,7 @@ fn attached_to<'a>(plan: &'a Plan, relation: &Relation) -> &'a [AttachedLeaf] {
 
 /// The servers as they are; a session that is lost meanwhile is replaced.
 async fn facts_patiently(context: &Context) -> Result<Facts, Error> {
-    let mut backoff = Backoff::new(LOOK_BACKOFF);
+    let mut backoff = Backoff::new(fence::LOOK_BACKOFF);
     loop {
         let (connections, options) = (&context.connections, &context.plan.options);
         let error = match survey::facts(connections, options, survey::Depth::Catalog).await {

@@ -3,15 +3,6 @@
 use hyperhaul_pg::Disposition;
 use std::fmt;
 
-/// dependent_objects_still_exist: what is to be dropped is still used, by something that a person has to decide about.
-const DEPENDENT_OBJECTS: &str = "2BP01";
-
-/// object_not_in_prerequisite_state: what `plan`'s own statements raise where they refuse to go on.
-const REFUSED: &str = "55000";
-
-/// foreign_key_violation: rows refer to others that are not there.
-pub(crate) const FOREIGN_KEY_VIOLATION: &str = "23503";
-
 /// Why a command stopped.
 #[derive(Debug)]
 pub struct Error {
@@ -158,9 +149,9 @@ impl From<hyperhaul_pg::Error> for Error {
         } else if error.is_privilege()
             || error.is_lock_timeout()
             || error.is_disk_full()
-            || [DEPENDENT_OBJECTS, REFUSED, FOREIGN_KEY_VIOLATION]
-                .map(Some)
-                .contains(&error.sqlstate())
+            || error.is_depended_on()
+            || error.is_refused()
+            || error.is_foreign_key_violation()
         {
             Kind::Blocked
         } else {

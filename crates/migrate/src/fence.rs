@@ -8,8 +8,8 @@ use hyperhaul_plan::{Phase, Side, Step, StepId, Topology, sql};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Pauses after a lost session or a lock that could not be had.
-const LOOK_BACKOFF: Limits = Limits {
+/// Pauses of a look that lost its session or could not have a lock; few, since who holds a lock in the way is to be told soon.
+pub(crate) const LOOK_BACKOFF: Limits = Limits {
     pause_first: Duration::from_millis(200),
     pause_max: Duration::from_secs(2),
     total_max: Duration::from_secs(30),
@@ -44,14 +44,13 @@ async fn on_source(context: &Context, what: &str, statements: &[String]) -> Resu
         return Ok(());
     }
     let timeout_ms = context.plan.options.lock_timeout_ms;
-    let timeout = format!("SET LOCAL lock_timeout = {timeout_ms}");
     let mut backoff = Backoff::new(LOOK_BACKOFF);
     loop {
         let tried = async {
             let session = context.source("fence").await?;
             session
                 .transaction(async || {
-                    session.batch(&timeout).await?;
+                    session.limit_lock_waits(timeout_ms).await?;
                     for statement in statements {
                         session.batch(statement).await?;
                     }

@@ -10,9 +10,7 @@ use crate::{Error, survey};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, SliceRecord};
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{
-    ChunkRange, Cut, Relation, Routing, Slice, Strategy, leaf_slices, quote_ident,
-};
+use hyperhaul_plan::{Cut, Relation, Routing, Slice, Strategy, leaf_slices};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Leaves per LOCK statement: bounds the statement's length.
@@ -38,11 +36,9 @@ impl Guard {
             .map(|record| (record.slice.leaf_oid, &record.slice.leaf))
             .collect();
         let names: Vec<String> = leaves.values().map(|leaf| format!("ONLY {leaf}")).collect();
+        session.batch("BEGIN").await?;
         session
-            .batch(&format!(
-                "BEGIN; SET LOCAL lock_timeout = {}",
-                context.plan.options.lock_timeout_ms
-            ))
+            .limit_lock_waits(context.plan.options.lock_timeout_ms)
             .await?;
         for names in names.chunks(LEAVES_PER_STATEMENT) {
             session
@@ -149,31 +145,20 @@ async fn replace(
     cut: &[Slice],
 ) -> Result<(), Error> {
     let half_copied = || half_copied(&old.leaf);
-    let table = context
-        .plan
-        .tables
-        .get(old.table)
-        .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+    let table = context.table(old.table)?;
     let chunks = catalog::chunks(target, &table.staging).await?;
     target
         .transaction(async || {
             // A backend that lost its client may be committing one of them.
             ledger::lock_leaf(target, context.run, oid).await?;
             let written = ledger::chunks_of_leaf(target, context.run, oid).await?;
-            for range in written.iter().map(|chunk| ChunkRange {
-                start_us: chunk.start_us,
-                end_us: chunk.end_us,
-            }) {
+            for written in &written {
                 let chunk = chunks
                     .iter()
-                    .find(|chunk| chunk.range == range)
+                    .find(|chunk| chunk.range == written.range)
                     .ok_or_else(half_copied)?;
-                let name = format!(
-                    "{}.{}",
-                    quote_ident(&chunk.relation.schema),
-                    quote_ident(&chunk.relation.name)
-                );
-                target.batch(&format!("TRUNCATE ONLY {name}")).await?;
+                let truncate = format!("TRUNCATE ONLY {}", chunk.relation);
+                target.batch(&truncate).await?;
             }
             // Asked when the chunks are locked: rows of other leaves may have come until then.
             let written = ledger::chunks_of_leaf(target, context.run, oid).await?;

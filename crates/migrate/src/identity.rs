@@ -6,7 +6,7 @@ use crate::context::Context;
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::facts::ServerFacts;
-use hyperhaul_plan::{Phase, Relation, StepId};
+use hyperhaul_plan::{Relation, StepId};
 use std::collections::BTreeSet;
 
 /// Refuses to go on unless both ends are the databases that were planned.
@@ -81,7 +81,7 @@ pub(crate) async fn check_tables(
         if oid != Some(found.oid) {
             return Err(lost(places.source, oid.is_some()));
         }
-        if is_cut_over(context, steps_done) && !hypertables.contains(places.target) {
+        if context.is_cut_over(steps_done) && !hypertables.contains(places.target) {
             return Err(Error::blocked(format!(
                 "{} is no hypertable any more",
                 places.target.plain()
@@ -101,10 +101,4 @@ fn lost(table: &Relation, is_there: bool) -> Error {
         Error::blocked(format!("the old table {name} is gone"))
             .hint("It was dropped or renamed: without it there is nothing to go back to, or to compare with.")
     }
-}
-
-/// Whether the cutover is done.
-pub(crate) fn is_cut_over(context: &Context, steps_done: &BTreeSet<StepId>) -> bool {
-    let mut steps = context.plan.steps.iter();
-    steps.any(|step| step.phase == Phase::Cutover && steps_done.contains(&step.id))
 }

@@ -79,7 +79,7 @@ impl Interrupt {
     }
 
     /// Whether nothing new should be begun.
-    pub fn draining(&self) -> bool {
+    pub(crate) fn draining(&self) -> bool {
         self.0.borrow().urgency() >= Urgency::Drain
     }
 

@@ -9,13 +9,12 @@
 
 use crate::context::Context;
 use crate::failpoint::failpoint;
-use crate::lead::{Leader, change_state};
+use crate::leader::{Leader, change_state};
 use crate::{Error, Event, RunState};
 use chrono::SecondsFormat;
 use hyperhaul_catalog::{self as catalog, Job};
 use hyperhaul_ledger::{self as ledger, HeldJob};
 use hyperhaul_pg::Session;
-use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::{Relation, sql};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,13 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How much longer than for a lock a job is waited for: nobody queues up behind that, and compressing a chunk takes its time.
 const PATIENCE_FACTOR: u32 = 6;
 
-/// Pauses after a lost session or a lock that could not be had.
-const JOBS_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(200),
-    pause_max: Duration::from_secs(2),
-    total_max: Duration::from_secs(30),
-    pause_count_max: 5,
-};
+/// What is tried again where a lock or the session was lost.
+const SETTLING: &str = "pausing jobs or putting them back";
 
 /// Waits until none of the jobs that [`pause`] would pause is at work: TimescaleDB ends a job that is paused, half-way.
 ///
@@ -155,11 +149,11 @@ pub(crate) async fn begin_run(context: &Context, leader: &mut Leader) -> Result<
     if catalog::jobs(session, &tables(context)).await?.is_empty() {
         change_state(session, context.run, &from, RunState::Running).await?;
     } else {
-        paused = settled(context, leader, async |session| {
+        let work = async |session: &Session| {
             change_state(session, context.run, &from, RunState::Running).await?;
             pause(context, session).await
-        })
-        .await?;
+        };
+        paused = leader.transaction(context, SETTLING, work).await?;
     }
     tell_paused(context, &paused);
     Ok(())
@@ -180,43 +174,15 @@ pub(crate) async fn end_run(
     if ledger::held_jobs(session, context.run).await?.is_empty() {
         change_state(session, context.run, &[from], to).await?;
     } else {
-        settled(context, leader, async |session| {
+        let work = async |session: &Session| {
             put_back(context, session).await?;
             // The answer to an earlier try's COMMIT may have been lost.
             change_state(session, context.run, &[from, to], to).await
-        })
-        .await?;
+        };
+        leader.transaction(context, SETTLING, work).await?;
     }
     failpoint("jobs.put_back");
     Ok(())
-}
-
-/// One transaction of the session that holds the lead, of work that may be done twice; again where a lock or the session was lost.
-async fn settled<T>(
-    context: &Context,
-    leader: &mut Leader,
-    work: impl AsyncFn(&Session) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let timeout_ms = context.plan.options.lock_timeout_ms;
-    let timeout = format!("SET LOCAL lock_timeout = {timeout_ms}");
-    let mut backoff = Backoff::new(JOBS_BACKOFF);
-    loop {
-        let tried = async {
-            let session = leader.session(context).await?;
-            let work = async || {
-                session.batch(&timeout).await?;
-                work(session).await
-            };
-            session.transaction(work).await
-        };
-        match tried.await {
-            Ok(value) => return Ok(value),
-            Err(error) => {
-                let what = "pausing jobs or putting them back";
-                context.wait_to_retry(what, error, &mut backoff).await?;
-            }
-        }
-    }
 }
 
 fn back(context: &Context, job: &HeldJob) -> String {

@@ -35,9 +35,7 @@ pub(crate) async fn run_steps(
 }
 
 async fn run_beside(context: &Context, group: &[&Step], meter: &Arc<Meter>) -> Result<(), Error> {
-    let lanes = usize::try_from(context.plan.workers())
-        .unwrap_or(usize::MAX)
-        .min(group.len());
+    let lanes = context.workers().min(group.len());
     let queue = Queue::new(group);
     let results = join_all((0..lanes).map(|_| run_lane(context, &queue, meter))).await;
     results.into_iter().collect::<Result<(), Error>>()?;

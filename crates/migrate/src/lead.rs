@@ -1,35 +1,26 @@
-//! Leading a run: one process at a time carries out the plan's steps, in order, from where the ledger says.
+//! Carrying a run out: the plan's steps, phase by phase, from where the ledger says.
 
 use crate::context::Context;
 use crate::drift::{self, When};
+use crate::leader::Leader;
 use crate::new_rows::let_writers_on;
 use crate::steps::{Lane, told};
 use crate::timekeeper::Timekeeper;
 use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::Gate;
 use crate::{
-    Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, calls,
-    chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey, timekeeper,
-    watchdog, window, worker,
+    Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
+    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey,
+    timekeeper, watchdog, window, worker,
 };
 use chrono::Utc;
-use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::{self as ledger, Command};
-use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::watchdog::ServerLimits;
-use hyperhaul_plan::{Action, Options, Phase, Step, StepId};
+use hyperhaul_plan::{Action, Options, Phase, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Pauses while another process has the lead.
-const LEAD_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(100),
-    pause_max: Duration::from_millis(500),
-    total_max: Duration::from_secs(3),
-    pause_count_max: 20,
-};
 
 /// Pauses of a step that lost a session.
 const STEP_BACKOFF: Limits = Limits {
@@ -76,13 +67,9 @@ pub async fn migrate(
     may_run(&run)?;
     let state = run.state;
     let context = Context {
-        connections: connections.clone(),
-        run: run.id,
-        plan: Arc::new(run.plan),
-        interrupt: interrupt.clone(),
-        observer,
         timekeeper: Arc::new(Timekeeper::new(deadline)),
         gate: Gate::new(limits.clone()),
+        ..Context::new(connections, run.id, run.plan, interrupt, observer)
     };
     if let Some(options) = options {
         context.tell_unused(options);
@@ -137,68 +124,6 @@ fn may_run(run: &ledger::Run) -> Result<(), Error> {
     }
 }
 
-/// Changes a run's state, which was one of `from` when it was looked at.
-///
-/// # Errors
-///
-/// If another process has changed it since.
-pub(crate) async fn change_state(
-    session: &Session,
-    run: RunId,
-    from: &[RunState],
-    to: RunState,
-) -> Result<(), Error> {
-    if ledger::change_state(session, run, from, to).await? {
-        return Ok(());
-    }
-    Err(Error::blocked(format!(
-        "another hyperhaul process has taken run {run} over"
-    ))
-    .hint("See where it stands with hyperhaul status."))
-}
-
-/// The lead of a run: a lock of the target that lives as long as a session.
-pub(crate) struct Leader(Session);
-
-impl Leader {
-    /// Takes the lead, and ends what a killed process of the same run has left on the target.
-    ///
-    /// # Errors
-    ///
-    /// If another process has the lead and keeps it.
-    pub(crate) async fn take(context: &Context) -> Result<Leader, Error> {
-        let leader = Leader::lock(context).await?;
-        catalog::end_sessions(&leader.0, &context.application_prefix()).await?;
-        Ok(leader)
-    }
-
-    /// A killed process's lock goes a moment after the process.
-    async fn lock(context: &Context) -> Result<Leader, Error> {
-        let session = context.target("lead").await?;
-        let mut backoff = Backoff::new(LEAD_BACKOFF);
-        loop {
-            if ledger::try_lead(&session, context.run).await? {
-                return Ok(Leader(session));
-            }
-            if context.interrupt.draining() || !backoff.pause().await {
-                return Err(Error::blocked(format!(
-                    "another hyperhaul process is at work on run {}",
-                    context.run
-                ))
-                .hint("Wait for it or stop it; hyperhaul status shows how far it is."));
-            }
-        }
-    }
-
-    /// The session that holds the lock. One that was lost is replaced, and the lead taken anew.
-    pub(crate) async fn session(&mut self, context: &Context) -> Result<&Session, Error> {
-        if self.0.is_closed() || self.0.batch("SELECT 1").await.is_err() {
-            *self = Leader::lock(context).await?;
-        }
-        Ok(&self.0)
-    }
-}
-
 async fn run_until_deadline(
     context: &Context,
     leader: &mut Leader,
@@ -219,10 +144,7 @@ async fn run_phases(
     leader: &mut Leader,
 ) -> Result<Vec<TableVerification>, Error> {
     let session = leader.session(context).await?;
-    let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
-        .await?
-        .into_keys()
-        .collect();
+    let done = ledger::steps_done(session, context.run).await?;
     drift::check(context, &done, When::BeforeStart).await?;
     window::go_or_not(context, session, &done).await?;
     jobs::begin_run(context, leader).await?;
@@ -343,6 +265,9 @@ async fn run_other(
 ) -> Result<Option<TableVerification>, Error> {
     match (&step.action, step.table) {
         (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
+            .await
+            .map(|()| None),
+        (Action::HashLeaves, Some(table)) => attached::hash(context, step, table, meter)
             .await
             .map(|()| None),
         (Action::CopySlices, None) => worker::copy_slices(context, step, meter)

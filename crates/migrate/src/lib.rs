@@ -40,6 +40,7 @@ mod jobs;
 mod lanes;
 mod late_writes;
 mod lead;
+mod leader;
 mod maintain;
 mod new_rows;
 mod observe;

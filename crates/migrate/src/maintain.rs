@@ -213,14 +213,12 @@ impl Work<'_> {
 
     /// A transaction that gives way to the application's locks, and tries again.
     async fn transaction<T>(&self, work: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
-        let timeout = format!(
-            "SET LOCAL lock_timeout = {}",
-            Options::LOCK_TIMEOUT_MS_DEFAULT
-        );
         let mut backoff = Backoff::new(LOCK_BACKOFF);
         loop {
             let tried = self.session.transaction(async || {
-                self.session.batch(&timeout).await?;
+                self.session
+                    .limit_lock_waits(Options::LOCK_TIMEOUT_MS_DEFAULT)
+                    .await?;
                 work().await
             });
             match tried.await {

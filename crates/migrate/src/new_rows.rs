@@ -11,23 +11,13 @@
 use crate::context::Context;
 use crate::differences::retention_cutoff_us;
 use crate::failpoint::failpoint;
-use crate::lead::{Leader, change_state};
+use crate::leader::{Leader, change_state};
 use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
-use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::{Relation, StepId, TablePlan, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses while the hypertable's lock can't be had or its server is away.
-const FENCE_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(250),
-    pause_max: Duration::from_secs(2),
-    total_max: Duration::from_secs(60),
-    pause_count_max: 5,
-};
 
 /// Keeps writers off the hypertables and looks for rows that the old tables do not have: none can come in behind the look.
 /// Where there are some, writers are let on again, and nothing is undone. `discard`: without looking.
@@ -84,45 +74,28 @@ fn each_hypertable(context: &Context, make: fn(&Relation) -> Vec<String>) -> Vec
     tables.flat_map(|table| make(&table.relation)).collect()
 }
 
-/// Runs statements that may be run twice in one transaction with a change of state, and again where a lock or a session was
-/// lost. The session is the one that holds the lead: a process that has lost it changes nothing. Jobs are paused and put back
-/// with the state, too; returned are those that were paused.
+/// Runs statements that may be run twice in one transaction with a change of state. Jobs are paused and put back with the
+/// state, too; returned are those that were paused.
 async fn change(
     context: &Context,
     leader: &mut Leader,
     statements: Vec<String>,
     (from, to): (&[RunState], RunState),
 ) -> Result<Vec<String>, Error> {
-    let timeout = format!(
-        "SET LOCAL lock_timeout = {}",
-        context.plan.options.lock_timeout_ms
-    );
-    let mut backoff = Backoff::new(FENCE_BACKOFF);
-    loop {
-        let tried = async {
-            let session = leader.session(context).await?;
-            let work = async || {
-                session.batch(&timeout).await?;
-                for statement in &statements {
-                    session.batch(statement).await?;
-                }
-                change_state(session, context.run, from, to).await?;
-                match to {
-                    RunState::CheckingRollback => jobs::pause(context, session).await,
-                    RunState::Done => jobs::put_back(context, session).await.map(|()| Vec::new()),
-                    _ => Ok(Vec::new()),
-                }
-            };
-            session.transaction(work).await
-        };
-        match tried.await {
-            Ok(paused) => return Ok(paused),
-            Err(error) => {
-                let what = "keeping writers off";
-                context.wait_to_retry(what, error, &mut backoff).await?
-            }
+    let work = async |session: &Session| {
+        for statement in &statements {
+            session.batch(statement).await?;
         }
-    }
+        change_state(session, context.run, from, to).await?;
+        match to {
+            RunState::CheckingRollback => jobs::pause(context, session).await,
+            RunState::Done => jobs::put_back(context, session).await.map(|()| Vec::new()),
+            _ => Ok(Vec::new()),
+        }
+    };
+    leader
+        .transaction(context, "keeping writers off", work)
+        .await
 }
 
 async fn look(

@@ -3,7 +3,7 @@
 
 use crate::{Connections, Error, RunId, RunState, survey};
 use chrono::{DateTime, Utc};
-use hyperhaul_ledger::{self as ledger, Call, SliceRecord, StoredVerdict};
+use hyperhaul_ledger::{self as ledger, Call, SliceRecord, StepMark, StoredVerdict};
 use hyperhaul_plan::facts::{ServerFacts, ServerSettings, Timescale};
 use hyperhaul_plan::{
     AttachedLeaf, ChunkRange, Finding, Options, Phase, Plan, Policies, Proof, Relation, Severity,
@@ -237,7 +237,7 @@ pub async fn report(connections: &Connections, run: Option<RunId>) -> Result<Rep
             title: step.title.clone(),
             started_at: mark.map(|mark| mark.started_at),
             finished_at: mark.map(|mark| mark.finished_at),
-            seconds: mark.map(|mark| (mark.finished_at - mark.started_at).as_seconds_f64()),
+            seconds: mark.map(StepMark::seconds),
         }
     };
     let steps = plan.steps.iter().map(step).collect();

@@ -1,14 +1,11 @@
 //! Going back: the inverses of the steps that are done, last first.
 
 use crate::context::Context;
-use crate::identity::{check_databases, check_tables, is_cut_over};
-use crate::lead::{Leader, change_state};
+use crate::identity::{check_databases, check_tables};
+use crate::leader::{Leader, change_state};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
-use crate::watchdog::Gate;
-use crate::{
-    Connections, Error, Interrupt, Meter, Observer, RunId, RunState, calls, fence, jobs, survey,
-};
+use crate::{Connections, Error, Interrupt, Observer, RunId, RunState, calls, fence, jobs, survey};
 use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
@@ -37,15 +34,7 @@ pub async fn rollback(
     let target = connections.target("rollback").await?;
     let run = survey::existing(&target, run).await?;
     may_go_back(run.id, run.state)?;
-    let context = Context {
-        connections: connections.clone(),
-        run: run.id,
-        plan: Arc::new(run.plan),
-        interrupt: interrupt.clone(),
-        observer,
-        timekeeper: Arc::default(),
-        gate: Gate::unwatched(),
-    };
+    let context = Context::new(connections, run.id, run.plan, interrupt, observer);
     check_databases(&context).await?;
     go_back(&context, options)
         .await
@@ -89,16 +78,13 @@ async fn undo_all(
     options: &RollbackOptions,
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
-    let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
-        .await?
-        .into_keys()
-        .collect();
+    let done = ledger::steps_done(session, context.run).await?;
     let mut from = vec![RunState::Running, RunState::Done, RunState::RollingBack];
     let state = survey::existing(session, Some(context.run)).await?.state;
-    if is_cut_over(context, &done) {
+    if context.is_cut_over(&done) {
         check_tables(context, &done).await?;
     }
-    if is_cut_over(context, &done) && state != RunState::RollingBack {
+    if context.is_cut_over(&done) && state != RunState::RollingBack {
         refuse_holders(context).await?;
         keep_writers_off(context, leader, &done, options.discard_new_rows).await?;
         from = vec![RunState::CheckingRollback];
@@ -137,7 +123,6 @@ async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
         .rev()
         .filter(|step| done.contains(&step.id))
         .collect();
-    let meter = Arc::new(Meter::items(steps.len()));
     let mut lane = Lane::open(context).await?;
     for step in steps {
         if context.interrupt.draining() {
@@ -154,7 +139,6 @@ async fn undo(context: &Context, done: &BTreeSet<StepId>) -> Result<(), Error> {
             )
             .await?;
         }
-        meter.item_done();
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::context::{Context, Places};
 use crate::steps::{Direction, Lane};
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{Action, CarriedSequence, Relation, Step, quote_literal};
+use hyperhaul_plan::{Action, CarriedSequence, Step, sql};
 
 /// Moves the target's sequences on, then marks the step. Doing it twice is harmless: writers are off.
 pub(crate) async fn carry(
@@ -14,34 +14,19 @@ pub(crate) async fn carry(
     index: usize,
     sequences: &[CarriedSequence],
 ) -> Result<(), Error> {
-    let table = context
-        .plan
-        .tables
-        .get(index)
-        .ok_or_else(|| Error::unexpected("a step names no table of the plan"))?;
+    let table = context.table(index)?;
     let source = context.source("sequences").await?;
     let mut statements = Vec::new();
     for sequence in sequences {
         let position = catalog::sequence_position(&source, &sequence.source).await?;
-        let target = target_sql(sequence, &table.staging);
+        let target = sql::carried_to(sequence, &table.staging);
         statements.push(format!(
-            "SELECT setval({target}, {}, {})",
+            "SELECT setval({target}::regclass, {}, {})",
             position.last_value, position.called
         ));
     }
     let mut lane = Lane::open(context).await?;
     lane.run(step, &statements, Direction::Forward).await
-}
-
-fn target_sql(sequence: &CarriedSequence, staging: &Relation) -> String {
-    match &sequence.target {
-        Some(target) => format!("{}::regclass", quote_literal(&target.to_string())),
-        None => format!(
-            "pg_get_serial_sequence({}, {})::regclass",
-            quote_literal(&staging.to_string()),
-            quote_literal(&sequence.column)
-        ),
-    }
 }
 
 /// Identity and serial columns whose next value would collide with what the source has given out.

@@ -106,9 +106,7 @@ impl SliceWorker {
     pub(crate) async fn next_slice(&mut self) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
         let lock_timeout_ms = self.context.plan.options.lock_timeout_ms;
-        self.target
-            .batch(&format!("SET LOCAL lock_timeout = {lock_timeout_ms}"))
-            .await?;
+        self.target.limit_lock_waits(lock_timeout_ms).await?;
         let Some(slice) = ledger::claim(&self.target, self.context.run).await? else {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
@@ -193,11 +191,7 @@ impl SliceWorker {
     /// Moves the slice's rows by its strategy.
     async fn transfer(&mut self, slice: &Slice) -> Result<Moved, Error> {
         let context = self.context.clone();
-        let table = context
-            .plan
-            .tables
-            .get(slice.table)
-            .ok_or_else(|| Error::unexpected("a slice names no table of the plan"))?;
+        let table = context.table(slice.table)?;
         match slice.strategy {
             Strategy::Server => self.insert(slice, table).await,
             Strategy::Copy | Strategy::Attach => self.copy(slice, table).await,

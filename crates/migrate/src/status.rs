@@ -2,7 +2,7 @@
 
 use crate::{Connections, Error, Forecast, HeldJob, RunId, RunState};
 use chrono::{DateTime, Utc};
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, StepMark};
 use hyperhaul_plan::Phase;
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ pub async fn status(
     let Some(run) = run else { return Ok(None) };
     let slices = ledger::slices(&target, run.id).await?;
     let verdicts = ledger::verdicts(&target, run.id).await?;
-    let steps = ledger::steps_done(&target, run.id).await?;
+    let steps = ledger::step_marks(&target, run.id).await?;
     let undone = |phase: Phase| {
         let mut own = run.plan.steps.iter().filter(|step| step.phase == phase);
         run.state == RunState::RolledBack
@@ -125,7 +125,7 @@ pub async fn status(
         phase: step.phase,
         title: step.title.clone(),
         done: steps.contains_key(&step.id),
-        seconds: steps.get(&step.id).copied(),
+        seconds: steps.get(&step.id).map(StepMark::seconds),
     };
     Ok(Some(RunStatus {
         run: run.id,

@@ -1,7 +1,6 @@
 //! Steps that are SQL: one transaction with the ledger's mark, tried again where that makes sense.
 
 use crate::context::Context;
-use crate::error::FOREIGN_KEY_VIOLATION;
 use crate::failpoint::failpoint;
 use crate::watch::Watch;
 use crate::{Error, Event, fence};
@@ -157,7 +156,7 @@ impl Lane {
                 context
                     .connections
                     .source
-                    .connect_patiently("step", Limits::RECONNECT)
+                    .connect_patiently(&context.purpose("step"), Limits::RECONNECT)
                     .await?,
             );
         }
@@ -175,8 +174,7 @@ impl Lane {
         };
         tokio::select! {
             result = attempt => result,
-            // Never ends by itself.
-            () = watch.over(session.backend_pid()) => Ok(()),
+            never = watch.over(session.backend_pid()) => match never {},
             () = context.interrupt.aborted() => Err(cancelled(session).await),
         }
     }
@@ -196,10 +194,8 @@ impl Lane {
 
     /// Whether the ledger says that what was tried is committed: the answer to COMMIT may have been lost.
     async fn is_settled(&self, step: &StepId, direction: Direction) -> Result<bool, Error> {
-        let done = ledger::steps_done(&self.target, self.context.run)
-            .await?
-            .contains_key(step);
-        Ok(done == (direction == Direction::Forward))
+        let done = ledger::steps_done(&self.target, self.context.run).await?;
+        Ok(done.contains(step) == (direction == Direction::Forward))
     }
 }
 
@@ -217,10 +213,7 @@ async fn transact(
     let done = async {
         session.batch("BEGIN").await?;
         session
-            .batch(&format!(
-                "SET LOCAL lock_timeout = {}",
-                context.plan.options.lock_timeout_ms
-            ))
+            .limit_lock_waits(context.plan.options.lock_timeout_ms)
             .await?;
         if let Some(target) = marking {
             target.batch("BEGIN").await?;
@@ -265,9 +258,10 @@ async fn transact_held(
     target: &Session,
     work: Work<'_>,
 ) -> Result<(), hyperhaul_pg::Error> {
-    let timeout_ms = context.plan.options.lock_timeout_ms;
-    let begin = format!("BEGIN; SET LOCAL lock_timeout = {timeout_ms}");
-    holder.batch(&begin).await?;
+    holder.batch("BEGIN").await?;
+    holder
+        .limit_lock_waits(context.plan.options.lock_timeout_ms)
+        .await?;
     for statement in statements {
         holder.batch(statement).await?;
     }
@@ -345,7 +339,7 @@ fn gave_way(work: Work<'_>, error: &hyperhaul_pg::Error, in_the_way: Option<&str
 
 fn failed(work: Work<'_>, error: hyperhaul_pg::Error) -> Error {
     let orphans = &work.step.orphans;
-    if error.sqlstate() == Some(FOREIGN_KEY_VIOLATION) && !orphans.is_empty() {
+    if error.is_foreign_key_violation() && !orphans.is_empty() {
         return refers_to_nothing(work, &error);
     }
     let cause = Error::from(error);

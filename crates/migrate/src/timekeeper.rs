@@ -389,10 +389,7 @@ impl Drop for Watching {
 /// Writes the forecast for `status`. Whoever looks sees how old it is: a failure is not worth a stop.
 async fn store(context: &Context, forecast: &Forecast) {
     let server = &context.connections.target;
-    let Ok(session) = server
-        .connect(&format!("run {} forecast", context.run))
-        .await
-    else {
+    let Ok(session) = server.connect(&context.purpose("forecast")).await else {
         return;
     };
     if let Err(error) = ledger::store_forecast(&session, context.run, forecast).await {

@@ -9,14 +9,12 @@
 
 use crate::context::Context;
 use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
-use crate::identity::{check_databases, check_tables, is_cut_over};
-use crate::watchdog::Gate;
+use crate::identity::{check_databases, check_tables};
 use crate::{
     Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, calls,
     digests, sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
-use hyperhaul_pg::Session;
 use hyperhaul_plan::{Phase, Relation, StepId, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -49,6 +47,8 @@ pub struct TableVerification {
     pub verdict: Verdict,
     /// Partitions that became chunks as they are, which is proved by their files: no row of theirs moved.
     pub attached: usize,
+    /// Whether their rows were hashed as well, before they were attached and now.
+    pub attached_hashed: bool,
     /// What became of the rows since the cutover; `None`: it is still to come, and every chunk has to be equal.
     pub since_cutover: Option<SinceCutover>,
     /// Rows that differ, for the chunks that are not equal; after the cutover, for those that have lost rows.
@@ -71,7 +71,7 @@ impl TableVerification {
     }
 
     /// Whether the rows of the source are there as they were; before the cutover, and no others.
-    pub fn rows_equal(&self) -> bool {
+    fn rows_equal(&self) -> bool {
         match self.since_cutover {
             Some(since) => since.lost_rows == 0,
             None => self.verdict.equal(),
@@ -124,17 +124,9 @@ pub async fn verify(
 ) -> Result<Verification, Error> {
     let target = connections.target("verify").await?;
     let run = survey::existing(&target, run).await?;
-    let done = steps_done(&target, run.id).await?;
+    let done = ledger::steps_done(&target, run.id).await?;
     may_verify(&run, &done)?;
-    let context = Context {
-        connections: connections.clone(),
-        run: run.id,
-        plan: Arc::new(run.plan),
-        interrupt: interrupt.clone(),
-        observer,
-        timekeeper: Arc::default(),
-        gate: Gate::unwatched(),
-    };
+    let context = Context::new(connections, run.id, run.plan, interrupt, observer);
     check_databases(&context).await?;
     check_tables(&context, &done).await?;
     let call = calls::begin(&target, context.run, Command::Verify, &[]).await?;
@@ -175,11 +167,6 @@ fn may_verify(run: &ledger::Run, done: &BTreeSet<StepId>) -> Result<(), Error> {
                 .hint("There is nothing to compare. Make a new plan with hyperhaul plan."))
         }
     }
-}
-
-async fn steps_done(session: &Session, run: RunId) -> Result<BTreeSet<StepId>, Error> {
-    let done = ledger::steps_done(session, run).await?;
-    Ok(done.into_keys().collect())
 }
 
 async fn verify_tables(context: &Context) -> Result<Verification, Error> {
@@ -225,16 +212,12 @@ pub(crate) async fn verify_table(
     index: usize,
     meter: &Arc<Meter>,
 ) -> Result<TableVerification, Error> {
-    let table = context
-        .plan
-        .tables
-        .get(index)
-        .ok_or_else(|| Error::unexpected("there is no such table in the plan"))?;
+    let table = context.table(index)?;
     let target = context.target("verify").await?;
-    let done = steps_done(&target, context.run).await?;
+    let done = ledger::steps_done(&target, context.run).await?;
     let places = context.places(table, &done);
     let verdict = digests::verdict(context, &target, index, places, meter).await?;
-    let (differences, since_cutover) = if is_cut_over(context, &done) {
+    let (differences, since_cutover) = if context.is_cut_over(&done) {
         let found = after_cutover(context, &target, table, places, &verdict).await?;
         (found.0, Some(found.1))
     } else {
@@ -256,12 +239,18 @@ pub(crate) async fn verify_table(
         } else {
             Vec::new()
         };
+    let mut attached_hashed = false;
     if since_cutover.is_none() {
         structure.extend(attached::differences(&target, table, places.target).await?);
+        if let Some(changed) = attached::changed(context, &target, index, meter).await? {
+            structure.extend(changed);
+            attached_hashed = true;
+        }
     }
     let verification = TableVerification {
         table: table.relation.clone(),
         attached: table.attached.len(),
+        attached_hashed,
         since_cutover,
         differences,
         structure,

@@ -2,6 +2,7 @@
 
 use hyperhaul_catalog as catalog;
 use hyperhaul_pg::{Server, Session};
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// How often a waiting step is looked at, at the least.
@@ -37,7 +38,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks, until it is dropped, who the backend with this pid waits for. Finding nothing out is no failure of the step.
-    pub(crate) async fn over(&mut self, pid: i32) {
+    pub(crate) async fn over(&mut self, pid: i32) -> Infallible {
         loop {
             tokio::time::sleep(self.pause).await;
             self.prepare().await;

@@ -3,8 +3,7 @@
 use crate::context::Context;
 use crate::deadline::{Judgement, rolled_back, stopped};
 use crate::forecast::{Forecast, Tracker};
-use crate::identity::is_cut_over;
-use crate::lead::Leader;
+use crate::leader::Leader;
 use crate::timekeeper::shares;
 use crate::{Error, Event, OnDeadline, rollback};
 use hyperhaul_ledger as ledger;
@@ -35,7 +34,7 @@ pub(crate) async fn go_or_not(
         return Ok(());
     };
     if let Some(deadline) = timekeeper.deadline()
-        && !is_cut_over(context, done)
+        && !context.is_cut_over(done)
     {
         let judged = Judgement::of(&forecast, &deadline, &plan.estimate);
         if !judged.is_go() && deadline.stops() {
@@ -61,11 +60,8 @@ pub(crate) async fn at_deadline(
     leader: &mut Leader,
 ) -> Result<Option<Error>, Error> {
     let session = leader.session(context).await?;
-    let done: BTreeSet<StepId> = ledger::steps_done(session, context.run)
-        .await?
-        .into_keys()
-        .collect();
-    if is_cut_over(context, &done) {
+    let done = ledger::steps_done(session, context.run).await?;
+    if context.is_cut_over(&done) {
         context.timekeeper.cut_over(&context.interrupt);
         return Ok(None);
     }

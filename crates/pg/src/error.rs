@@ -269,14 +269,24 @@ impl Error {
         self.has_code(&["28000", "28P01"])
     }
 
-    /// A unique or exclusion constraint was violated (23505, 23P01).
-    pub fn is_unique_violation(&self) -> bool {
-        self.has_code(&["23505", "23P01"])
+    /// The database does not exist (3D000).
+    pub fn is_missing_database(&self) -> bool {
+        self.has_code(&["3D000"])
     }
 
-    /// The server or its edition does not support this (0A000).
-    pub fn is_unsupported(&self) -> bool {
-        self.has_code(&["0A000"])
+    /// A row refers to one that is not there, or is referred to (23503).
+    pub fn is_foreign_key_violation(&self) -> bool {
+        self.has_code(&["23503"])
+    }
+
+    /// Something else depends on what is to be dropped: a person has to decide about it (2BP01).
+    pub fn is_depended_on(&self) -> bool {
+        self.has_code(&["2BP01"])
+    }
+
+    /// An object is not in the state that the statement needs, which our own statements raise where they refuse to go on (55000).
+    pub fn is_refused(&self) -> bool {
+        self.has_code(&["55000"])
     }
 
     /// The statement was cancelled by a user or a timeout (57014).

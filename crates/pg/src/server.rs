@@ -62,18 +62,6 @@ impl Server {
         }
     }
 
-    /// The same server and database, another user, with a password of their own or the password
-    /// file's.
-    #[must_use]
-    pub fn with_user(&self, user: &str, password: Option<&str>) -> Server {
-        let mut settings = Settings::clone(&self.settings);
-        user.clone_into(&mut settings.user);
-        settings.password = password.map(str::to_owned);
-        Server {
-            settings: Arc::new(settings),
-        }
-    }
-
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.settings.database

@@ -27,6 +27,16 @@ impl Session {
         }
     }
 
+    /// Until the open transaction ends, a statement waits no longer than this for each lock; 0 is for ever.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses or is lost.
+    pub async fn limit_lock_waits(&self, timeout_ms: u64) -> Result<(), Error> {
+        self.batch(&format!("SET LOCAL lock_timeout = {timeout_ms}"))
+            .await
+    }
+
     /// Rolls back whatever is open. That it fails is no news: then the connection is gone, and the transaction with it.
     pub async fn roll_back(&self) {
         if !self.is_closed()

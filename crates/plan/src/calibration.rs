@@ -1,13 +1,20 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
-use crate::estimate::{Basis, disk, rowstore_share};
-use crate::{Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy};
+use crate::estimate::{Basis, disk, referencing_s, rowstore_share};
+use crate::{
+    AttachedLeaf, Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy, TablePlan,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a prediction is uncertain by at least, as a share: no two runs are alike.
 const UNCERTAIN_MIN: f64 = 0.15;
 /// And in addition for a small sample: by this for each time that it has to be doubled to be everything.
 const UNCERTAIN_A_DOUBLING: f64 = 0.03;
+
+/// PostgreSQL's `default_statistics_target`.
+const STATISTICS_TARGET: i32 = 100;
+/// ANALYZE looks at so many rows for each unit of the largest statistics target.
+const ROWS_A_TARGET: f64 = 300.0;
 
 /// What a sample of one table took, seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +23,12 @@ pub struct Measured {
     pub table: usize,
     /// The part of the table's bytes to be moved that was loaded, above 0 and at most 1.
     pub share: f64,
+    /// Rows of the sample, about, and those of an attached part.
+    #[serde(default)]
+    pub rows: u64,
+    /// Chunks that they are in.
+    #[serde(default)]
+    pub chunks: u32,
     /// Making the empty hypertable.
     pub create_s: f64,
     /// Making one chunk.
@@ -36,6 +49,41 @@ pub struct Measured {
     pub columnstore_share: Option<f64>,
     /// Comparing the rows, as the plan proves them.
     pub verify_s: f64,
+    /// Gathering statistics.
+    #[serde(default)]
+    pub analyze_s: f64,
+    /// Where the plan attaches partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<MeasuredAttach>,
+}
+
+/// What attaching partitions of one table took. Keys and indexes are there beforehand then, and foreign keys are validated
+/// over their rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredAttach {
+    /// One without rows, seconds.
+    pub empty_s: f64,
+    /// One with some rows, seconds.
+    pub part_s: f64,
+    /// Bytes of those rows, about.
+    pub part_bytes: u64,
+}
+
+impl MeasuredAttach {
+    /// Attaching these partitions one after another, seconds.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
+    fn seconds(&self, leaves: &[AttachedLeaf]) -> f64 {
+        let bytes: u64 = leaves.iter().map(|leaf| leaf.bytes).sum();
+        let a_byte_s = (self.part_s - self.empty_s).max(0.0) / self.part_bytes.max(1) as f64;
+        leaves.len() as f64 * self.empty_s + bytes as f64 * a_byte_s
+    }
+
+    /// The part of the attached bytes that was measured.
+    #[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
+    fn share(&self, leaves: &[AttachedLeaf]) -> f64 {
+        let bytes: u64 = leaves.iter().map(|leaf| leaf.bytes).sum();
+        (self.part_bytes as f64 / bytes.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0)
+    }
 }
 
 impl Measured {
@@ -84,8 +132,7 @@ fn cut(plan: &Plan, slice: &mut Slice, bytes: u64) {
     slice.bytes = bytes;
 }
 
-/// The plan's estimate, with what was measured in place of what sizes told. Phases of tables that were not measured (those
-/// whose partitions are attached) keep their estimate.
+/// The plan's estimate, with what was measured in place of what sizes told.
 pub fn calibrated(plan: &Plan, measured: &[Measured], survey_s: f64) -> Estimate {
     let mut estimate = plan.estimate.clone();
     let uncertain = uncertainty(measured);
@@ -122,29 +169,78 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
     if measured.len() != plan.tables.len() {
         return None;
     }
-    let whole = |seconds: f64, own: &Measured| seconds / own.share.max(f64::MIN_POSITIVE);
-    let sum = |of: &dyn Fn(&Measured) -> f64| Some(measured.iter().map(of).sum::<f64>());
-    let chunks = |own: &Measured| {
-        plan.tables
-            .get(own.table)
-            .map_or(0, |table| table.chunks.len())
+    let sum = |of: &dyn Fn(&Measured, &TablePlan) -> f64| {
+        let tables = measured.iter().map(|own| (own, plan.tables.get(own.table)));
+        let seconds = tables.map(|(own, table)| table.map_or(0.0, |table| of(own, table)));
+        Some(seconds.sum::<f64>())
     };
-    let rowstore = |own: &Measured| plan.tables.get(own.table).map_or(1.0, rowstore_share);
+    // Of a sample's rows; those beside attached partitions are few.
+    let whole = |seconds: f64, own: &Measured, table: &TablePlan| {
+        let share = own
+            .attach
+            .map_or(own.share, |attach| attach.share(&table.attached));
+        seconds / share.max(f64::MIN_POSITIVE)
+    };
+    let built = |seconds: f64, own: &Measured, table: &TablePlan| match own.attach {
+        Some(_) => seconds,
+        None => whole(seconds, own, table),
+    };
+    let create_s = sum(&|own, _| own.create_s);
     match phase {
         // The servers are surveyed again before the first change, and whenever the fence is looked at.
-        Phase::Fence => sum(&|own| own.create_s).map(|seconds| seconds + 2.0 * survey_s),
-        Phase::Create | Phase::Finish => sum(&|own| own.create_s),
-        Phase::Chunks => sum(&|own| own.chunk_s * chunks(own) as f64),
-        Phase::Copy => sum(&|own| whole(load_s(plan, own), own)).map(|seconds| seconds + survey_s),
+        Phase::Fence => create_s.map(|seconds| seconds + 2.0 * survey_s),
+        Phase::Create | Phase::Finish => create_s,
+        Phase::Attach => sum(&|own, table| {
+            own.attach
+                .map_or(0.0, |attach| attach.seconds(&table.attached))
+        }),
+        Phase::Chunks => sum(&|own, table| own.chunk_s * table.chunks.len() as f64),
+        Phase::Copy => sum(&|own, _| load_s(plan, own) / own.share.max(f64::MIN_POSITIVE))
+            .map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
-        Phase::Keys => sum(&|own| whole(own.keys_s, own)),
-        Phase::Columnstore => sum(&|own| whole(own.columnstore_s, own) * (1.0 - rowstore(own))),
-        Phase::Indexes => sum(&|own| whole(own.indexes_s, own) * rowstore(own)),
-        Phase::ForeignKeys => sum(&|own| whole(own.foreign_keys_s, own)),
-        Phase::Verify => sum(&|own| whole(own.verify_s, own)),
-        Phase::Cutover => sum(&|own| own.create_s).map(|seconds| seconds + survey_s),
-        Phase::Attach | Phase::After | Phase::Policies => None,
+        Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
+        Phase::Columnstore => {
+            sum(&|own, table| whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table)))
+        }
+        Phase::Indexes => {
+            sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
+        }
+        Phase::ForeignKeys => sum(&|own, table| match own.attach {
+            Some(_) => 0.0,
+            None => whole(own.foreign_keys_s, own, table),
+        }),
+        Phase::Verify => sum(&|own, table| whole(own.verify_s, own, table)),
+        Phase::Cutover => create_s.map(|seconds| seconds + survey_s),
+        Phase::After => sum(&|own, table| {
+            let validated = own
+                .attach
+                .map_or(0.0, |_| whole(own.foreign_keys_s, own, table));
+            validated + analyze_s(plan, own, table)
+        })
+        .map(|seconds| seconds + referencing_s(&plan.facts)),
+        Phase::Policies => None,
     }
+}
+
+/// Gathering statistics, seconds. The server looks at a fixed number of rows of each chunk, and again of all together.
+#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
+fn analyze_s(plan: &Plan, own: &Measured, table: &TablePlan) -> f64 {
+    let Some(found) = plan.facts.tables.get(own.table) else {
+        return 0.0;
+    };
+    let targets = found
+        .columns
+        .iter()
+        .filter_map(|column| column.statistics_target);
+    let target = targets.max().unwrap_or(STATISTICS_TARGET).max(1);
+    let rows_max = f64::from(target) * ROWS_A_TARGET;
+    let looked_at = |rows: f64, chunks: f64| {
+        chunks.max(1.0) * (rows / chunks.max(1.0)).min(rows_max) + rows.min(rows_max)
+    };
+    let chunks = (table.chunks.len() + table.attached.len()) as f64;
+    let all = looked_at(table.rows_estimate as f64, chunks);
+    let sample = looked_at(own.rows as f64, f64::from(own.chunks));
+    own.analyze_s * all / sample.max(1.0)
 }
 
 /// What the sample took by the way that most of the table's bytes go.
@@ -173,6 +269,7 @@ mod tests {
 
     use super::*;
     use crate::testing::soar;
+    use crate::{ChunkRange, Relation};
 
     fn plan() -> Plan {
         let (facts, options) = soar();
@@ -227,5 +324,54 @@ mod tests {
         let (low, high) = estimate.phases[0].bounds();
         assert!(low < estimate.phases[0].seconds && estimate.phases[0].seconds < high);
         assert_eq!(plan.estimate.margin(), 0.5);
+    }
+
+    #[test]
+    fn attaching_costs_by_partition_and_by_byte() {
+        let leaf = |bytes| AttachedLeaf {
+            leaf: Relation::new("public", "leaf"),
+            leaf_oid: 1,
+            relfilenode: 1,
+            range: ChunkRange {
+                start_us: 0,
+                end_us: 1,
+            },
+            rows_estimate: 1,
+            bytes,
+        };
+        let measured = MeasuredAttach {
+            empty_s: 0.5,
+            part_s: 0.75,
+            part_bytes: 100,
+        };
+        let seconds = measured.seconds(&[leaf(1_000), leaf(200)]);
+        assert!((seconds - (1.0 + 3.0)).abs() < 1e-9);
+        assert!((measured.share(&[leaf(300), leaf(100)]) - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn statistics_are_scaled_by_the_rows_that_are_looked_at() {
+        let mut plan = plan();
+        let found = &mut plan.facts.tables[0];
+        found.columns[0].statistics_target = Some(500);
+        let mut table = plan.tables[0].clone();
+        table.attached.clear();
+        let chunks = table.chunks.len() as u64;
+        let own = Measured {
+            table: 0,
+            rows: 75_000,
+            chunks: 1,
+            analyze_s: 1.0,
+            ..Measured::default()
+        };
+        // No chunk has more rows than are looked at: only the look at all together has its limit.
+        table.rows_estimate = chunks * 150_000;
+        let seconds = analyze_s(&plan, &own, &table);
+        let expected = (chunks * 150_000 + 150_000) as f64 / 150_000.0;
+        assert!((seconds - expected).abs() < 1e-6, "{seconds} {expected}");
+        // Ten times as many rows are no more work.
+        table.rows_estimate *= 10;
+        let more = analyze_s(&plan, &own, &table);
+        assert!((more - seconds).abs() < 1e-6);
     }
 }

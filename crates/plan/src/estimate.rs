@@ -156,11 +156,12 @@ pub(crate) fn estimate(
     tables: &[TablePlan],
     slices: &[Slice],
 ) -> Estimate {
+    let width = options.width_of(facts.target.cores);
     let work = Work {
         facts,
         tables,
         slices,
-        width: width(facts, options),
+        width,
     };
     let phases = Phase::ALL
         .into_iter()
@@ -177,13 +178,6 @@ pub(crate) fn estimate(
     };
     estimate.with_disk(disk::disk(facts, tables, work.width, &|_| None));
     estimate
-}
-
-/// Workers that make progress side by side: no more than the target has cores.
-fn width(facts: &Facts, options: &Options) -> u32 {
-    let cores = facts.target.cores;
-    let workers = options.workers_of(cores);
-    cores.map_or(workers, |cores| workers.min(cores)).max(1)
 }
 
 struct Work<'a> {
@@ -310,18 +304,20 @@ impl Work<'_> {
         if !self.facts.same_database {
             return 0.0;
         }
-        let keys = self
-            .facts
-            .tables
-            .iter()
-            .flat_map(|found| &found.referenced_by);
-        let referencing: f64 = keys
-            .filter(|key| key.validated)
-            .map(|key| key.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW)
-            .sum();
         let attached = self.pairs().filter(|(table, _)| !table.attached.is_empty());
-        referencing + self.side_by_side(attached.map(validation))
+        referencing_s(self.facts) + self.side_by_side(attached.map(validation))
     }
+}
+
+/// Validating the foreign keys that refer to the tables, seconds.
+pub(crate) fn referencing_s(facts: &Facts) -> f64 {
+    if !facts.same_database {
+        return 0.0;
+    }
+    let keys = facts.tables.iter().flat_map(|found| &found.referenced_by);
+    keys.filter(|key| key.validated)
+        .map(|key| key.rows_estimate as f64 * FOREIGN_KEY_S_PER_ROW)
+        .sum()
 }
 
 /// Validating a table's own foreign keys.

@@ -30,7 +30,7 @@ mod time;
 mod verdict;
 pub mod watchdog;
 
-pub use calibration::{Measured, calibrated, sample};
+pub use calibration::{Measured, MeasuredAttach, calibrated, sample};
 pub use columnstore::{Moment, ToColumnstore};
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
@@ -39,6 +39,7 @@ pub use finding::{Code, Finding, Severity};
 pub use findings::findings;
 pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
+pub use phrase::grouped;
 pub use plan::{
     Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
     Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,

@@ -14,6 +14,9 @@ pub struct Options {
     /// Leave out rows that the declared retention would drop at its first run, by their whole chunks.
     #[serde(default)]
     pub skip_expired: bool,
+    /// Hash the rows of partitions before they are attached and when they are verified, although none of them moves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hash_attached: bool,
     /// How slices get there, unless a table says otherwise.
     pub strategy: StrategyChoice,
     /// Blocking findings that the user decided to carry on with.
@@ -47,6 +50,7 @@ impl Options {
             tables,
             mode: Mode::Window,
             skip_expired: false,
+            hash_attached: false,
             strategy: StrategyChoice::Auto,
             accept: BTreeSet::new(),
             workers: None,
@@ -58,13 +62,19 @@ impl Options {
     }
 
     /// Parallel workers on a target with so many cores, as far as that can be seen.
-    pub fn workers_of(&self, cores: Option<u32>) -> u32 {
+    pub(crate) fn workers_of(&self, cores: Option<u32>) -> u32 {
         let seen = cores.unwrap_or(Options::WORKERS_UNSEEN);
         match (self.workers_min, self.workers) {
             (Some(min), Some(max)) => seen.clamp(min.min(max), max),
             (_, workers) => workers.unwrap_or(seen),
         }
         .max(1)
+    }
+
+    /// Of those, the ones that make progress side by side: no more than there are cores.
+    pub(crate) fn width_of(&self, cores: Option<u32>) -> u32 {
+        let workers = self.workers_of(cores);
+        cores.map_or(workers, |cores| workers.min(cores)).max(1)
     }
 
     /// What of these differs in `other`, in words.
@@ -74,6 +84,7 @@ impl Options {
             tables,
             mode,
             skip_expired,
+            hash_attached,
             strategy,
             accept,
             workers,
@@ -88,6 +99,10 @@ impl Options {
             (
                 "leaving expired rows out",
                 *skip_expired != other.skip_expired,
+            ),
+            (
+                "hashing attached partitions",
+                *hash_attached != other.hash_attached,
             ),
             ("strategy", *strategy != other.strategy),
             ("accepted findings", *accept != other.accept),

@@ -5,8 +5,8 @@ const KIB: f64 = 1024.0;
 /// Items of a list that are named before the rest is counted.
 const NAMED_MAX: usize = 5;
 
-/// `277,949`.
-pub(crate) fn grouped(number: u64) -> String {
+/// A number as people read it: `277,949`.
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {

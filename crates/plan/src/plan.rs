@@ -365,6 +365,8 @@ pub enum Action {
         /// What is declared.
         declaration: Declaration,
     },
+    /// Hashes the rows of the partitions that will be attached, for the verification to compare with.
+    HashLeaves,
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
     /// Puts chunks into the columnstore that end before a time, each in a transaction of its own, several at a time. One that is

@@ -42,7 +42,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
         .map(|found| found.leaves.as_slice())
         .collect();
     let slices = slices::slices(&tables, &leaves, &ways, &options);
-    let steps = steps::steps(&tables, &facts, topology);
+    let steps = steps::steps(&tables, &facts, &options, topology);
     let estimate = estimate::estimate(&facts, &options, &tables, &slices);
     let findings = findings::findings(&facts, &options, &tables, &ways, topology, &estimate);
     Ok(Plan {

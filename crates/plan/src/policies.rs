@@ -112,7 +112,7 @@ pub struct Aggregate {
 
 impl Aggregate {
     /// Start of the bucket that `time_us` lies in, as `time_bucket` has it.
-    pub fn bucket_start(&self, time_us: i64) -> i64 {
+    pub(crate) fn bucket_start(&self, time_us: i64) -> i64 {
         let since = time_us.saturating_sub(BUCKET_ORIGIN_US);
         BUCKET_ORIGIN_US.saturating_add(since.div_euclid(self.bucket_us) * self.bucket_us)
     }
@@ -148,7 +148,7 @@ impl Aggregate {
     }
 
     /// End of the last bucket that a run at `now_us` computes.
-    pub fn due_until(&self, now_us: i64) -> i64 {
+    pub(crate) fn due_until(&self, now_us: i64) -> i64 {
         self.bucket_start(now_us.saturating_sub(self.end_offset_us))
     }
 }

@@ -11,7 +11,7 @@ mod policies;
 pub(crate) use build::can_exist;
 
 use crate::facts::{Facts, TableFacts};
-use crate::{Action, Concurrency, Phase, Side, Step, StepId, TablePlan, Topology};
+use crate::{Action, Concurrency, Options, Phase, Side, Step, StepId, TablePlan, Topology};
 
 /// What the steps of one table are made from.
 #[derive(Clone, Copy)]
@@ -23,11 +23,17 @@ struct Scope<'a> {
     /// All tables of the plan.
     tables: &'a [TablePlan],
     facts: &'a Facts,
+    options: &'a Options,
     topology: Topology,
 }
 
 /// All steps, in order.
-pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> Vec<Step> {
+pub(crate) fn steps(
+    tables: &[TablePlan],
+    facts: &Facts,
+    options: &Options,
+    topology: Topology,
+) -> Vec<Step> {
     let each = |make: fn(Scope<'_>) -> Vec<Step>| {
         let scopes = tables
             .iter()
@@ -39,6 +45,7 @@ pub(crate) fn steps(tables: &[TablePlan], facts: &Facts, topology: Topology) -> 
                 found,
                 tables,
                 facts,
+                options,
                 topology,
             });
         scopes.flat_map(make).collect::<Vec<Step>>()

@@ -198,7 +198,10 @@ impl Table<'_> {
             return Some(format!("TimescaleDB attaches from {major}.{minor} on"));
         }
         if self.found.kind != RelationKind::Partitioned {
-            return Some("the table is one piece, and would be one wide chunk".to_owned());
+            return Some(
+                "the table is one piece, and would be one wide chunk, which nothing divides without keeping readers out"
+                    .to_owned(),
+            );
         }
         if !self.found.branches.is_empty() {
             return Some("the table is partitioned in several levels".to_owned());

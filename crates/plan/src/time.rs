@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The types that a time column may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,14 @@ pub struct ChunkRange {
     pub start_us: i64,
     /// Exclusive end, microseconds since 1970 UTC.
     pub end_us: i64,
+}
+
+/// `[2025-12-11T00:00:00Z, 2025-12-12T00:00:00Z)`.
+impl fmt::Display for ChunkRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = (format_unix_us(self.start_us), format_unix_us(self.end_us));
+        write!(f, "[{start}, {end})")
+    }
 }
 
 impl ChunkRange {

@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Whether `scripts/db` runs this server. One that the environment names is never touched.
-    pub fn controllable(&self) -> bool {
+    pub(crate) fn controllable(&self) -> bool {
         std::env::var_os(self.role.variable()).is_none_or(|url| url.is_empty())
     }
 

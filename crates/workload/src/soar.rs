@@ -32,7 +32,7 @@ pub use options::SoarOptions;
 use crate::error::WorkloadError;
 use crate::random::{Purpose, Random};
 use beacon::{Beacon, beacons, status_count};
-use fix::for_each_fix;
+use fix::{Fix, for_each_fix};
 use fleet::Fleet;
 use flight::{Flight, Lane};
 use schedule::{Block, DAY_US, Schedule};
@@ -236,17 +236,13 @@ impl Soar {
         row_count
     }
 
+    fn each_fix(&self, block: &Block, each: impl FnMut(&Fix)) {
+        for_each_fix(self.options.seed, &self.schedule, &self.fleet, block, each);
+    }
+
     fn encode_fixes(&self, encoder: &mut Encoder, block: &Block) -> u64 {
         let mut json = String::with_capacity(256);
-        for_each_fix(
-            self.options.seed,
-            &self.schedule,
-            &self.fleet,
-            block,
-            |fix| {
-                rows::fix(encoder, &self.fleet, fix, &mut json);
-            },
-        );
+        self.each_fix(block, |fix| rows::fix(encoder, &self.fleet, fix, &mut json));
         block.fixes.end - block.fixes.start
     }
 
@@ -255,21 +251,15 @@ impl Soar {
         let mut row_count = block.beacons.end - block.beacons.start;
         if self.options.link_raw_messages {
             let mut packet = String::with_capacity(512);
-            for_each_fix(
-                self.options.seed,
-                &self.schedule,
-                &self.fleet,
-                block,
-                |fix| {
-                    while let Some(beacon) =
-                        beacons.next_if(|beacon| beacon.received_us < fix.received_us)
-                    {
-                        rows::beacon(encoder, &self.fleet, &beacon);
-                    }
-                    packet::write_packet(&mut packet, fix, &self.fleet.receivers[fix.receiver]);
-                    rows::fix_message(encoder, &self.fleet, fix, packet.as_bytes());
-                },
-            );
+            self.each_fix(block, |fix| {
+                while let Some(beacon) =
+                    beacons.next_if(|beacon| beacon.received_us < fix.received_us)
+                {
+                    rows::beacon(encoder, &self.fleet, &beacon);
+                }
+                packet::write_packet(&mut packet, fix, &self.fleet.receivers[fix.receiver]);
+                rows::fix_message(encoder, &self.fleet, fix, packet.as_bytes());
+            });
             row_count += block.fixes.end - block.fixes.start;
         }
         for beacon in beacons {

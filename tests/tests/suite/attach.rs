@@ -219,7 +219,7 @@ async fn a_process_killed_around_every_step_goes_on_there_and_back() {
     Positions::default().create(&database).await;
     let before = as_it_is(&database).await;
     let rows = rows_seen(&database, Positions::ROWS).await;
-    call("plan", &database)
+    call("plan --hash-attached", &database)
         .table("positions")
         .run()
         .await
@@ -279,4 +279,68 @@ async fn a_partition_rewritten_after_it_was_attached_is_noticed() {
         .await
         .expect_code(4)
         .expect_printed(&["chunk public.positions_p20251212 is another file"]);
+}
+
+#[tokio::test]
+async fn a_partition_is_given_back_only_while_nobody_is_about_to_read_the_hypertable() {
+    let Some(database) = community_database("attach_readers").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let rows = rows_seen(&database, Positions::ROWS).await;
+    call("migrate --lock-timeout 200ms --lock-attempts 1", &database)
+        .table("positions")
+        .failpoint("copy.before_mark")
+        .run()
+        .await
+        .expect_killed();
+    // As a reader that has not got to the chunks yet: one that met `detach_chunk` took the server down.
+    let reader = database.connect().await.unwrap();
+    let begin = "BEGIN; LOCK TABLE ONLY hyperhaul_new_public.positions IN ACCESS SHARE MODE";
+    reader.batch_execute(begin).await.unwrap();
+    call("rollback", &database)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["could not undo \"attach public.positions_p"]);
+    reader.batch_execute("COMMIT").await.unwrap();
+    call("rollback", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
+}
+
+#[tokio::test]
+async fn hashes_of_rows_see_what_neither_files_nor_the_fence_do() {
+    let Some(database) = community_database("attach_hashed").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    for point in ["attach.hashed", "copy.before_mark"] {
+        let killed = call("migrate --hash-attached", &database)
+            .table("positions")
+            .failpoint(point)
+            .run()
+            .await;
+        killed.expect_killed();
+    }
+    // Whoever edits the catalog gets past every trigger.
+    let tamper = "UPDATE pg_class SET relhastriggers = false WHERE relname = 'positions_p20251212';
+        UPDATE positions_p20251212 SET packet = packet || '!' WHERE id = 600;
+        UPDATE pg_class SET relhastriggers = true WHERE relname = 'positions_p20251212'";
+    for statement in tamper.split(';') {
+        database.exec(statement).await.unwrap();
+    }
+    call("migrate", &database)
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&[
+            "chunk public.positions_p20251212 has other rows than the partition had",
+        ]);
+    call("rollback", &database).run().await.expect_code(0);
+    call("migrate --hash-attached", &database)
+        .table("positions")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["same files and hashes of rows"]);
 }

@@ -91,6 +91,7 @@ async fn forward(session: &Session, plan: &Plan) {
                 before_us,
             } => to_columnstore(session, plan, (hypertable, *before_us)).await,
             Action::Declare { .. }
+            | Action::HashLeaves
             | Action::CreateChunks
             | Action::CarrySequences { .. }
             | Action::Verify => {}
@@ -152,6 +153,37 @@ async fn partitions_are_attached_and_given_back() {
     assert_eq!(one::<String>(&session, rows).await, before);
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
     assert_eq!(one::<i64>(&session, partitions).await, 5);
+}
+
+#[tokio::test]
+async fn a_calibration_attaches_parts_of_partitions() {
+    let Some((_embedded, session)) = session("calibrate_embedded").await else {
+        return;
+    };
+    session.batch(&Positions::default().sql()).await.unwrap();
+    let plan = planned(&session, Policies::default(), StrategyChoice::Auto).await;
+    let scratch = sql::scratch(&plan, 0, 16_384).unwrap();
+    let indexes = scratch.indexes.concat();
+    for statements in [
+        &scratch.create,
+        &scratch.keys,
+        &indexes,
+        &scratch.add_foreign_keys,
+    ] {
+        run(&session, statements).await;
+    }
+    assert_eq!(scratch.leaves.len(), 2);
+    for leaf in &scratch.leaves {
+        run(&session, &leaf.make).await;
+        run(&session, std::slice::from_ref(&leaf.attach)).await;
+    }
+    run(&session, &scratch.validate_foreign_keys).await;
+    run(&session, &[scratch.analyze]).await;
+    let rows = format!("SELECT count(*) FROM {}", scratch.table.staging);
+    let rows = one::<i64>(&session, &rows).await;
+    let all = one::<i64>(&session, "SELECT count(*) FROM positions").await;
+    assert!(0 < rows && rows < all, "{rows} of {all}");
+    run(&session, &[sql::drop_scratch()]).await;
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ mod lifecycle;
 mod policies;
 mod support;
 mod tidy;
+mod wide_chunk;

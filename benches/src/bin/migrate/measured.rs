@@ -13,6 +13,8 @@ pub(crate) struct Measured {
     pub(crate) verified_seconds: Option<f64>,
     /// The same with planner statistics gathered, which happens after the new table is in use.
     pub(crate) whole_seconds: Option<f64>,
+    /// What a calibrated plan predicted for all of that.
+    pub(crate) predicted_seconds: Option<f64>,
     /// Parts of the lifecycle, in order; those that run side by side add up to more than it.
     pub(crate) parts: Vec<Part>,
     /// CPU seconds of client processes.

@@ -23,6 +23,8 @@ const SERVER_TO_SEED_COPY_MAX: f64 = 0.68;
 const SERVER_TO_SEED_MAX: f64 = 0.70;
 /// Attaching, verification included, as a multiple of the seed's lifecycle.
 const ATTACH_TO_SEED_MAX: f64 = 0.05;
+/// What a calibrated plan predicts may differ from what the run takes by this share.
+const PREDICTION_OFF_MAX: f64 = 0.15;
 
 /// All runs of one way.
 #[derive(Debug)]
@@ -84,6 +86,12 @@ impl Timed {
 
     fn median(&self, aspect: Aspect) -> Option<f64> {
         median(self.seconds(aspect))
+    }
+
+    /// What was predicted, as a multiple of what it took.
+    fn predicted(&self) -> Option<f64> {
+        let runs = self.runs.iter();
+        median(runs.filter_map(|run| Some(run.predicted_seconds? / run.whole_seconds?)))
     }
 
     fn memory_peak_bytes(&self) -> Option<u64> {
@@ -186,6 +194,11 @@ impl Comparison {
                 against_seed(Way::Attach, Aspect::Verified),
             ),
         ];
+        let predictions = self.timed.iter().filter_map(|timed| {
+            let off = (timed.predicted()? - 1.0).abs();
+            let title = format!("{}'s prediction is off by", timed.way.name());
+            Some(target(&title, PREDICTION_OFF_MAX, Some(off)))
+        });
         // What was not asked for is no target.
         let ran = |target: &Target, word, way| {
             !target.title.starts_with(word) || self.timed(way).is_some()
@@ -193,6 +206,7 @@ impl Comparison {
         all.into_iter()
             .filter(|target| ran(target, "server's", Way::Server))
             .filter(|target| ran(target, "attach's", Way::Attach))
+            .chain(predictions)
             .collect()
     }
 
@@ -247,6 +261,7 @@ impl Comparison {
             "lifecycle": aspect(Aspect::Lifecycle),
             "lifecycle_with_verification": aspect(Aspect::Verified),
             "lifecycle_with_verification_and_statistics": aspect(Aspect::Whole),
+            "predicted_seconds": timed.runs.iter().map(|run| run.predicted_seconds).collect::<Vec<_>>(),
             "parts": timed.runs.iter().map(|run| &run.parts).collect::<Vec<_>>(),
             "client_cpu_seconds": timed.client_cpu_seconds(),
             "client_memory_peak_bytes": timed.memory_peak_bytes(),
@@ -297,7 +312,7 @@ impl Comparison {
         for (way, reason) in &self.skipped {
             line(format!("{} was skipped: {reason}", way.name()));
         }
-        for way in [Way::Seed, Way::Hyperhaul] {
+        for way in [Way::Seed, Way::Hyperhaul, Way::Server, Way::Attach] {
             let Some(timed) = self.timed(way) else {
                 continue;
             };
@@ -325,6 +340,9 @@ impl Comparison {
             "x seed",
             "+ verify s",
             "x seed",
+            "+ statistics s",
+            "x seed",
+            "predicted",
             "CPU s",
             "peak MiB",
             "load",
@@ -345,6 +363,7 @@ impl Comparison {
                 number(self.ratio(timed, Way::Seed, Aspect::Verified), 2),
                 number(timed.median(Aspect::Whole), 1),
                 number(self.ratio(timed, Way::Seed, Aspect::Whole), 2),
+                number(timed.predicted(), 2),
                 number(timed.client_cpu_seconds(), 1),
                 number(timed.memory_peak_bytes().map(mib), 1),
                 number(median(timed.load_averages.iter().copied()), 1),

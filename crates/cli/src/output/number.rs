@@ -1,19 +1,7 @@
 //! How numbers are shown: grouped, with units, and with `~` before what is only estimated.
 
+pub(crate) use hyperhaul_plan::grouped;
 use std::time::Duration;
-
-/// `277,949`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `~277,949`.
 pub(crate) fn estimated(number: u64) -> String {

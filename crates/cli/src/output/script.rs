@@ -5,7 +5,7 @@
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{
     Action, CarriedSequence, Declaration, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step,
-    Strategy, TablePlan, format_unix_us, quote_literal, sql,
+    Strategy, TablePlan, format_unix_us, sql,
 };
 
 pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
@@ -61,6 +61,7 @@ fn one(plan: &Plan, step: &Step) -> String {
         (Action::CarrySequences { sequences }, Some((_, table))) => {
             text.push_str(&carry(table, sequences))
         }
+        (Action::HashLeaves, Some((_, table))) => text.push_str(&hash_leaves(table)),
         (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
         (
             Action::ToColumnstore {
@@ -69,7 +70,13 @@ fn one(plan: &Plan, step: &Step) -> String {
             },
             _,
         ) => text.push_str(&to_columnstore(plan, hypertable, *before_us)),
-        (Action::CreateChunks | Action::CarrySequences { .. } | Action::Verify, None) => {}
+        (
+            Action::CreateChunks
+            | Action::HashLeaves
+            | Action::CarrySequences { .. }
+            | Action::Verify,
+            None,
+        ) => {}
     }
     text
 }
@@ -83,6 +90,12 @@ fn transaction(statements: &[String]) -> String {
     }
     text.push_str("COMMIT;\n");
     text
+}
+
+fn hash_leaves(table: &TablePlan) -> String {
+    let leaves = table.attached.iter().map(|leaf| &leaf.leaf);
+    let hashes = leaves.map(|leaf| sql::chunk_hash_sql(table, leaf, sql::RowHash::Image));
+    each(&hashes.collect::<Vec<_>>())
 }
 
 /// Not in a transaction block, which the server would refuse.
@@ -120,10 +133,7 @@ fn chunks(plan: &Plan, index: usize, table: &TablePlan) -> String {
         leaves.into_iter().map(|leaf| (leaf, None)).collect();
     let mut text = "-- chunks, known so far; a row of each goes through the hypertable, then the chunk is emptied\n".to_owned();
     for range in &table.chunks {
-        text.push_str(&format!(
-            "--   {}\n",
-            interval(range.start_us, range.end_us)
-        ));
+        text.push_str(&format!("--   {range}\n"));
     }
     if !samples.is_empty() {
         text.push_str(&format!(
@@ -144,7 +154,7 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
         return String::new();
     };
     let into = match slice.routing {
-        Routing::OneChunk(range) => format!("chunk {}", interval(range.start_us, range.end_us)),
+        Routing::OneChunk(range) => format!("chunk {range}"),
         Routing::ByTime => "one COPY for each chunk that has rows in it".to_owned(),
     };
     let mut text = format!("-- slice {}: {}\n", slice.id.0, comment(&slice.reason));
@@ -174,18 +184,11 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
 
 fn carry(table: &TablePlan, sequences: &[CarriedSequence]) -> String {
     let one = |sequence: &CarriedSequence| {
-        let target = match &sequence.target {
-            Some(target) => quote_literal(&target.to_string()),
-            None => format!(
-                "pg_get_serial_sequence({}, {})",
-                quote_literal(&table.staging.to_string()),
-                quote_literal(&sequence.column)
-            ),
-        };
+        let target = sql::carried_to(sequence, &table.staging);
         format!(
             "--   source: SELECT last_value, is_called FROM {};\n--   target: SELECT setval({}, last_value, is_called);\n",
             comment(&sequence.source.to_string()),
-            comment(target.trim_start())
+            comment(&target)
         )
     };
     sequences.iter().map(one).collect()
@@ -214,10 +217,6 @@ fn verify(table: &TablePlan) -> String {
 /// Chunks get their names when they are made.
 fn some_chunk() -> Relation {
     Relation::new("_timescaledb_internal", "_hyper_N_M_chunk")
-}
-
-fn interval(start_us: i64, end_us: i64) -> String {
-    format!("[{}, {})", format_unix_us(start_us), format_unix_us(end_us))
 }
 
 /// Names may hold line feeds, which would end a comment.

@@ -3,7 +3,7 @@
 use super::number::{count, grouped};
 use super::{Look, Style, wrap};
 use hyperhaul_migrate::{ChunkDifferences, TableVerification, Verification};
-use hyperhaul_plan::{ChunkRange, ChunkVerdict, format_unix_us};
+use hyperhaul_plan::ChunkVerdict;
 
 pub(crate) fn render(verification: &Verification, look: Look) -> String {
     let tables: String = verification
@@ -45,8 +45,13 @@ fn compared(table: &TableVerification, chunks: &str, rows: &str) -> String {
     match table.attached {
         0 => moved,
         attached => format!(
-            "{} became chunks, same files; {moved} moved",
-            count(attached, "partition")
+            "{} became chunks, same files{}; {moved} moved",
+            count(attached, "partition"),
+            if table.attached_hashed {
+                " and hashes of rows"
+            } else {
+                ""
+            }
         ),
     }
 }
@@ -117,7 +122,7 @@ fn unequal(table: &TableVerification) -> Vec<&ChunkVerdict> {
 fn chunk_text(chunk: &ChunkVerdict, differences: Option<&ChunkDifferences>) -> String {
     let mut text = format!(
         "    chunk {}: {} in the source, {} in the target\n",
-        interval(chunk.range),
+        chunk.range,
         count(chunk.source_rows, "row"),
         grouped(chunk.target_rows)
     );
@@ -148,19 +153,12 @@ fn chunk_text(chunk: &ChunkVerdict, differences: Option<&ChunkDifferences>) -> S
     text
 }
 
-fn interval(range: ChunkRange) -> String {
-    format!(
-        "[{}, {})",
-        format_unix_us(range.start_us),
-        format_unix_us(range.end_us)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use expect_test::expect;
     use hyperhaul_migrate::{RunId, SinceCutover};
+    use hyperhaul_plan::ChunkRange;
     use hyperhaul_plan::{Relation, Verdict};
 
     const DAY_US: i64 = 86_400_000_000;
@@ -187,6 +185,7 @@ mod tests {
                 chunks: vec![chunk(20_433), chunk(20_434)],
             },
             attached: 0,
+            attached_hashed: false,
             since_cutover: None,
             differences: Vec::new(),
             structure: Vec::new(),
@@ -214,6 +213,12 @@ mod tests {
                 "equal: 7 partitions became chunks, same files; 2 chunks, 2,000 rows moved"
             )
         );
+        let table = TableVerification {
+            attached: 7,
+            attached_hashed: true,
+            ..equal()
+        };
+        assert!(shown(table).contains("chunks, same files and hashes of rows; 2 chunks"));
     }
 
     #[test]

@@ -268,43 +268,17 @@ impl Shared {
             running
                 .rates
                 .sample(Instant::now(), reading.rows_here, reading.bytes);
-            let rate = running.rates.now();
-            if self.display.is_plain() {
-                if running.line_at.elapsed() >= LINE_EVERY {
-                    running.line_at = Instant::now();
-                    lines.push(format!(
-                        "{}: {}",
-                        running.phase.name(),
-                        text::with_forecast(
-                            text::running_or_paused(
-                                running.phase,
-                                &reading,
-                                rate,
-                                steps,
-                                paused.as_deref(),
-                                usize::MAX,
-                            ),
-                            forecast,
-                            usize::MAX
-                        )
-                    ));
-                }
-            } else {
-                running.bar.show(
-                    reading.fraction(),
-                    &text::with_forecast(
-                        text::running_or_paused(
-                            running.phase,
-                            &reading,
-                            rate,
-                            steps,
-                            paused.as_deref(),
-                            width,
-                        ),
-                        forecast,
-                        width,
-                    ),
-                );
+            let (phase, rate) = (running.phase, running.rates.now());
+            let said = |width| {
+                let paused = paused.as_deref();
+                let numbers = text::running_or_paused(phase, &reading, rate, steps, paused, width);
+                text::with_forecast(numbers, forecast, width)
+            };
+            if !self.display.is_plain() {
+                running.bar.show(reading.fraction(), &said(width));
+            } else if running.line_at.elapsed() >= LINE_EVERY {
+                running.line_at = Instant::now();
+                lines.push(format!("{}: {}", phase.name(), said(usize::MAX)));
             }
         }
         drop(state);

@@ -9,9 +9,6 @@ use hyperhaul_ledger::Declared;
 use hyperhaul_plan::{Declaration, Relation, sql};
 use serde::Serialize;
 
-/// foreign_key_violation: a row is still referred to.
-const STILL_REFERRED_TO: &str = "23503";
-
 /// What was done for the retention of one table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Retention {
@@ -156,7 +153,7 @@ impl Work<'_> {
                 failpoint("maintain.before_commit");
                 Ok(Some(rows))
             }
-            Err(error) if error.sqlstate() == Some(STILL_REFERRED_TO) => Ok(None),
+            Err(error) if error.is_foreign_key_violation() => Ok(None),
             Err(error) => Err(error.into()),
         });
         let rows = deleted.await.map_err(Stop::Failed)?.ok_or(Stop::Referred)?;

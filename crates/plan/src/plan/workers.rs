@@ -19,8 +19,6 @@ impl Plan {
 
     /// Workers that make progress side by side: no more than the target has cores.
     pub fn width(&self) -> u32 {
-        let workers = self.workers();
-        let cores = self.facts.target.cores;
-        cores.map_or(workers, |cores| workers.min(cores)).max(1)
+        self.options.width_of(self.facts.target.cores)
     }
 }

@@ -6,7 +6,7 @@ use super::fence::{FENCE_ROW_TRIGGER, FENCE_TRIGGER, stands};
 use super::foreign_keys::add_constraint;
 use crate::facts::{Facts, ReferencedBy, TableFacts};
 use crate::time::literal_text;
-use crate::{AttachedLeaf, ChunkRange, TablePlan, quote_ident, quote_literal};
+use crate::{AttachedLeaf, ChunkRange, Relation, TablePlan, quote_ident, quote_literal};
 
 /// Makes a partition a chunk.
 ///
@@ -29,18 +29,32 @@ pub(crate) fn attach_leaf(
          END LOOP; END",
         table.relation, leaf.leaf
     ));
-    let attach = format!(
-        "CALL {}.attach_chunk({}::regclass, {name}::regclass, {}::jsonb)",
-        extension_schema(facts),
-        quote_literal(&table.staging.to_string()),
-        quote_literal(&slices_json(table, leaf.range))
-    );
+    let attach = attach_chunk(table, &leaf.leaf, leaf.range, facts);
     // The fence goes with the partition, so this is the last moment to look whether it stood.
     vec![stands(facts, found, &table.attached), detach, attach]
 }
 
+/// Makes an ordinary table a chunk of the hypertable for this range.
+pub(super) fn attach_chunk(
+    table: &TablePlan,
+    relation: &Relation,
+    range: ChunkRange,
+    facts: &Facts,
+) -> String {
+    format!(
+        "CALL {}.attach_chunk({}::regclass, {}::regclass, {}::jsonb)",
+        extension_schema(facts),
+        quote_literal(&table.staging.to_string()),
+        quote_literal(&relation.to_string()),
+        quote_literal(&slices_json(table, range))
+    )
+}
+
 /// Gives a chunk back to its table as a partition. Foreign keys that it took from the hypertable and that are not validated
 /// yet would stay beside the table's: they go.
+///
+/// The hypertable is locked before: `detach_chunk` lets readers plan with the chunk, wait for it, and go on when it is none any
+/// more. That took the server down (2.29.2: segmentation fault of the reader).
 pub(crate) fn give_leaf_back(
     table: &TablePlan,
     found: &TableFacts,
@@ -48,6 +62,7 @@ pub(crate) fn give_leaf_back(
     facts: &Facts,
 ) -> Vec<String> {
     let name = quote_literal(&leaf.leaf.to_string());
+    let keep_readers_off = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.staging);
     let detach = format!(
         "CALL {}.detach_chunk({name}::regclass)",
         extension_schema(facts)
@@ -71,7 +86,7 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
-    let statements = [detach, do_block(&drop_keys), attach];
+    let statements = [keep_readers_off, detach, do_block(&drop_keys), attach];
     // One that is gone by now, by retention or by hand, was the only copy: whether that is to be is asked before.
     let execute: Vec<String> = statements
         .iter()

@@ -27,8 +27,8 @@ const FENCE_FUNCTION: &str = "hyperhaul.fence()";
 /// Keeps one run from dropping the function while another one makes triggers with it (an advisory lock's key).
 const FUNCTION_LOCK: i64 = 0x6879_7065_6665;
 
-/// Leaves per LOCK statement: bounds the statement's length.
-const LEAVES_PER_STATEMENT: usize = 500;
+/// Relations per LOCK statement: bounds the statement's length.
+const RELATIONS_PER_STATEMENT: usize = 500;
 
 /// Creates the fence's function, once per database.
 fn fence_function() -> Vec<String> {
@@ -194,23 +194,19 @@ pub(crate) fn prove_fence(
     table: &TableFacts,
     attached: &[AttachedLeaf],
 ) -> Vec<String> {
-    let mut statements = locks(table, attached, "ACCESS EXCLUSIVE");
-    statements.push(stands(facts, table, attached));
-    statements
+    let parents = std::iter::once(&table.relation).chain(&table.branches);
+    let parents =
+        parents.map(|parent| format!("LOCK TABLE ONLY {parent} IN ACCESS EXCLUSIVE MODE"));
+    let proof = stands(facts, table, attached);
+    hold(table).chain(parents).chain([proof]).collect()
 }
 
 /// For a session on the source, where that is on another server: as the cutover's own proof within one database, but
 /// readers go on. What is locked stays so until the session's transaction ends.
 pub fn hold_fence(plan: &Plan) -> Vec<String> {
-    // Of the locks that conflict with ATTACH PARTITION and with DISABLE TRIGGER it is the weakest.
     let tables = plan.facts.tables.iter();
     tables
-        .flat_map(|table| {
-            let proof = stands(&plan.facts, table, &[]);
-            locks(table, &[], "SHARE UPDATE EXCLUSIVE")
-                .into_iter()
-                .chain([proof])
-        })
+        .flat_map(|table| hold(table).chain([stands(&plan.facts, table, &[])]))
         .collect()
 }
 
@@ -222,20 +218,24 @@ pub fn fence_stands(plan: &Plan, table: usize) -> Option<String> {
     Some(stands(&plan.facts, found, attached))
 }
 
-/// `mode` for the table and its branches; the leaves are locked against changes of their triggers, no more.
-fn locks(table: &TableFacts, attached: &[AttachedLeaf], mode: &str) -> Vec<String> {
-    let parents = std::iter::once(&table.relation).chain(&table.branches);
-    let parents = parents.map(|parent| format!("LOCK TABLE ONLY {parent} IN {mode} MODE"));
-    let leaves: Vec<String> = table
-        .leaves
-        .iter()
-        .filter(|leaf| leaf.relation != table.relation && !is_attached(leaf, attached))
-        .map(|leaf| format!("ONLY {}", leaf.relation))
+/// Locks the table and all below it, while readers go on: of the locks that conflict with ATTACH PARTITION and with DISABLE
+/// TRIGGER it is the weakest. It also sends autovacuum away, which takes `deadlock_timeout` for each relation that it is
+/// at: a stronger lock would let readers wait for that.
+fn hold(table: &TableFacts) -> impl Iterator<Item = String> {
+    let relations: Vec<String> = fenced_relations(table)
+        .map(|relation| format!("ONLY {relation}"))
         .collect();
-    let leaves = leaves
-        .chunks(LEAVES_PER_STATEMENT)
-        .map(|leaves| format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", leaves.join(", ")));
-    parents.chain(leaves).collect()
+    let lock = |relations: &[String]| {
+        format!(
+            "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE",
+            relations.join(", ")
+        )
+    };
+    let statements: Vec<String> = relations
+        .chunks(RELATIONS_PER_STATEMENT)
+        .map(lock)
+        .collect();
+    statements.into_iter()
 }
 
 fn is_attached(leaf: &Leaf, attached: &[AttachedLeaf]) -> bool {

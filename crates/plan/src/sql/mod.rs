@@ -54,6 +54,7 @@ pub(crate) use policies::{
     refresh_history,
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
+pub use sequences::carried_to;
 pub(crate) use sequences::{create_sequence, made_sequences};
 
 use crate::ident::derived_name;

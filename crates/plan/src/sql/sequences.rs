@@ -3,7 +3,7 @@
 use super::comment_on;
 use super::grants::{Granted, grants, owned_by};
 use crate::facts::{Facts, OwnedSequence, TableFacts};
-use crate::{Relation, TablePlan, quote_ident};
+use crate::{CarriedSequence, Relation, TablePlan, quote_ident, quote_literal};
 use std::collections::BTreeSet;
 
 /// The sequences that a table's step makes on another server, each once: what an earlier table uses too is there by then.
@@ -34,6 +34,18 @@ pub(crate) fn create_sequence(sequence: &OwnedSequence, facts: &Facts) -> Vec<St
     statements.extend(owned_by(Granted::Sequence, name, &sequence.owner, facts));
     statements.extend(sequence_properties(name, sequence, facts));
     statements
+}
+
+/// An expression for the name of the target's sequence, as text: the one that is named, or the column's own.
+pub fn carried_to(sequence: &CarriedSequence, staging: &Relation) -> String {
+    match &sequence.target {
+        Some(target) => quote_literal(&target.to_string()),
+        None => format!(
+            "pg_get_serial_sequence({}, {})",
+            quote_literal(&staging.to_string()),
+            quote_literal(&sequence.column)
+        ),
+    }
 }
 
 /// Privileges and comment.

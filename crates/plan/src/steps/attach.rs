@@ -1,7 +1,7 @@
 //! Steps of the phase `attach`: partitions become chunks, one transaction each.
 
 use super::Scope;
-use crate::{Action, AttachedLeaf, Concurrency, Phase, Step, sql};
+use crate::{Action, AttachedLeaf, Concurrency, Phase, Step, phrase, sql};
 
 /// Foreign keys go before: a partition that rows refer to cannot be detached, and dropping a partition's own keys locks the
 /// tables that they refer to. Then one step for each leaf.
@@ -29,8 +29,15 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
             Action::Sql { statements },
         )
     });
+    let hash = scope.options.hash_attached.then(|| {
+        let title = format!(
+            "hash the rows of {} of {name}",
+            phrase::count_of(&table.attached, "partition")
+        );
+        scope.step(Phase::Attach, "hashes", title, Action::HashLeaves)
+    });
     let leaves = table.attached.iter().map(|leaf| attach(scope, leaf));
-    release.into_iter().chain(leaves).collect()
+    hash.into_iter().chain(release).chain(leaves).collect()
 }
 
 fn attach(scope: Scope<'_>, leaf: &AttachedLeaf) -> Step {

@@ -1,15 +1,9 @@
 //! The process is killed: at every named point, at every step on the way there and back, from outside at any moment.
 
-use super::{LIMIT, Moved};
+use super::{LIMIT, Moved, SEVERAL_SLICES};
 use crate::support::Positions;
 use hyperhaul_testkit::eventually;
 use std::time::Duration;
-
-const SEVERAL_SLICES: Positions = Positions {
-    days: 3,
-    rows_per_day: 8_000,
-    packet_bytes: 250,
-};
 
 #[tokio::test]
 async fn a_process_killed_around_chunks_and_slices_leaves_them_wholly_in_or_out() {
@@ -20,7 +14,6 @@ async fn a_process_killed_around_chunks_and_slices_leaves_them_wholly_in_or_out(
         .await
         .unwrap();
     assert!(slices >= 6, "{slices} slices");
-    // In the order in which a run meets them: each call goes on where the one before was killed.
     let points = [
         "chunks.before_commit",
         "chunks.some",
@@ -32,15 +25,7 @@ async fn a_process_killed_around_chunks_and_slices_leaves_them_wholly_in_or_out(
         "slice.after_commit:2",
         "copy.before_mark",
     ];
-    for point in points {
-        moved
-            .call("migrate")
-            .failpoint(point)
-            .run()
-            .await
-            .expect_killed();
-        moved.assert_wholly_in_or_out().await;
-    }
+    moved.killed_at_each(&points).await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
 }

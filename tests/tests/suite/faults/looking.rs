@@ -2,8 +2,8 @@
 //! can be seen that writers are off.
 
 use super::{LIMIT, Moved};
-use crate::support::{Positions, assert_each_slice_done_once, rows_seen};
-use hyperhaul_testkit::eventually;
+use crate::support::{Positions, Running, assert_each_slice_done_once, rows_seen};
+use hyperhaul_testkit::{Client, eventually};
 
 const NEW: &str = "INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-12-11 12:00+00', 1, 'new')";
 
@@ -11,6 +11,24 @@ async fn migrated(name: &str) -> Moved {
     let moved = Moved::within_one_database(name, Positions::default()).await;
     moved.call("migrate").run().await.expect_code(0);
     moved
+}
+
+/// A rollback whose look stands still at a chunk that the session holds.
+async fn looking(moved: &Moved) -> (Running, Client) {
+    let holder = moved.target().connect().await.unwrap();
+    let chunk: String = moved
+        .target()
+        .value("SELECT show_chunks('positions')::text LIMIT 1")
+        .await
+        .unwrap();
+    let hold = format!("BEGIN; LOCK TABLE {chunk} IN ACCESS EXCLUSIVE MODE");
+    holder.batch_execute(&hold).await.unwrap();
+    let back = moved.call("rollback").spawn();
+    let looking = || async { moved.state().await == "checking rollback" };
+    eventually("the rollback looks", LIMIT, looking)
+        .await
+        .unwrap();
+    (back, holder)
 }
 
 #[tokio::test]
@@ -75,20 +93,7 @@ async fn a_look_that_finds_new_rows_lets_writers_on_again() {
 #[tokio::test]
 async fn a_write_while_a_rollback_looks_is_refused_and_not_lost() {
     let moved = migrated("look_written").await;
-    // The look stands still at a chunk that somebody holds.
-    let holder = moved.target().connect().await.unwrap();
-    let chunk: String = moved
-        .target()
-        .value("SELECT show_chunks('positions')::text LIMIT 1")
-        .await
-        .unwrap();
-    let hold = format!("BEGIN; LOCK TABLE {chunk} IN ACCESS EXCLUSIVE MODE");
-    holder.batch_execute(&hold).await.unwrap();
-    let back = moved.call("rollback").spawn();
-    let looking = || async { moved.state().await == "checking rollback" };
-    eventually("the rollback looks", LIMIT, looking)
-        .await
-        .unwrap();
+    let (back, holder) = looking(&moved).await;
     // Into a chunk that nobody holds.
     let write = NEW.replace("12-11", "12-14");
     let refused = moved.target().exec(&write).await;
@@ -105,19 +110,7 @@ async fn a_write_while_a_rollback_looks_is_refused_and_not_lost() {
 #[tokio::test]
 async fn an_interrupted_look_lets_writers_on_again_and_names_rollback() {
     let moved = migrated("look_interrupted").await;
-    let holder = moved.target().connect().await.unwrap();
-    let chunk: String = moved
-        .target()
-        .value("SELECT show_chunks('positions')::text LIMIT 1")
-        .await
-        .unwrap();
-    let hold = format!("BEGIN; LOCK TABLE {chunk} IN ACCESS EXCLUSIVE MODE");
-    holder.batch_execute(&hold).await.unwrap();
-    let back = moved.call("rollback").spawn();
-    let looking = || async { moved.state().await == "checking rollback" };
-    eventually("the rollback looks", LIMIT, looking)
-        .await
-        .unwrap();
+    let (back, holder) = looking(&moved).await;
     back.signal("INT");
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     back.signal("INT");

@@ -21,6 +21,13 @@ use std::time::Duration;
 /// Bounds a failing test; no claim about speed.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Several slices for each partition.
+const SEVERAL_SLICES: Positions = Positions {
+    days: 3,
+    rows_per_day: 8_000,
+    packet_bytes: 250,
+};
+
 /// `positions` in a database, to be moved within it or to another, and what its rows were before.
 struct Moved {
     source: TestDatabase,
@@ -62,6 +69,19 @@ impl Moved {
             source,
             other_target,
             before,
+        }
+    }
+
+    /// Kills migrations at these points, in the order in which a run meets them: each call goes on where the one before was
+    /// killed.
+    async fn killed_at_each(&self, points: &[&str]) {
+        for point in points {
+            self.call("migrate")
+                .failpoint(point)
+                .run()
+                .await
+                .expect_killed();
+            self.assert_wholly_in_or_out().await;
         }
     }
 

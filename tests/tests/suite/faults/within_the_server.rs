@@ -1,13 +1,7 @@
 //! Rows that stay within the server: killed, terminated and changed by hand, slices are wholly in or out, and the proof sees it.
 
-use super::Moved;
+use super::{Moved, SEVERAL_SLICES};
 use crate::support::{Hyperhaul, Positions};
-
-const SEVERAL_SLICES: Positions = Positions {
-    days: 3,
-    rows_per_day: 8_000,
-    packet_bytes: 250,
-};
 
 #[tokio::test]
 async fn a_process_killed_around_slices_of_the_server_leaves_them_wholly_in_or_out() {
@@ -24,15 +18,7 @@ async fn a_process_killed_around_slices_of_the_server_leaves_them_wholly_in_or_o
         "slice.after_commit:2",
         "copy.before_mark",
     ];
-    for point in points {
-        moved
-            .call("migrate")
-            .failpoint(point)
-            .run()
-            .await
-            .expect_killed();
-        moved.assert_wholly_in_or_out().await;
-    }
+    moved.killed_at_each(&points).await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
     moved.call("rollback").run().await.expect_code(0);

@@ -28,6 +28,15 @@ async fn owned(prefix: &str) -> (TestDatabase, OwnerRole, RowsSeen) {
     (database, role, before)
 }
 
+/// A command that goes well for the role of this connection string.
+async fn done(command: &str, url: &str) {
+    Hyperhaul::new(command)
+        .source(url)
+        .run()
+        .await
+        .expect_code(DONE);
+}
+
 #[tokio::test]
 async fn a_plain_owner_goes_through_the_whole_lifecycle() {
     let (database, role, before) = owned("plain_owner").await;
@@ -43,11 +52,7 @@ async fn a_plain_owner_goes_through_the_whole_lifecycle() {
         format!("migrate {table}"),
         "verify".to_owned(),
     ] {
-        Hyperhaul::new(&command)
-            .source(&url)
-            .run()
-            .await
-            .expect_code(DONE);
+        done(&command, &url).await;
         assert_eq!(
             rows_seen(&database, Positions::ROWS).await,
             before,
@@ -60,11 +65,7 @@ async fn a_plain_owner_goes_through_the_whole_lifecycle() {
         .await
         .unwrap();
     assert_eq!(owner, role.name());
-    Hyperhaul::new("cleanup --yes")
-        .source(&url)
-        .run()
-        .await
-        .expect_code(DONE);
+    done("cleanup --yes", &url).await;
     assert_eq!(rows_seen(&database, Positions::ROWS).await, before);
 }
 
@@ -121,17 +122,9 @@ async fn a_role_that_lacks_something_gets_the_grants_that_help() {
         }
     }
     assert!(rounds > 0, "a stranger lacks something");
-    Hyperhaul::new("migrate --table positions")
-        .source(&url)
-        .run()
-        .await
-        .expect_code(DONE);
+    done("migrate --table positions", &url).await;
     assert_eq!(rows_seen(&database, Positions::ROWS).await, before);
-    Hyperhaul::new("rollback")
-        .source(&url)
-        .run()
-        .await
-        .expect_code(DONE);
+    done("rollback", &url).await;
     assert_eq!(rows_seen(&database, Positions::ROWS).await, before);
 }
 

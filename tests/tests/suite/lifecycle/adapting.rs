@@ -1,5 +1,6 @@
 //! The number of workers follows what the server shows, within its range.
 
+use super::hold_chunks;
 use crate::support::{Hyperhaul, Positions, assert_each_slice_done_once, target_database};
 use std::time::Duration;
 
@@ -21,17 +22,7 @@ async fn a_crew_whose_backends_wait_for_locks_becomes_smaller() {
     .run()
     .await
     .expect_killed();
-    let holder = database.connect().await.unwrap();
-    holder
-        .batch_execute(
-            "BEGIN; DO $$ DECLARE chunk regclass; BEGIN
-                FOR chunk IN SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks LOOP
-                    EXECUTE format('LOCK TABLE %s IN SHARE MODE', chunk);
-                END LOOP;
-            END $$",
-        )
-        .await
-        .unwrap();
+    let holder = hold_chunks(&database).await;
     let running = Hyperhaul::new("migrate").source(database.url()).spawn();
     tokio::time::sleep(Duration::from_secs(9)).await;
     holder.batch_execute("ROLLBACK").await.unwrap();

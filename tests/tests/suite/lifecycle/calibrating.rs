@@ -1,7 +1,8 @@
 //! `plan --calibrate`: measures on a sample, leaves nothing, and its prediction decides whether a run may begin.
 
 use crate::support::{
-    Hyperhaul, Positions, assert_each_slice_done_once, source_database, target_database,
+    Hyperhaul, Positions, assert_each_slice_done_once, community_database, source_database,
+    target_database,
 };
 use hyperhaul_testkit::{TestDatabase, eventually};
 use std::time::Duration;
@@ -31,16 +32,13 @@ fn assert_calibrated(plan: &serde_json::Value, ways: &[&str]) {
     let mut names: Vec<&str> = loaded.iter().filter_map(|way| way[0].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ways, "{estimate:#}");
-    for phase in [
-        "copy",
-        "keys",
-        "indexes",
-        "foreign_keys",
-        "verify",
-        "cutover",
-    ] {
-        let phases = estimate["phases"].as_array().unwrap();
-        let own = phases.iter().find(|own| own["phase"] == phase).unwrap();
+    let phases = estimate["phases"].as_array().unwrap();
+    let built: &[&str] = match measured["attach"].is_null() {
+        true => &["keys", "indexes", "foreign_keys"],
+        false => &["attach"],
+    };
+    for phase in ["copy", "verify", "cutover", "after"].iter().chain(built) {
+        let own = phases.iter().find(|own| own["phase"] == *phase).unwrap();
         let seconds = own["seconds"].as_f64().unwrap();
         let bound = |index: usize| own["range"][index].as_f64().unwrap();
         assert!(
@@ -88,6 +86,39 @@ async fn rows_of_another_server_are_calibrated_by_copying() {
         .expect_code(0);
     assert_calibrated(&plan.json(), &["copy"]);
     assert!(!target.value::<bool>(SCRATCH_IS_THERE).await.unwrap());
+}
+
+/// Needs the Community edition: `HYPERHAUL_COMMUNITY_URL`.
+#[tokio::test]
+async fn partitions_that_are_attached_are_calibrated_by_attaching_a_part() {
+    let Some(database) = community_database("calibrate_attach").await else {
+        return;
+    };
+    some().create(&database).await;
+    let beside = "CREATE TABLE positions_default PARTITION OF positions DEFAULT; \
+                  INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-11-01 12:00+00', 1, 'early')";
+    database.exec(beside).await.unwrap();
+    let files = "SELECT string_agg(relname || relfilenode, ' ' ORDER BY relname) FROM pg_class \
+                 WHERE relname ~ '^positions_' AND relkind = 'r'";
+    let before: String = database.value(files).await.unwrap();
+    let plan = Hyperhaul::new(PLAN)
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(0);
+    assert_calibrated(&plan.json(), &["copy", "server"]);
+    let attach = &plan.json()["estimate"]["basis"]["calibrated"][0]["attach"];
+    for measured in ["empty_s", "part_s", "part_bytes"] {
+        assert!(attach[measured].as_f64().unwrap() > 0.0, "{attach}");
+    }
+    assert!(!database.value::<bool>(SCRATCH_IS_THERE).await.unwrap());
+    assert_eq!(database.value::<String>(files).await.unwrap(), before);
+    Hyperhaul::new("migrate --window 10min")
+        .source(database.url())
+        .run()
+        .await
+        .expect_code(0);
+    assert_each_slice_done_once(&database).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Ctrl-C: once finishes the open slices, twice gives them up; the next call goes on.
 
+use super::hold_chunks;
 use crate::support::{
     Hyperhaul, Positions, Running, assert_each_slice_done_once, rows_seen, target_database,
 };
@@ -35,17 +36,7 @@ async fn in_the_middle(prefix: &str) -> (TestDatabase, Running, Client) {
     )
     .await
     .unwrap();
-    let holder = database.connect().await.unwrap();
-    holder
-        .batch_execute(
-            "BEGIN; DO $$ DECLARE chunk regclass; BEGIN
-                FOR chunk IN SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks LOOP
-                    EXECUTE format('LOCK TABLE %s IN SHARE MODE', chunk);
-                END LOOP;
-            END $$",
-        )
-        .await
-        .unwrap();
+    let holder = hold_chunks(&database).await;
     let running = Hyperhaul::new("migrate").source(database.url()).spawn();
     let waiting = "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
         WHERE NOT granted AND datname = current_database() AND application_name LIKE 'hyperhaul%'";

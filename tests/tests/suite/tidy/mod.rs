@@ -12,6 +12,7 @@ mod purity;
 mod repository;
 mod rust_text;
 mod sql;
+mod sqlstate;
 
 /// Fails with every complaint, one a line.
 fn assert_none(complaints: Vec<String>) {

@@ -24,6 +24,23 @@ struct Step {
     seconds: Option<f64>,
 }
 
+/// What `hyperhaul plan --json` says, likewise.
+#[derive(Deserialize)]
+struct Plan {
+    estimate: Estimate,
+}
+
+#[derive(Deserialize)]
+struct Estimate {
+    phases: Vec<Phase>,
+}
+
+#[derive(Deserialize)]
+struct Phase {
+    phase: String,
+    seconds: f64,
+}
+
 /// A migration by the binary, within one database.
 pub(crate) struct Migration<'a> {
     pub(crate) hyperhaul: &'a Path,
@@ -45,12 +62,17 @@ impl Migration<'_> {
             self.strategy,
             "--workers",
             &workers,
+            "--calibrate",
+            "--json",
         ])?;
+        let predicted: Plan = serde_json::from_str(&plan.stdout)
+            .context("hyperhaul plan --json is not understood")?;
         let migrate = self.call(&["migrate"])?;
         let status = self.call(&["status", "--json"])?;
         let status: Status = serde_json::from_str(&status.stdout)
             .context("hyperhaul status --json is not understood")?;
-        Ok(measured(&plan, &migrate, &status))
+        let phases = &predicted.estimate.phases;
+        Ok(measured(&plan, phases, &migrate, &status))
     }
 
     pub(crate) fn roll_back(&self) -> Result<()> {
@@ -83,7 +105,7 @@ pub(super) async fn run(bench: &Bench<'_>, strategy: &str) -> Result<Measured> {
 }
 
 /// The steps of these phases run one after another, so that their sum is wall time; index builds, for example, run side by side.
-fn measured(plan: &Finished, migrate: &Finished, status: &Status) -> Measured {
+fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &Status) -> Measured {
     let of_phase = |phase: &str| -> f64 {
         status
             .steps
@@ -94,9 +116,13 @@ fn measured(plan: &Finished, migrate: &Finished, status: &Status) -> Measured {
     };
     let to_cutover = migrate.seconds - of_phase("after");
     let before = Part {
-        title: "before: plan".to_owned(),
+        title: "before: plan, calibrated".to_owned(),
         seconds: plan.seconds,
     };
+    let predictions = predicted.iter().map(|phase| Part {
+        title: format!("before: predicted for {}", phase.phase),
+        seconds: phase.seconds,
+    });
     let steps = status.steps.iter().map(|step| Part {
         title: format!("{}: {}", step.phase, step.title),
         seconds: step.seconds.unwrap_or(0.0),
@@ -106,7 +132,11 @@ fn measured(plan: &Finished, migrate: &Finished, status: &Status) -> Measured {
         lifecycle_seconds: Some(to_cutover - of_phase("verify")),
         verified_seconds: Some(to_cutover),
         whole_seconds: Some(migrate.seconds),
-        parts: std::iter::once(before).chain(steps).collect(),
+        predicted_seconds: Some(predicted.iter().map(|phase| phase.seconds).sum()),
+        parts: std::iter::once(before)
+            .chain(predictions)
+            .chain(steps)
+            .collect(),
         client_cpu_seconds: Some(migrate.cpu_seconds),
         client_memory_peak_bytes: Some(migrate.memory_peak_bytes),
     }
