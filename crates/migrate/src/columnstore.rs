@@ -187,9 +187,7 @@ async fn one(turning: Turning<'_>, session: &Session, chunk: &Relation) -> Resul
 async fn convert(turning: Turning<'_>, session: &Session, chunk: &Relation) -> Result<(), Error> {
     let Turning { context, prove } = turning;
     let timeout = context.plan.options.lock_timeout_ms;
-    session
-        .batch(&format!("SET LOCAL lock_timeout = {timeout}"))
-        .await?;
+    session.limit_lock_waits(timeout).await?;
     if !ledger::hold_running(session, context.run).await? {
         return Err(Error::blocked(format!(
             "another hyperhaul process has taken run {} over",
