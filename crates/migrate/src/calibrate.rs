@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::observe::Silent;
 use crate::slice::SliceWorker;
-use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, digests};
+use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, columnstore, digests};
 use futures_util::future::join_all;
 use hyperhaul_engine::{Pool, Progress, SourceReader};
 use hyperhaul_ledger as ledger;
@@ -148,6 +148,7 @@ impl Trial {
         }
         let foreign_keys = self.run_all(target, &scratch.validate_foreign_keys);
         measured.foreign_keys_s += timed(foreign_keys).await?;
+        self.to_columnstore(target, &mut measured).await?;
         measured.verify_s = timed(self.verify()).await?;
         measured.analyze_s = timed(async { Ok(target.batch(&scratch.analyze).await?) }).await?;
         Ok(measured)
@@ -183,6 +184,22 @@ impl Trial {
             }
         }
         Ok(Some(attached))
+    }
+
+    /// Where a run does so before the cutover; there as many chunks at once as there are workers.
+    async fn to_columnstore(&self, target: &Session, measured: &mut Measured) -> Result<(), Error> {
+        let Some(statements) = &self.scratch.columnstore else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        self.run_all(target, statements).await?;
+        let hypertable = &self.scratch.table.staging;
+        measured.columnstore_share =
+            columnstore::turn_scratch(&self.context, target, hypertable).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a number of workers")]
+        let lanes = self.lanes(self.slices.len()) as f64;
+        measured.columnstore_s = begun.elapsed().as_secs_f64() / lanes;
+        Ok(())
     }
 
     /// The part of the bytes to be moved that the sample has.

@@ -10,8 +10,8 @@ use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
-    attached, calls, chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper,
-    watchdog, window, worker,
+    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey,
+    timekeeper, watchdog, window, worker,
 };
 use chrono::Utc;
 use hyperhaul_ledger::{self as ledger, Batch, Command};
@@ -286,6 +286,17 @@ async fn run_other(
         (Action::Repeatable { statements }, _) => {
             policies::repeat(context, step, statements).await?;
             meter.item_done();
+            Ok(None)
+        }
+        (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            Some(table),
+        ) => {
+            let chunks = (table, hypertable, *before_us);
+            columnstore::turn(context, step, chunks, meter).await?;
             Ok(None)
         }
         (Action::Declare { declaration }, _) => {

@@ -20,6 +20,7 @@ mod calibrate;
 mod calls;
 mod chunks;
 mod cleanup;
+mod columnstore;
 mod connections;
 mod context;
 mod creep;

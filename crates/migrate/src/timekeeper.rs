@@ -294,7 +294,10 @@ impl CurrentPhase {
 
 /// Phases of steps that differ in size.
 fn weighs(phase: Phase) -> bool {
-    !matches!(phase, Phase::Chunks | Phase::Copy | Phase::Verify)
+    !matches!(
+        phase,
+        Phase::Chunks | Phase::Copy | Phase::Columnstore | Phase::Verify
+    )
 }
 
 fn weights(plan: &Plan, phase: Phase) -> impl Iterator<Item = f64> {

@@ -1,6 +1,6 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
-use crate::estimate::{Basis, referencing_s};
+use crate::estimate::{Basis, disk, referencing_s, rowstore_share};
 use crate::{
     AttachedLeaf, Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy, TablePlan,
 };
@@ -41,6 +41,12 @@ pub struct Measured {
     pub indexes_s: f64,
     /// Adding and validating foreign keys.
     pub foreign_keys_s: f64,
+    /// Putting all of the sample's chunks into the columnstore, where some go there before the cutover.
+    #[serde(default)]
+    pub columnstore_s: f64,
+    /// What the chunks then took, as a share of their heap and TOAST before; `None`: it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columnstore_share: Option<f64>,
     /// Comparing the rows, as the plan proves them.
     pub verify_s: f64,
     /// Gathering statistics.
@@ -136,6 +142,15 @@ pub fn calibrated(plan: &Plan, measured: &[Measured], survey_s: f64) -> Estimate
             own.range = Some((seconds * (1.0 - uncertain), seconds * (1.0 + uncertain)));
         }
     }
+    estimate.with_disk(disk::disk(
+        &plan.facts,
+        &plan.tables,
+        plan.width(),
+        &|table| {
+            let mut measured = measured.iter();
+            measured.find(|own| own.table == table)?.columnstore_share
+        },
+    ));
     estimate.basis = Basis::Calibrated(measured.to_vec());
     estimate
 }
@@ -193,7 +208,12 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         .map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
         Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
-        Phase::Indexes => sum(&|own, table| built(own.indexes_s, own, table)),
+        Phase::Columnstore => {
+            sum(&|own, table| whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table)))
+        }
+        Phase::Indexes => {
+            sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
+        }
         Phase::ForeignKeys => sum(&|own, table| match own.attach {
             Some(_) => 0.0,
             None => whole(own.foreign_keys_s, own, table),

@@ -5,6 +5,7 @@
 //! `ledger` stores the plan, `migrate` carries it out.
 
 mod calibration;
+mod columnstore;
 mod drift;
 mod error;
 mod estimate;
@@ -30,6 +31,7 @@ mod verdict;
 pub mod watchdog;
 
 pub use calibration::{Measured, MeasuredAttach, calibrated, sample};
+pub use columnstore::{Moment, ToColumnstore};
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
 pub use estimate::{Basis, Estimate, PhaseEstimate};
@@ -44,7 +46,8 @@ pub use plan::{
 };
 pub use planner::plan;
 pub use policies::{
-    Aggregate, BUCKET_COLUMN, Columnstore, Declaration, Measure, MeasureFunction, OrderBy, Policies,
+    Aggregate, BUCKET_COLUMN, Columnstore, ColumnstoreBegins, Declaration, Measure,
+    MeasureFunction, OrderBy, Policies,
 };
 pub use slices::{Cut, leaf_slices};
 pub use structure::{Structure, structure_differences, wanted_structure};

@@ -3,17 +3,17 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
-mod array_element;
+mod carried;
 mod staged;
 mod workers;
 
-pub use array_element::ArrayElement;
+pub use carried::{ArrayElement, CarriedSequence};
 pub use staged::StagedLeaf;
 
 use crate::facts::Facts;
 use crate::{
     ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
-    TimeType,
+    TimeType, ToColumnstore,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -159,6 +159,9 @@ pub struct TablePlan {
     /// What is to happen to its rows as they age.
     #[serde(default)]
     pub policies: Policies,
+    /// Chunks that go to the columnstore during the run, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_columnstore: Option<ToColumnstore>,
 }
 
 /// Number of a slice in its run.
@@ -275,10 +278,12 @@ pub enum Phase {
     Copy,
     /// Primary keys and unique constraints.
     Keys,
-    /// Other indexes.
-    Indexes,
-    /// Foreign keys of the table.
+    /// Foreign keys of the table: before the columnstore is turned on, since the server validates none afterwards.
     ForeignKeys,
+    /// Chunks go to the columnstore. Keys are there before: the server compares no key with what is in it already.
+    Columnstore,
+    /// Other indexes: what is in the columnstore needs none, which spares their build.
+    Indexes,
     /// Identity sequences move on; statistics are gathered.
     Finish,
     /// Equality is proved.
@@ -293,7 +298,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 14] = [
+    pub const ALL: [Phase; 15] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
@@ -301,8 +306,9 @@ impl Phase {
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
-        Phase::Indexes,
         Phase::ForeignKeys,
+        Phase::Columnstore,
+        Phase::Indexes,
         Phase::Finish,
         Phase::Verify,
         Phase::Cutover,
@@ -325,8 +331,9 @@ impl Phase {
             Phase::Chunks => "chunks",
             Phase::Copy => "copy",
             Phase::Keys => "keys",
-            Phase::Indexes => "indexes",
             Phase::ForeignKeys => "foreign keys",
+            Phase::Columnstore => "columnstore",
+            Phase::Indexes => "indexes",
             Phase::Finish => "finish",
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
@@ -373,6 +380,14 @@ pub enum Action {
     CreateChunks,
     /// Loads every slice that is staged, and carries out the other steps of its phase as their slices are in.
     StageSlices,
+    /// Puts chunks into the columnstore that end before a time, each in a transaction of its own, several at a time. One that is
+    /// there already is left alone, so that the catalog itself tells what is left to do.
+    ToColumnstore {
+        /// The hypertable, as it is called by then.
+        hypertable: Relation,
+        /// Microseconds since 1970 UTC.
+        before_us: i64,
+    },
     /// Copies every other slice.
     CopySlices,
     /// Moves the target's sequences of the table to where the source's stand.
@@ -382,15 +397,4 @@ pub enum Action {
     },
     /// Proves equality; the run stops if it fails.
     Verify,
-}
-
-/// A sequence whose position is carried over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CarriedSequence {
-    /// The source's sequence.
-    pub source: Relation,
-    /// The column of the target that the sequence feeds.
-    pub column: String,
-    /// The target's sequence; `None`: the one that `pg_get_serial_sequence` names for the column.
-    pub target: Option<Relation>,
 }

@@ -184,6 +184,7 @@ mod tests {
             data_bytes: 0,
             index_bytes: 0,
             policies: Default::default(),
+            to_columnstore: None,
         }
     }
 

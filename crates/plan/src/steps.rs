@@ -65,9 +65,10 @@ pub(crate) fn steps(
     steps.push(copy(tables));
     steps.extend(each(|scope| scope.built_last(build::keys)));
     steps.extend(each(build::checks_later));
-    steps.extend(each(|scope| scope.built_last(build::indexes)));
     steps.extend(each(|scope| scope.built_last(build::add_foreign_keys)));
     steps.extend(each(build::validate_foreign_keys));
+    steps.extend(each(policies::to_columnstore));
+    steps.extend(each(|scope| scope.built_last(build::indexes)));
     steps.extend(each(finish::steps));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));

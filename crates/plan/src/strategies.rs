@@ -11,7 +11,7 @@ use crate::facts::{Facts, Leaf, LeafBound, License, RelationKind, TableFacts};
 use crate::time::has_literal;
 use crate::{
     AttachedLeaf, ChunkRange, Options, Proof, StagedLeaf, Strategy, StrategyChoice, TableOptions,
-    Topology, Way, phrase,
+    Topology, Way, columnstore, phrase,
 };
 
 /// The first version of TimescaleDB that has `attach_chunk`.
@@ -62,7 +62,9 @@ pub(crate) fn choose(
         topology,
         skip_before_us,
     };
-    let mut no_attach = table.rules_out(Strategy::Attach);
+    let mut no_attach = table
+        .rules_out(Strategy::Attach)
+        .or_else(|| columnstore::rules_attaching_out(found, wanted, facts));
     if no_attach.is_none() && asked == StrategyChoice::Auto {
         no_attach = table.not_worth_attaching();
     }
@@ -168,7 +170,7 @@ fn attached(leaf: &Leaf) -> Option<AttachedLeaf> {
     })
 }
 
-fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
+pub(crate) fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
     match leaf.bound {
         LeafBound::Range {
             from_us: Some(start_us),

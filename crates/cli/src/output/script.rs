@@ -5,7 +5,7 @@
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{
     Action, CarriedSequence, Declaration, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step,
-    Strategy, TablePlan, sql,
+    Strategy, TablePlan, format_unix_us, sql,
 };
 
 pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
@@ -69,6 +69,13 @@ fn one(plan: &Plan, step: &Step) -> String {
         (Action::HashLeaves, Some((_, table))) => text.push_str(&hash_leaves(table)),
         (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
         (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            _,
+        ) => text.push_str(&to_columnstore(plan, hypertable, *before_us)),
+        (
             Action::CreateChunks
             | Action::HashLeaves
             | Action::CarrySequences { .. }
@@ -107,6 +114,16 @@ fn each(statements: &[String]) -> String {
 fn declared(declaration: &Declaration) -> String {
     let what = serde_json::to_string(&declaration.policies).unwrap_or_default();
     format!("-- stored in the ledger: {}\n", comment(&what))
+}
+
+/// Each chunk in a transaction of its own, several at a time.
+fn to_columnstore(plan: &Plan, hypertable: &Relation, before_us: i64) -> String {
+    format!(
+        "-- each chunk of {} that ends before {}, in a transaction of its own, several at a time\n--   target: {};\n",
+        comment(&hypertable.plain()),
+        format_unix_us(before_us),
+        comment(&sql::chunk_to_columnstore(&some_chunk(), &plan.facts))
+    )
 }
 
 /// One real row each through the hypertable, then TRUNCATE: some at a time, each time in one transaction.

@@ -31,11 +31,12 @@ pub fn slice_hash_sql(table: &TablePlan, slice: &Slice, leaf: &Relation, hash: R
         Routing::OneChunk(range) => range.start_us.to_string(),
         Routing::ByTime => interval_start_sql(table),
     };
-    let from = format!("{leaf}{}", rows_condition(table, slice));
+    let from = format!("ONLY {leaf}{}", rows_condition(table, slice));
     hash_sql(table, &start, &from, hash)
 }
 
-/// The same of a whole chunk, whose interval is known: its start is 0 here.
+/// The same of a whole chunk, whose interval is known: its start is 0 here. Without ONLY, which sees no row of a chunk that is in
+/// the columnstore.
 pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation, hash: RowHash) -> String {
     hash_sql(table, "0", &chunk.to_string(), hash)
 }
@@ -62,7 +63,7 @@ fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String
     format!(
         "SELECT ({start})::bigint, count(*), \
          sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0)::numeric)::text \
-         FROM ONLY {from} GROUP BY 1"
+         FROM {from} GROUP BY 1"
     )
 }
 

@@ -5,6 +5,7 @@
 
 mod attach;
 mod cleanup;
+mod columnstore;
 mod copy;
 mod create;
 mod cutover;
@@ -25,6 +26,8 @@ pub(crate) use attach::{
     add_references, attach_chunk, attach_leaf, drop_references, give_leaf_back,
 };
 pub use cleanup::cleanup_statements;
+pub use columnstore::chunk_to_columnstore;
+pub(crate) use columnstore::{add_columnstore_policy, turn_columnstore_on};
 pub use copy::{
     RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, sample_rows_sql, slice_copy_sql,
     slice_hash_sql, slice_insert_sql, verify_rows_sql,
@@ -50,8 +53,8 @@ pub use maintain::{
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
 pub(crate) use policies::{
-    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
-    create_rollup, refresh_history,
+    Reversible, add_refresh_policy, add_retention, create_continuous_aggregate, create_rollup,
+    refresh_history,
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, drop_scratch, scratch};
 pub use sequences::carried_to;

@@ -5,9 +5,10 @@ use super::column_list;
 use super::create::create_table;
 use super::foreign_keys::{add_foreign_keys, validate_foreign_key};
 use super::keys::{index_step_sql, key_step_sql};
+use super::turn_columnstore_on;
 use crate::facts::{Facts, KeyKind, TableFacts};
 use crate::steps::can_exist;
-use crate::{ChunkRange, Plan, Relation, TablePlan, quote_ident};
+use crate::{ChunkRange, Moment, Plan, Relation, TablePlan, quote_ident};
 
 /// Schema of the scratch hypertables.
 pub const SCRATCH_SCHEMA: &str = "hyperhaul_scratch";
@@ -27,6 +28,8 @@ pub struct Scratch {
     pub add_foreign_keys: Vec<String>,
     /// Validates them, one after another.
     pub validate_foreign_keys: Vec<String>,
+    /// Turns the columnstore on, where chunks go there before the cutover.
+    pub columnstore: Option<Vec<String>>,
     /// Gathers statistics.
     pub analyze: String,
     /// Where the plan attaches partitions: one in small, and one without rows.
@@ -80,10 +83,18 @@ pub fn scratch(plan: &Plan, index: usize, leaf_bytes: u64) -> Option<Scratch> {
             .filter(|key| key.validated)
             .map(|key| validate_foreign_key(&table.staging, key))
             .collect(),
+        columnstore: columnstore(&table, &facts),
         analyze: format!("ANALYZE {}", table.staging),
         leaves: scratch_leaves(&table, found, &facts, leaf_bytes),
         table,
     })
+}
+
+fn columnstore(table: &TablePlan, facts: &Facts) -> Option<Vec<String>> {
+    let chosen = table.to_columnstore?;
+    let columnstore = table.policies.columnstore.as_ref()?;
+    let on = turn_columnstore_on(table, &table.staging, columnstore, facts);
+    (chosen.moment == Moment::BeforeIndexes).then_some(on.statements)
 }
 
 /// The largest partition that is attached, cut, and an empty one for the time behind it. Nothing of them is fenced, and they are no
