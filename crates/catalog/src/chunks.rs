@@ -44,6 +44,78 @@ pub async fn chunks(session: &Session, hypertable: &Relation) -> Result<Vec<Chun
     Ok(rows.iter().map(chunk).collect())
 }
 
+/// Where the rows of a chunk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkForm {
+    /// Whether the server takes it to be in the columnstore.
+    pub in_columnstore: bool,
+    /// Whether rows are in the chunk's own heap: all of them before it goes to the columnstore, none afterwards.
+    pub has_heap_rows: bool,
+}
+
+impl ChunkForm {
+    /// Whether all of its rows are in the columnstore.
+    pub fn is_turned(self) -> bool {
+        self.in_columnstore && !self.has_heap_rows
+    }
+}
+
+/// Asks the catalog where a chunk's rows are, and its heap whether it has any: one does not prove the other. `None`: there is no
+/// such chunk.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn chunk_form(session: &Session, chunk: &Relation) -> Result<Option<ChunkForm>, Error> {
+    let sql = format!(
+        "SELECT is_compressed, EXISTS (SELECT FROM ONLY {chunk}) FROM timescaledb_information.chunks \
+         WHERE chunk_schema = $1 AND chunk_name = $2"
+    );
+    let found = session
+        .query_opt(&sql, &[&chunk.schema, &chunk.name])
+        .await?;
+    Ok(found.map(|row| ChunkForm {
+        in_columnstore: row.get(0),
+        has_heap_rows: row.get(1),
+    }))
+}
+
+/// Bytes of heap and TOAST of all chunks; what is in the columnstore is not among them.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn hypertable_heap_bytes(session: &Session, hypertable: &Relation) -> Result<u64, Error> {
+    let sql = "SELECT coalesce(sum(pg_catalog.pg_table_size(pg_catalog.format('%I.%I', chunk_schema, chunk_name)::regclass)), 0)::bigint \
+               FROM timescaledb_information.chunks WHERE hypertable_schema = $1 AND hypertable_name = $2";
+    let row = session
+        .query_one(sql, &[&hypertable.schema, &hypertable.name])
+        .await?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
+/// Bytes that all chunks take in the columnstore, indexes among them: what the server counts for the hypertable and is not in
+/// relations of its own.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn columnstore_bytes(session: &Session, hypertable: &Relation) -> Result<u64, Error> {
+    let schema = "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_extension e \
+                  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'timescaledb'";
+    let schema: String = session.query_one(schema, &[]).await?.get(0);
+    let sql = format!(
+        "SELECT ({schema}.hypertable_size($3::text::regclass) - pg_catalog.pg_total_relation_size($3::text::regclass) \
+         - coalesce(sum(pg_catalog.pg_total_relation_size(pg_catalog.format('%I.%I', chunk_schema, chunk_name)::regclass)), 0))::bigint \
+         FROM timescaledb_information.chunks WHERE hypertable_schema = $1 AND hypertable_name = $2"
+    );
+    let name = hypertable.to_string();
+    let row = session
+        .query_one(&sql, &[&hypertable.schema, &hypertable.name, &name])
+        .await?;
+    Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+}
+
 /// The file number (`pg_relation_filenode`) of each relation by oid; `None` for one that is gone.
 ///
 /// # Errors

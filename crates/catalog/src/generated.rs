@@ -6,7 +6,7 @@ use hyperhaul_plan::facts::Column;
 use hyperhaul_plan::{Relation, quote_ident};
 
 /// For each generated column of `columns`, with its name, the rows of `relation` whose stored value differs from what its
-/// expression gives.
+/// expression gives. `relation` is a chunk; ONLY would see no row of one that is in the columnstore.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub async fn generated_mismatches(
     if filters.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT {} FROM ONLY {relation}", filters.join(", "));
+    let sql = format!("SELECT {} FROM {relation}", filters.join(", "));
     let row = session.query_one(&sql, &[]).await?;
     let counted = names.into_iter().enumerate();
     Ok(counted

@@ -39,7 +39,10 @@ mod waits;
 mod writers;
 
 pub use blockers::{Blocker, blockers, end_backend, end_sessions};
-pub use chunks::{Chunk, chunks, file_numbers, type_oid};
+pub use chunks::{
+    Chunk, ChunkForm, chunk_form, chunks, columnstore_bytes, file_numbers, hypertable_heap_bytes,
+    type_oid,
+};
 pub use error::Error;
 pub use generated::generated_mismatches;
 pub use holders::{Holder, holders, orphan_count};

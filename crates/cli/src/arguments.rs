@@ -235,7 +235,7 @@ pub(crate) struct Wanted {
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
     #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
-    /// How rows get to the target: auto (the best way for each partition), attach, server or copy (default: auto).
+    /// How rows get to the target: auto (the best way for each partition), attach, server, stage or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
     /// Parallel workers, or a range such as 2..8 in which copying adapts to what the server shows (default: the

@@ -8,7 +8,7 @@ use crate::values::{self, Interval, Workers, from_text};
 use crate::window;
 use chrono::NaiveTime;
 use hyperhaul_migrate::OnDeadline;
-use hyperhaul_plan::{Code, OrderBy, Relation, StrategyChoice};
+use hyperhaul_plan::{Code, ColumnstoreBegins, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::path::Path;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) lock_attempts: Option<u32>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default)]
+    pub(crate) columnstore: Option<ColumnstoreBegins>,
     #[serde(default, deserialize_with = "duration")]
     pub(crate) window: Option<Duration>,
     #[serde(default, deserialize_with = "finish_by")]
@@ -68,6 +70,8 @@ pub(crate) struct Table {
     pub(crate) strategy: Option<StrategyChoice>,
     #[serde(default, deserialize_with = "values::optional_interval")]
     pub(crate) columnstore_after: Option<Interval>,
+    #[serde(default)]
+    pub(crate) columnstore: Option<ColumnstoreBegins>,
     #[serde(default)]
     pub(crate) segment_by: Vec<String>,
     #[serde(default, deserialize_with = "declared::orders")]

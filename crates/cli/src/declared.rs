@@ -4,7 +4,9 @@ use crate::config::Table;
 use crate::failure::Failure;
 use crate::values::{self, Interval, parse_interval};
 use clap::Args;
-use hyperhaul_plan::{Aggregate, Columnstore, Measure, OrderBy, Policies, Relation};
+use hyperhaul_plan::{
+    Aggregate, Columnstore, ColumnstoreBegins, Measure, OrderBy, Policies, Relation, TableOptions,
+};
 use serde::{Deserialize, Deserializer, de};
 
 /// What is to happen to rows as they age; aggregates are declared in the configuration file.
@@ -14,6 +16,9 @@ pub(crate) struct PolicyFlags {
     /// Chunks older than this go to the columnstore (Community edition).
     #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) columnstore_after: Option<Interval>,
+    /// When chunks that are old enough already go there: now (during the run) or later (by the server's job; the default).
+    #[arg(long, value_name = "now|later", value_parser = ColumnstoreBegins::parse)]
+    pub(crate) columnstore: Option<ColumnstoreBegins>,
     /// Columns whose equal values the columnstore keeps together, separated by commas.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) segment_by: Vec<String>,
@@ -48,20 +53,23 @@ pub(crate) struct WrittenAggregate {
     schedule: Interval,
 }
 
-/// Flags over what is written for the table.
+/// Flags over what is written for the table, over what is written for all; `begins` is the latter.
 pub(crate) fn policies(
     relation: &Relation,
     written: Option<&Table>,
     flags: &PolicyFlags,
+    begins: Option<ColumnstoreBegins>,
 ) -> Result<Policies, Failure> {
+    let own = written.and_then(|table| table.columnstore);
+    let begins = flags.columnstore.or(own).or(begins);
     let after = flags
         .columnstore_after
         .or_else(|| written?.columnstore_after);
     let segment_by = given(&flags.segment_by, written.map(|table| &table.segment_by));
     let order_by = given(&flags.order_by, written.map(|table| &table.order_by));
-    if after.is_none() && !(segment_by.is_empty() && order_by.is_empty()) {
+    if after.is_none() && !(segment_by.is_empty() && order_by.is_empty() && own.is_none()) {
         return Err(Failure::usage(format!(
-            "{} has segment_by or order_by, but no columnstore_after",
+            "{} has segment_by, order_by or columnstore, but no columnstore_after",
             relation.plain()
         ))
         .hint("Say from which age on chunks go to the columnstore, such as columnstore_after = \"7 days\"."));
@@ -73,12 +81,25 @@ pub(crate) fn policies(
             after_us: us,
             segment_by,
             order_by,
+            begins: begins.unwrap_or_default(),
         }),
         retention_us: us(flags.retention.or_else(|| written?.retention)),
         schedule_us: us(flags.schedule.or_else(|| written?.schedule)),
         comment: written.and_then(|table| table.comment.clone()),
         aggregates: aggregates.iter().map(aggregate).collect(),
     })
+}
+
+/// `--columnstore now` that says nothing about any table.
+pub(crate) fn refuse_in_vain(tables: &[TableOptions], flags: &PolicyFlags) -> Result<(), Failure> {
+    let declared = |table: &TableOptions| table.policies.columnstore.is_some();
+    if flags.columnstore != Some(ColumnstoreBegins::Now) || tables.iter().any(declared) {
+        return Ok(());
+    }
+    Err(
+        Failure::usage("--columnstore now has nothing to put there: no table has a columnstore_after")
+            .hint("Say from which age on chunks go to the columnstore, with --columnstore-after or in the file."),
+    )
 }
 
 fn given<T: Clone>(flags: &[T], written: Option<&Vec<T>>) -> Vec<T> {
@@ -152,6 +173,7 @@ mod tests {
             &Relation::new("public", "resource_usage"),
             config.tables.first(),
             flags,
+            config.columnstore,
         )
     }
 
@@ -193,6 +215,25 @@ mod tests {
         let policies = of(&launchstack(), &flags).unwrap();
         assert_eq!(policies.retention_us, Some(DAY_US));
         assert_eq!(policies.columnstore.unwrap().segment_by, ["cpu"]);
+    }
+
+    #[test]
+    fn the_line_comes_before_the_table_and_the_table_before_the_file() {
+        let begins = |config: &Config, flag| {
+            let flags = PolicyFlags {
+                columnstore: flag,
+                ..PolicyFlags::default()
+            };
+            of(config, &flags).unwrap().columnstore.unwrap().begins
+        };
+        let mut config = launchstack();
+        assert_eq!(begins(&config, None), ColumnstoreBegins::Later);
+        config.columnstore = Some(ColumnstoreBegins::Now);
+        assert_eq!(begins(&config, None), ColumnstoreBegins::Now);
+        config.tables[0].columnstore = Some(ColumnstoreBegins::Later);
+        assert_eq!(begins(&config, None), ColumnstoreBegins::Later);
+        let line = Some(ColumnstoreBegins::Now);
+        assert_eq!(begins(&config, line), ColumnstoreBegins::Now);
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl Request {
         let tables = names
             .into_iter()
             .map(|name| self.table(name, wanted))
-            .collect::<Result<_, Failure>>()?;
+            .collect::<Result<Vec<TableOptions>, Failure>>()?;
+        declared::refuse_in_vain(&tables, &wanted.policies)?;
         Ok(Some(self.with_tables(tables, wanted)))
     }
 
@@ -129,7 +130,12 @@ impl Request {
             .find(|table| table.name == relation);
         let interval = wanted.chunk_interval.or_else(|| written?.chunk_interval);
         Ok(TableOptions {
-            policies: declared::policies(&relation, written, &wanted.policies)?,
+            policies: declared::policies(
+                &relation,
+                written,
+                &wanted.policies,
+                self.config.columnstore,
+            )?,
             time_column: wanted
                 .time_column
                 .clone()
@@ -214,6 +220,7 @@ impl Wanted {
                 self.policies.columnstore_after.is_some(),
                 "--columnstore-after",
             ),
+            (self.policies.columnstore.is_some(), "--columnstore"),
             (!self.policies.segment_by.is_empty(), "--segment-by"),
             (!self.policies.order_by.is_empty(), "--order-by"),
             (self.policies.retention.is_some(), "--retention"),

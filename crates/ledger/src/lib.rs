@@ -28,12 +28,12 @@ pub use forecast::{forecast, store_forecast};
 pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use leaf_hash::{leaf_hashes, store_leaf_hashes};
 pub use run::{
-    Run, RunId, RunState, change_state, find_run, is_paused, latest_run, load_run, overlapping_run,
-    record_plan, runs, sessions, show_paused, try_lead,
+    Run, RunId, RunState, change_state, find_run, hold_running, is_paused, latest_run, load_run,
+    overlapping_run, record_plan, runs, sessions, show_paused, try_lead,
 };
 pub use schema::{ensure, exists};
 pub use slice::{
-    ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
+    Batch, ChunkRows, SliceRecord, SliceResult, WrittenChunk, chunks_of_leaf, claim, finish_slice,
     is_done, lock_leaf, pending_count, replace_leaf, slices, source_digests,
 };
 pub use step::{StepMark, mark_done, mark_ended, mark_undone, step_marks, steps_done};

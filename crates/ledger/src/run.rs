@@ -224,6 +224,17 @@ pub async fn change_state(
     Ok(changed == 1)
 }
 
+/// Whether the run is under way. Belongs into the transaction of what is done for it, which keeps the run so until it ends; what
+/// `false` comes with is to be rolled back.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn hold_running(session: &Session, run: RunId) -> Result<bool, Error> {
+    let sql = "SELECT FROM hyperhaul.run WHERE run_id = $1 AND state = 'running' FOR SHARE";
+    Ok(session.query_opt(sql, &[&run.0]).await?.is_some())
+}
+
 /// Takes the lead of a run for as long as the session lives: one process at a time carries out its steps.
 /// `false` if another one has it.
 ///

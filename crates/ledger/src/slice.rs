@@ -4,7 +4,7 @@ use crate::{Error, RunId};
 use chrono::{DateTime, Utc};
 use hyperhaul_pg::{Row, Session};
 use hyperhaul_pgcopy::Digest;
-use hyperhaul_plan::{ChunkDigest, ChunkRange, Slice, SliceId};
+use hyperhaul_plan::{ChunkDigest, ChunkRange, Slice, SliceId, Strategy};
 use std::collections::BTreeMap;
 
 /// What copying a slice came to.
@@ -54,17 +54,39 @@ pub struct SliceRecord {
     pub worker: Option<u32>,
 }
 
-/// Claims the next pending slice for the current transaction: nobody else gets it until that ends.
+/// Slices that one phase of a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Those that are loaded into tables of their own.
+    Staged,
+    /// Those that are moved into the hypertable.
+    Direct,
+}
+
+impl Batch {
+    /// Whether a slice is one of them.
+    pub fn has(self, slice: &Slice) -> bool {
+        (slice.strategy == Strategy::Stage) == (self == Batch::Staged)
+    }
+}
+
+/// Picks the slices of a batch, `$2`: whether that is [`Batch::Staged`].
+const OF_BATCH: &str = "(spec ->> 'strategy' = 'stage') = $2";
+
+/// Claims the next pending slice of a batch for the current transaction: nobody else gets it until that ends.
 /// `None` when every slice is done or claimed.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn claim(session: &Session, run: RunId) -> Result<Option<Slice>, Error> {
-    let sql = "SELECT slice_id, spec FROM hyperhaul.slice WHERE run_id = $1 AND NOT done \
-               ORDER BY slice_id LIMIT 1 FOR UPDATE SKIP LOCKED";
+pub async fn claim(session: &Session, run: RunId, batch: Batch) -> Result<Option<Slice>, Error> {
+    let sql = format!(
+        "SELECT slice_id, spec FROM hyperhaul.slice WHERE run_id = $1 AND NOT done AND {OF_BATCH} \
+         ORDER BY slice_id LIMIT 1 FOR UPDATE SKIP LOCKED"
+    );
+    let staged = batch == Batch::Staged;
     session
-        .query_opt(sql, &[&run.0])
+        .query_opt(&sql, &[&run.0, &staged])
         .await?
         .map(|row| decode_spec(row.get(0), row.get(1)))
         .transpose()
@@ -131,14 +153,18 @@ pub async fn is_done(session: &Session, run: RunId, slice: SliceId) -> Result<bo
         .get(0))
 }
 
-/// Slices that are not done.
+/// Slices of a batch that are not done.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn pending_count(session: &Session, run: RunId) -> Result<u64, Error> {
-    let sql = "SELECT count(*) FROM hyperhaul.slice WHERE run_id = $1 AND NOT done";
-    Ok(unsigned(session.query_one(sql, &[&run.0]).await?.get(0)))
+pub async fn pending_count(session: &Session, run: RunId, batch: Batch) -> Result<u64, Error> {
+    let sql = format!(
+        "SELECT count(*) FROM hyperhaul.slice WHERE run_id = $1 AND NOT done AND {OF_BATCH}"
+    );
+    let staged = batch == Batch::Staged;
+    let row = session.query_one(&sql, &[&run.0, &staged]).await?;
+    Ok(unsigned(row.get(0)))
 }
 
 /// Every slice of a run, in order.

@@ -9,13 +9,13 @@ use crate::context::Context;
 use crate::failpoint::failpoint;
 use crate::observe::Silent;
 use crate::slice::SliceWorker;
-use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, digests};
+use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, columnstore, digests};
 use futures_util::future::join_all;
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::{Pool, Progress, SourceReader};
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::sql::{self, Scratch, ScratchForeignKey};
+use hyperhaul_plan::sql::{self, Scratch};
 use hyperhaul_plan::{
     Estimate, Measured, MeasuredAttach, Plan, Relation, Routing, Slice, Strategy, Topology,
     calibrated, sample,
@@ -152,6 +152,7 @@ impl Trial {
         let validations = self.validations(target).await?;
         measured.foreign_keys_s += timed(self.run_all(target, &validations)).await?;
         failpoint("calibrate.built");
+        self.to_columnstore(target, &mut measured).await?;
         measured.verify_s = timed(self.verify()).await?;
         measured.analyze_s = timed(async { Ok(target.batch(&scratch.analyze).await?) }).await?;
         Ok(measured)
@@ -165,13 +166,7 @@ impl Trial {
         let chunks = chunks.into_iter().map(|chunk| chunk.relation);
         let relations: Vec<Relation> = iter::once(hypertable.clone()).chain(chunks).collect();
         let keys = self.scratch.foreign_keys.iter();
-        let of_key = |key: &ScratchForeignKey| {
-            relations
-                .iter()
-                .filter_map(|relation| key.validate(relation))
-                .collect::<Vec<_>>()
-        };
-        Ok(keys.flat_map(of_key).collect())
+        Ok(keys.flat_map(|key| key.validate(&relations)).collect())
     }
 
     /// Keys, indexes and foreign keys that are not validated: over the sample, or beforehand where partitions are attached.
@@ -212,6 +207,22 @@ impl Trial {
         let drop: Vec<String> = keys.map(|key| key.drop()).collect();
         self.run_all(target, &drop).await?;
         Ok(Some(attached))
+    }
+
+    /// Where a run does so before the cutover; there as many chunks at once as there are workers.
+    async fn to_columnstore(&self, target: &Session, measured: &mut Measured) -> Result<(), Error> {
+        let Some(statements) = &self.scratch.columnstore else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        self.run_all(target, statements).await?;
+        let hypertable = &self.scratch.table.staging;
+        measured.columnstore_share =
+            columnstore::turn_scratch(&self.context, target, hypertable).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a number of workers")]
+        let lanes = self.lanes(self.slices.len()) as f64;
+        measured.columnstore_s = begun.elapsed().as_secs_f64() / lanes;
+        Ok(())
     }
 
     /// The part of the bytes to be moved that the sample has.

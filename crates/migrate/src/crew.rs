@@ -64,6 +64,7 @@ impl Crew {
             table,
             bytes,
             elapsed,
+            ..
         } = finished;
         let mut creep = self.creep.lock().unwrap_or_else(PoisonError::into_inner);
         let ratio = creep.add(table, workers, bytes, elapsed.as_secs_f64());

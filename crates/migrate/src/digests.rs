@@ -40,7 +40,8 @@ pub(crate) async fn verdict(
         Proof::Tuples => target_digests(context, index, chunks, meter).await?,
         Proof::RecordHash => target_hashes(context, (index, hash), chunks, meter).await?,
     };
-    let whole = |digests| by_interval(digests, table.chunk_interval_us);
+    let given: Vec<ChunkRange> = table.staged.iter().map(|leaf| leaf.range).collect();
+    let whole = |digests| by_interval(digests, table.chunk_interval_us, &given);
     Ok(compare(&whole(source), &whole(target)))
 }
 

@@ -10,11 +10,11 @@ use crate::verify::{TableVerification, verify_table};
 use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
-    attached, calls, chunks, jobs, lanes, late_writes, policies, sequences, survey, timekeeper,
-    watchdog, window, worker,
+    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey,
+    timekeeper, watchdog, window, worker,
 };
 use chrono::Utc;
-use hyperhaul_ledger::{self as ledger, Command};
+use hyperhaul_ledger::{self as ledger, Batch, Command};
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Action, Options, Phase, Step};
@@ -164,6 +164,8 @@ async fn run_phases(
             .steps
             .iter()
             .filter(|step| step.phase == phase && !done.contains(&step.id))
+            // Those who load staged leaves carry the other steps of that phase out.
+            .filter(|step| phase != Phase::Stage || step.action == Action::StageSlices)
             .collect();
         if steps.is_empty() {
             continue;
@@ -267,10 +269,13 @@ async fn run_other(
         (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
             .await
             .map(|()| None),
+        (Action::StageSlices, None) => worker::copy_slices(context, step, Batch::Staged, meter)
+            .await
+            .map(|()| None),
         (Action::HashLeaves, Some(table)) => attached::hash(context, step, table, meter)
             .await
             .map(|()| None),
-        (Action::CopySlices, None) => worker::copy_slices(context, step, meter)
+        (Action::CopySlices, None) => worker::copy_slices(context, step, Batch::Direct, meter)
             .await
             .map(|()| None),
         (Action::CarrySequences { sequences }, Some(table)) => {
@@ -281,6 +286,17 @@ async fn run_other(
         (Action::Repeatable { statements }, _) => {
             policies::repeat(context, step, statements).await?;
             meter.item_done();
+            Ok(None)
+        }
+        (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            Some(table),
+        ) => {
+            let chunks = (table, hypertable, *before_us);
+            columnstore::turn(context, step, chunks, meter).await?;
             Ok(None)
         }
         (Action::Declare { declaration }, _) => {

@@ -2,7 +2,7 @@
 
 use crate::{Forecast, RunId};
 use hyperhaul_engine::Progress;
-use hyperhaul_plan::{Phase, Plan, Proof, Slice};
+use hyperhaul_plan::{Phase, Plan, Proof, Slice, Strategy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -118,25 +118,31 @@ impl Meter {
 
     /// What a phase counts: rows, bytes, and slices or chunks where steps would say little.
     pub(crate) fn of_phase(plan: &Plan, phase: Phase, steps: usize) -> Meter {
+        let staged = |slice: &&Slice| slice.strategy == Strategy::Stage;
+        let own = || {
+            let slices = plan.slices.iter();
+            slices.filter(move |slice| match phase {
+                Phase::Stage => staged(slice),
+                Phase::Copy => !staged(slice),
+                _ => true,
+            })
+        };
         let chunks = plan.tables.iter().map(|table| table.chunks.len());
         let items = match phase {
-            Phase::Copy => plan.slices.len(),
+            Phase::Stage | Phase::Copy => own().count(),
             Phase::Chunks | Phase::Verify => chunks.sum(),
             _ => steps,
         };
         let meter = Meter::items(items);
-        if matches!(phase, Phase::Copy | Phase::Verify) {
+        if matches!(phase, Phase::Stage | Phase::Copy | Phase::Verify) {
             // Rows that stayed within the server are hashed on both sides.
             let times = |slice: &Slice| match plan.tables.get(slice.table).map(|table| table.proof)
             {
                 Some(Proof::RecordHash) if phase == Phase::Verify => 2,
                 _ => 1,
             };
-            let slices = plan.slices.iter();
-            let rows = slices
-                .clone()
-                .map(|slice| slice.rows_estimate * times(slice));
-            let bytes = slices.map(|slice| slice.bytes * times(slice));
+            let rows = own().map(|slice| slice.rows_estimate * times(slice));
+            let bytes = own().map(|slice| slice.bytes * times(slice));
             meter.rows_total.store(rows.sum(), Ordering::Relaxed);
             meter.bytes_total.store(bytes.sum(), Ordering::Relaxed);
         }

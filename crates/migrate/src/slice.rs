@@ -9,7 +9,7 @@ use hyperhaul_engine::{
     self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
     SourceReader,
 };
-use hyperhaul_ledger::{self as ledger, ChunkRows, SliceResult};
+use hyperhaul_ledger::{self as ledger, Batch, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_pgcopy::Digest;
 use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
@@ -33,6 +33,8 @@ pub(crate) enum Turn {
 pub(crate) struct Finished {
     /// Index into the plan's tables.
     pub(crate) table: usize,
+    /// Oid of its leaf.
+    pub(crate) leaf_oid: u32,
     /// Bytes of heap and TOAST.
     pub(crate) bytes: u64,
     /// From claim to commit.
@@ -98,16 +100,16 @@ impl SliceWorker {
         self.target.backend_pid()
     }
 
-    /// Claims and copies a slice.
+    /// Claims and copies a slice of a batch.
     ///
     /// # Errors
     ///
     /// After one, the sessions are to be given up: the transaction may still be open.
-    pub(crate) async fn next_slice(&mut self) -> Result<Turn, Error> {
+    pub(crate) async fn next_slice(&mut self, batch: Batch) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
         let lock_timeout_ms = self.context.plan.options.lock_timeout_ms;
         self.target.limit_lock_waits(lock_timeout_ms).await?;
-        let Some(slice) = ledger::claim(&self.target, self.context.run).await? else {
+        let Some(slice) = ledger::claim(&self.target, self.context.run, batch).await? else {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
         };
@@ -137,6 +139,7 @@ impl SliceWorker {
         failpoint("slice.after_commit");
         Ok(Turn::Copied(Finished {
             table: slice.table,
+            leaf_oid: slice.leaf_oid,
             bytes: slice.bytes,
             elapsed: claimed.elapsed(),
         }))
@@ -194,6 +197,7 @@ impl SliceWorker {
         let table = context.table(slice.table)?;
         match slice.strategy {
             Strategy::Server => self.insert(slice, table).await,
+            Strategy::Stage => self.stage(slice, table).await,
             Strategy::Copy | Strategy::Attach => self.copy(slice, table).await,
         }
     }
@@ -234,14 +238,39 @@ impl SliceWorker {
         })
     }
 
+    /// Copies the rows into a table of their own, which this transaction makes.
+    async fn stage(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
+        let context = self.context.clone();
+        let leaf = context.plan.staged_leaf(slice);
+        let leaf = leaf.ok_or_else(|| Error::unexpected("a staged slice has no table to go to"))?;
+        for statement in sql::create_staged(&context.plan, slice) {
+            self.target.batch(&statement).await?;
+        }
+        let destination = Destination::OneChunk {
+            copy_sql: sql::chunk_copy_sql(table, &leaf.chunk, true),
+            chunk: key(leaf.range),
+        };
+        self.copy_to(destination, slice, table).await
+    }
+
     /// Copies the rows through this process, which digests them on the way.
     async fn copy(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
         let (destination, truncate) = destination(slice, table, &known.chunks);
-        let rewrites = known.rewrites.clone();
         if let Some(chunk) = truncate {
             self.target.batch(&format!("TRUNCATE ONLY {chunk}")).await?;
         }
+        self.copy_to(destination, slice, table).await
+    }
+
+    async fn copy_to(
+        &mut self,
+        destination: Destination,
+        slice: &Slice,
+        table: &TablePlan,
+    ) -> Result<Moved, Error> {
+        let known = self.known_table(slice.table, table).await?;
+        let rewrites = known.rewrites.clone();
         let request = CopyRequest {
             source_sql: sql::slice_copy_sql(table, slice),
             destination,

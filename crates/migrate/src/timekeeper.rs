@@ -294,7 +294,10 @@ impl CurrentPhase {
 
 /// Phases of steps that differ in size.
 fn weighs(phase: Phase) -> bool {
-    !matches!(phase, Phase::Chunks | Phase::Copy | Phase::Verify)
+    !matches!(
+        phase,
+        Phase::Chunks | Phase::Copy | Phase::Columnstore | Phase::Verify
+    )
 }
 
 fn weights(plan: &Plan, phase: Phase) -> impl Iterator<Item = f64> {
@@ -312,7 +315,7 @@ fn seen(plan: &Plan, phase: Phase) -> Seen {
         Phase::Copy => plan
             .slices
             .iter()
-            .all(|slice| slice.strategy == Strategy::Copy),
+            .all(|slice| matches!(slice.strategy, Strategy::Copy | Strategy::Stage)),
         Phase::Verify => plan.tables.iter().all(|table| table.proof == Proof::Tuples),
         _ => false,
     };
@@ -340,11 +343,14 @@ pub(crate) fn shares(
         }
     }
     let bytes = |all: bool| -> u64 {
-        let counted = slices.iter().filter(|record| all || record.done);
+        let counted = slices
+            .iter()
+            .filter(|record| ledger::Batch::Direct.has(&record.slice))
+            .filter(|record| all || record.done);
         counted.map(|record| record.slice.bytes.max(1)).sum()
     };
     let copied = shares.get(&Phase::Copy).is_some_and(|share| *share >= 1.0);
-    if !slices.is_empty() && !copied {
+    if bytes(true) > 0 && !copied {
         shares.insert(Phase::Copy, bytes(false) as f64 / bytes(true) as f64);
     }
     shares

@@ -77,7 +77,7 @@ impl Gate {
     pub(crate) async fn pass(&self, context: &Context, step: &Step) -> Result<(), Error> {
         let builds = matches!(
             step.phase,
-            Phase::Keys | Phase::Indexes | Phase::ForeignKeys
+            Phase::Stage | Phase::Keys | Phase::Indexes | Phase::ForeignKeys
         );
         while builds && !self.opens_soon().await? {
             if context.interrupt.draining() {

@@ -7,17 +7,20 @@
 //!          source session:  before the COMMIT, whether the leaf is still the file that was cut
 //! ```
 //!
+//! Staged slices go into tables of their own, which the same workers make chunks (`staged`), before they claim more.
+//!
 //! Killing anything at any moment leaves a slice wholly in or wholly out: its rows and its mark are one transaction.
 
 use crate::context::Context;
 use crate::crew::{Crew, Supervision};
 use crate::failpoint::failpoint;
 use crate::slice::{SliceWorker, Turn};
+use crate::staged::Finishing;
 use crate::steps::Lane;
 use crate::{Error, Meter, guard, late_writes};
 use chrono::Utc;
 use hyperhaul_engine::Pool;
-use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::{self as ledger, Batch};
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::Step;
 use std::sync::Arc;
@@ -52,10 +55,11 @@ enum Left {
     Rewritten,
 }
 
-/// Copies every slice that the ledger has as pending, then marks the step.
+/// Copies every slice of a batch that the ledger has as pending, then marks the step.
 pub(crate) async fn copy_slices(
     context: &Context,
     step: &Step,
+    batch: Batch,
     meter: &Arc<Meter>,
 ) -> Result<(), Error> {
     let started_at = Utc::now();
@@ -64,20 +68,24 @@ pub(crate) async fn copy_slices(
     loop {
         // Cuts anew what was rewritten.
         let _guard = guard::Guard::take(context).await?;
-        prepare_meter(context, meter).await?;
-        match run_workers(context, meter).await? {
+        prepare_meter(context, batch, meter).await?;
+        match run_workers(context, batch, meter).await? {
             Left::Nothing => break,
             Left::Rewritten => {}
             Left::Claimed(slices) => wait_for_claimed(context, slices, &mut claimed).await?,
         }
     }
-    failpoint("copy.before_mark");
+    failpoint(match batch {
+        Batch::Staged => "stage.before_mark",
+        Batch::Direct => "copy.before_mark",
+    });
     Lane::open(context).await?.mark(step, started_at).await
 }
 
-async fn prepare_meter(context: &Context, meter: &Arc<Meter>) -> Result<(), Error> {
+async fn prepare_meter(context: &Context, batch: Batch, meter: &Arc<Meter>) -> Result<(), Error> {
     let session = context.target("copy").await?;
-    let slices = ledger::slices(&session, context.run).await?;
+    let mut slices = ledger::slices(&session, context.run).await?;
+    slices.retain(|record| batch.has(&record.slice));
     session.close().await;
     meter
         .items_total
@@ -113,11 +121,13 @@ async fn wait_for_claimed(
 }
 
 /// Runs the workers until no slice is to be had.
-async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Error> {
+async fn run_workers(context: &Context, batch: Batch, meter: &Arc<Meter>) -> Result<Left, Error> {
     let session = context.target("copy").await?;
-    let pending = ledger::pending_count(&session, context.run).await?;
+    let pending = ledger::pending_count(&session, context.run, batch).await?;
+    let finishing = Arc::new(Finishing::find(context, &session, batch).await?);
     let (_, most) = context.plan.worker_range();
-    let workers = most.min(u32::try_from(pending).unwrap_or(most));
+    let work = pending + finishing.waiting();
+    let workers = most.min(u32::try_from(work).unwrap_or(most));
     let threads = usize::try_from(workers).unwrap_or(usize::MAX).max(1);
     let pool = Arc::new(Pool::new(threads)?);
     let crew = Arc::new(Crew::new(context.plan.workers()));
@@ -128,6 +138,8 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Erro
     for number in 0..workers {
         let worker = Worker {
             number,
+            batch,
+            finishing: finishing.clone(),
             crew: crew.clone(),
             context: context.clone(),
             pool: pool.clone(),
@@ -149,8 +161,9 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Erro
     if let Some(error) = first_error {
         return Err(error);
     }
-    match ledger::pending_count(&context.target("copy").await?, context.run).await? {
-        0 => Ok(Left::Nothing),
+    let session = context.target("copy").await?;
+    match ledger::pending_count(&session, context.run, batch).await? {
+        0 if finishing.waiting() == 0 => Ok(Left::Nothing),
         _ if context.interrupt.draining() => Err(Error::interrupted()),
         _ if rewritten.load(Ordering::Relaxed) => Ok(Left::Rewritten),
         pending => Ok(Left::Claimed(pending)),
@@ -161,6 +174,8 @@ async fn run_workers(context: &Context, meter: &Arc<Meter>) -> Result<Left, Erro
 struct Worker {
     /// Its number in this process, from 0 on.
     number: u32,
+    batch: Batch,
+    finishing: Arc<Finishing>,
     crew: Arc<Crew>,
     context: Context,
     pool: Arc<Pool>,
@@ -209,6 +224,19 @@ impl Worker {
             if !self.context.gate.opens_soon().await? {
                 continue;
             }
+            match self.finishing.finish_one(&self.context).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    backoff = Backoff::new(WORKER_BACKOFF);
+                    continue;
+                }
+                Err(error) => {
+                    self.context
+                        .wait_to_retry("making a chunk", error, &mut backoff)
+                        .await?;
+                    continue;
+                }
+            }
             match self.one_slice(&mut sessions, lost_backend).await {
                 Ok(Turn::NonePending) => {
                     self.crew.finish();
@@ -219,6 +247,7 @@ impl Worker {
                     self.stopped.store(true, Ordering::Relaxed);
                 }
                 Ok(Turn::Copied(finished)) => {
+                    self.finishing.add(&self.context, finished);
                     self.crew.slice_done(&self.context, finished);
                     self.meter.item_done();
                     backoff = Backoff::new(WORKER_BACKOFF);
@@ -253,6 +282,6 @@ impl Worker {
                 sessions.insert(opened.await?)
             }
         };
-        worker.next_slice().await
+        worker.next_slice(self.batch).await
     }
 }

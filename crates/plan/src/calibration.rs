@@ -1,6 +1,6 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
-use crate::estimate::{Basis, referencing_s};
+use crate::estimate::{Basis, disk, referencing_s, rowstore_share};
 use crate::{
     AttachedLeaf, Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy, TablePlan,
 };
@@ -41,6 +41,12 @@ pub struct Measured {
     pub indexes_s: f64,
     /// Adding and validating foreign keys.
     pub foreign_keys_s: f64,
+    /// Putting all of the sample's chunks into the columnstore, where some go there before the cutover.
+    #[serde(default)]
+    pub columnstore_s: f64,
+    /// What the chunks then took, as a share of their heap and TOAST before; `None`: it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columnstore_share: Option<f64>,
     /// Comparing the rows, as the plan proves them.
     pub verify_s: f64,
     /// Gathering statistics.
@@ -136,6 +142,15 @@ pub fn calibrated(plan: &Plan, measured: &[Measured], survey_s: f64) -> Estimate
             own.range = Some((seconds * (1.0 - uncertain), seconds * (1.0 + uncertain)));
         }
     }
+    estimate.with_disk(disk::disk(
+        &plan.facts,
+        &plan.tables,
+        plan.width(),
+        &|table| {
+            let mut measured = measured.iter();
+            measured.find(|own| own.table == table)?.columnstore_share
+        },
+    ));
     estimate.basis = Basis::Calibrated(measured.to_vec());
     estimate
 }
@@ -168,6 +183,7 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
     };
     let built = |seconds: f64, own: &Measured, table: &TablePlan| match own.attach {
         Some(_) => seconds,
+        None if !table.staged.is_empty() => 0.0,
         None => whole(seconds, own, table),
     };
     let create_s = sum(&|own, _| own.create_s);
@@ -180,11 +196,24 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
                 .map_or(0.0, |attach| attach.seconds(&table.attached))
         }),
         Phase::Chunks => sum(&|own, table| own.chunk_s * table.chunks.len() as f64),
-        Phase::Copy => sum(&|own, _| load_s(plan, own) / own.share.max(f64::MIN_POSITIVE))
-            .map(|seconds| seconds + survey_s),
+        // The workers that load staged leaves build their keys and indexes, too.
+        Phase::Stage => sum(&|own, table| match table.staged.is_empty() {
+            true => 0.0,
+            false => whole(load_s(plan, own) + own.keys_s + own.indexes_s, own, table),
+        }),
+        Phase::Copy => sum(&|own, table| match table.staged.is_empty() {
+            true => load_s(plan, own) / own.share.max(f64::MIN_POSITIVE),
+            false => 0.0,
+        })
+        .map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
         Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
-        Phase::Indexes => sum(&|own, table| built(own.indexes_s, own, table)),
+        Phase::Columnstore => {
+            sum(&|own, table| whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table)))
+        }
+        Phase::Indexes => {
+            sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
+        }
         Phase::ForeignKeys => sum(&|own, table| match own.attach {
             Some(_) => 0.0,
             None => whole(own.foreign_keys_s, own, table),
@@ -217,7 +246,7 @@ fn analyze_s(plan: &Plan, own: &Measured, table: &TablePlan) -> f64 {
     let looked_at = |rows: f64, chunks: f64| {
         chunks.max(1.0) * (rows / chunks.max(1.0)).min(rows_max) + rows.min(rows_max)
     };
-    let chunks = (table.chunks.len() + table.attached.len()) as f64;
+    let chunks = (table.chunks.len() + table.attached.len() + table.staged.len()) as f64;
     let all = looked_at(table.rows_estimate as f64, chunks);
     let sample = looked_at(own.rows as f64, f64::from(own.chunks));
     own.analyze_s * all / sample.max(1.0)
@@ -227,7 +256,11 @@ fn analyze_s(plan: &Plan, own: &Measured, table: &TablePlan) -> f64 {
 fn load_s(plan: &Plan, own: &Measured) -> f64 {
     let slices = || plan.slices.iter().filter(|slice| slice.table == own.table);
     let bytes = |strategy| -> u64 {
-        let by = slices().filter(|slice| slice.strategy == strategy);
+        // Rows of staged leaves are copied, too.
+        let by = slices().filter(|slice| match slice.strategy {
+            Strategy::Stage => strategy == Strategy::Copy,
+            way => way == strategy,
+        });
         by.map(|slice| slice.bytes).sum()
     };
     let ways = own.load_s.iter();

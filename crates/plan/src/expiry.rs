@@ -34,3 +34,30 @@ pub(crate) fn is_left_out(leaf: &Leaf, skip_before_us: Option<i64>) -> bool {
     };
     to_us <= skip_before_us
 }
+
+/// A leaf's rows by chunk: counted where they were read, else estimated where the leaf's bounds lie in one chunk.
+pub(crate) fn placed(leaf: &Leaf, interval_us: i64) -> Vec<(ChunkRange, u64, bool)> {
+    if !leaf.chunk_rows.is_empty() {
+        let counted = leaf.chunk_rows.iter();
+        return counted
+            .map(|rows| {
+                (
+                    ChunkRange::containing(rows.start_us, interval_us),
+                    rows.rows,
+                    true,
+                )
+            })
+            .collect();
+    }
+    match leaf.bound {
+        LeafBound::Range {
+            from_us: Some(from_us),
+            to_us: Some(_),
+        } => vec![(
+            ChunkRange::containing(from_us, interval_us),
+            leaf.rows_estimate,
+            false,
+        )],
+        _ => Vec::new(),
+    }
+}

@@ -5,6 +5,7 @@
 //! `ledger` stores the plan, `migrate` carries it out.
 
 mod calibration;
+mod columnstore;
 mod drift;
 mod error;
 mod estimate;
@@ -30,6 +31,7 @@ mod verdict;
 pub mod watchdog;
 
 pub use calibration::{Measured, MeasuredAttach, calibrated, sample};
+pub use columnstore::{Moment, ToColumnstore};
 pub use drift::{Change, Object, Since, changes};
 pub use error::Error;
 pub use estimate::{Basis, Estimate, PhaseEstimate};
@@ -40,11 +42,12 @@ pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use phrase::grouped;
 pub use plan::{
     Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
-    Side, Slice, SliceId, Step, StepId, TablePlan, Topology, Way,
+    Side, Slice, SliceId, StagedLeaf, Step, StepId, TablePlan, Topology, Way,
 };
 pub use planner::plan;
 pub use policies::{
-    Aggregate, BUCKET_COLUMN, Columnstore, Declaration, Measure, MeasureFunction, OrderBy, Policies,
+    Aggregate, BUCKET_COLUMN, Columnstore, ColumnstoreBegins, Declaration, Measure,
+    MeasureFunction, OrderBy, Policies,
 };
 pub use slices::{Cut, leaf_slices};
 pub use structure::{Structure, structure_differences, wanted_structure};

@@ -173,19 +173,27 @@ pub enum Strategy {
     Attach,
     /// `INSERT INTO chunk SELECT`, within the server. Same database.
     Server,
+    /// Binary COPY with FREEZE into a fresh table, which is indexed and then attached. Community edition from 2.21 on.
+    Stage,
     /// Binary COPY TO, engine, binary COPY FROM: always possible.
     Copy,
 }
 
 impl Strategy {
     /// Every strategy, in the order in which `auto` likes them.
-    pub const ALL: [Strategy; 3] = [Strategy::Attach, Strategy::Server, Strategy::Copy];
+    pub const ALL: [Strategy; 4] = [
+        Strategy::Attach,
+        Strategy::Server,
+        Strategy::Stage,
+        Strategy::Copy,
+    ];
 
     /// Its name, as `--strategy` takes it.
     pub fn name(self) -> &'static str {
         match self {
             Strategy::Attach => "attach",
             Strategy::Server => "server",
+            Strategy::Stage => "stage",
             Strategy::Copy => "copy",
         }
     }

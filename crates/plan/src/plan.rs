@@ -3,12 +3,17 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod carried;
+mod staged;
 mod workers;
+
+pub use carried::{ArrayElement, CarriedSequence};
+pub use staged::StagedLeaf;
 
 use crate::facts::Facts;
 use crate::{
     ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
-    TimeType,
+    TimeType, ToColumnstore,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -133,13 +138,16 @@ pub struct TablePlan {
     /// Arrays whose element type's oid has to be rewritten on the way (other database only).
     pub array_elements: Vec<ArrayElement>,
     /// Intervals that hold rows, as far as the facts tell, ascending: the chunks that are made beforehand. None
-    /// where leaves are attached: chunks are cut around those.
+    /// where tables are attached: chunks are cut around those.
     pub chunks: Vec<ChunkRange>,
     /// Rows before this time are left out, microseconds since 1970 UTC: the retention would drop their chunks at once.
     #[serde(default)]
     pub skip_before_us: Option<i64>,
     /// Leaves that become chunks as they are.
     pub attached: Vec<AttachedLeaf>,
+    /// Leaves that are loaded into tables of their own, which become chunks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<StagedLeaf>,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Rows, estimated.
@@ -151,19 +159,9 @@ pub struct TablePlan {
     /// What is to happen to its rows as they age.
     #[serde(default)]
     pub policies: Policies,
-}
-
-/// A copied array column with a user-defined element type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArrayElement {
-    /// Position in `copy_columns`.
-    pub position: usize,
-    /// Element type's schema, the same on both sides.
-    pub schema: String,
-    /// Element type's name, the same on both sides.
-    pub name: String,
-    /// Its oid on the source.
-    pub source_oid: u32,
+    /// Chunks that go to the columnstore during the run, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_columnstore: Option<ToColumnstore>,
 }
 
 /// Number of a slice in its run.
@@ -272,16 +270,20 @@ pub enum Phase {
     Create,
     /// Leaves become chunks as they are.
     Attach,
+    /// Leaves are loaded into tables of their own, which are indexed and become chunks.
+    Stage,
     /// Its chunks are made.
     Chunks,
     /// Slices are copied.
     Copy,
     /// Primary keys and unique constraints.
     Keys,
-    /// Other indexes.
-    Indexes,
-    /// Foreign keys of the table.
+    /// Foreign keys of the table: before the columnstore is turned on, since the server validates none afterwards.
     ForeignKeys,
+    /// Chunks go to the columnstore. Keys are there before: the server compares no key with what is in it already.
+    Columnstore,
+    /// Other indexes: what is in the columnstore needs none, which spares their build.
+    Indexes,
     /// Identity sequences move on; statistics are gathered.
     Finish,
     /// Equality is proved.
@@ -296,15 +298,17 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 13] = [
+    pub const ALL: [Phase; 15] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
+        Phase::Stage,
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
-        Phase::Indexes,
         Phase::ForeignKeys,
+        Phase::Columnstore,
+        Phase::Indexes,
         Phase::Finish,
         Phase::Verify,
         Phase::Cutover,
@@ -323,11 +327,13 @@ impl Phase {
             Phase::Fence => "fence",
             Phase::Create => "create",
             Phase::Attach => "attach",
+            Phase::Stage => "stage",
             Phase::Chunks => "chunks",
             Phase::Copy => "copy",
             Phase::Keys => "keys",
-            Phase::Indexes => "indexes",
             Phase::ForeignKeys => "foreign keys",
+            Phase::Columnstore => "columnstore",
+            Phase::Indexes => "indexes",
             Phase::Finish => "finish",
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
@@ -372,7 +378,17 @@ pub enum Action {
     HashLeaves,
     /// Makes the table's chunks: one real row each through the hypertable, then `TRUNCATE ONLY chunk`.
     CreateChunks,
-    /// Copies every slice.
+    /// Loads every slice that is staged, and carries out the other steps of its phase as their slices are in.
+    StageSlices,
+    /// Puts chunks into the columnstore that end before a time, each in a transaction of its own, several at a time. One that is
+    /// there already is left alone, so that the catalog itself tells what is left to do.
+    ToColumnstore {
+        /// The hypertable, as it is called by then.
+        hypertable: Relation,
+        /// Microseconds since 1970 UTC.
+        before_us: i64,
+    },
+    /// Copies every other slice.
     CopySlices,
     /// Moves the target's sequences of the table to where the source's stand.
     CarrySequences {
@@ -381,15 +397,4 @@ pub enum Action {
     },
     /// Proves equality; the run stops if it fails.
     Verify,
-}
-
-/// A sequence whose position is carried over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CarriedSequence {
-    /// The source's sequence.
-    pub source: Relation,
-    /// The column of the target that the sequence feeds.
-    pub column: String,
-    /// The target's sequence; `None`: the one that `pg_get_serial_sequence` names for the column.
-    pub target: Option<Relation>,
 }

@@ -6,7 +6,7 @@ use crate::facts::{
 use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    estimate, expiry, findings, policies, slices, sql, steps, strategies,
+    columnstore, estimate, expiry, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
             skip_before_us,
         };
         let choice = strategies::choose(subject, &options, &facts, topology);
-        tables.push(table_plan(found, wanted, topology, &choice)?);
+        tables.push(table_plan(found, wanted, &facts, &choice)?);
         ways.extend(choice.ways);
     }
     let leaves: Vec<&[Leaf]> = facts
@@ -62,7 +62,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
 fn table_plan(
     found: &TableFacts,
     wanted: &TableOptions,
-    topology: Topology,
+    facts: &Facts,
     choice: &Choice,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
@@ -99,15 +99,17 @@ fn table_plan(
         time_position,
         generated_columns: generated_columns(found),
         key_columns: key_columns(found, &copy_columns),
-        array_elements: array_elements(&copied, topology),
+        array_elements: array_elements(&copied, facts.same_database),
         chunks: expected_chunks(found, wanted.chunk_interval_us, choice),
         skip_before_us: choice.skip_before_us,
+        staged: choice.staged.clone(),
         attached: choice.attached.clone(),
         proof: choice.proof,
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
         data_bytes: moved().map(|leaf| leaf.heap_bytes + leaf.toast_bytes).sum(),
         index_bytes: moved().map(|leaf| leaf.index_bytes).sum(),
         policies: wanted.policies.clone(),
+        to_columnstore: columnstore::chosen(found, wanted, facts, choice),
         copy_columns,
         relation,
     })
@@ -204,8 +206,8 @@ fn key_columns(found: &TableFacts, copy_columns: &[String]) -> Vec<String> {
         .unwrap_or_else(|| copy_columns.to_vec())
 }
 
-fn array_elements(copied: &[&Column], topology: Topology) -> Vec<ArrayElement> {
-    if topology == Topology::SameDatabase {
+fn array_elements(copied: &[&Column], same_database: bool) -> Vec<ArrayElement> {
+    if same_database {
         return Vec::new();
     }
     let element = |(position, column): (usize, &&Column)| match &column.travel {
@@ -220,11 +222,11 @@ fn array_elements(copied: &[&Column], topology: Topology) -> Vec<ArrayElement> {
     copied.iter().enumerate().filter_map(element).collect()
 }
 
-/// The chunks that rows are known to go to. Partitions that are empty get none. Beside attached leaves nothing is known: the
+/// The chunks that rows are known to go to. Partitions that are empty get none. Beside attached tables nothing is known: the
 /// server cuts chunks around those.
 fn expected_chunks(found: &TableFacts, interval_us: i64, choice: &Choice) -> Vec<ChunkRange> {
     let mut chunks = BTreeSet::new();
-    if !choice.attached.is_empty() {
+    if !choice.attached.is_empty() || !choice.staged.is_empty() {
         return Vec::new();
     }
     for leaf in &found.leaves {

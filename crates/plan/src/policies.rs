@@ -60,6 +60,35 @@ pub struct Columnstore {
     pub segment_by: Vec<String>,
     /// Order of the rows within; empty: as the server sees fit.
     pub order_by: Vec<OrderBy>,
+    /// When chunks go there that are old enough by the time of the plan.
+    #[serde(default)]
+    pub begins: ColumnstoreBegins,
+}
+
+/// When chunks that are old enough already go to the columnstore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnstoreBegins {
+    /// After the run, by the server's own job.
+    #[default]
+    Later,
+    /// During the run, by its workers.
+    Now,
+}
+
+impl ColumnstoreBegins {
+    /// Reads `now` or `later`, as `--columnstore` takes it.
+    ///
+    /// # Errors
+    ///
+    /// Says what would be right.
+    pub fn parse(text: &str) -> Result<ColumnstoreBegins, String> {
+        match text {
+            "now" => Ok(ColumnstoreBegins::Now),
+            "later" => Ok(ColumnstoreBegins::Later),
+            _ => Err(format!("\"{text}\" is neither now nor later")),
+        }
+    }
 }
 
 /// An aggregate over a table, one row for each bucket of time and each group.

@@ -54,12 +54,23 @@ pub struct Cut {
 /// that were appended between the plan and the fence are in it.
 pub fn leaf_slices(cut: Cut, table: &TablePlan, leaf: &Leaf, leaves: &[Leaf]) -> Vec<Slice> {
     let bytes = leaf.heap_bytes + leaf.toast_bytes;
-    let wanted = bytes
-        .div_ceil(cut.slice_bytes.max(1))
-        .clamp(1, u64::from(leaf.blocks.max(1)));
+    let staged = table.staged_leaf(leaf.oid);
+    let wanted = match staged {
+        // The table is made in the transaction that loads it.
+        Some(_) => 1,
+        None => bytes
+            .div_ceil(cut.slice_bytes.max(1))
+            .clamp(1, u64::from(leaf.blocks.max(1))),
+    };
     let count = u32::try_from(wanted).unwrap_or(u32::MAX);
-    let (routing, routing_reason) = routing(table, leaf);
-    let sole_writer = count == 1 && is_sole_writer(routing, leaf, leaves);
+    let (routing, routing_reason) = match staged {
+        Some(staged) => (
+            Routing::OneChunk(staged.range),
+            "its bounds become a chunk's",
+        ),
+        None => routing(table, leaf),
+    };
+    let sole_writer = staged.is_some() || count == 1 && is_sole_writer(routing, leaf, leaves);
     // In u64: blocks * count may be larger than u32.
     let edge = |number: u32| {
         u32::try_from(u64::from(leaf.blocks) * u64::from(number) / u64::from(count))
@@ -167,11 +178,13 @@ mod tests {
             chunks: Vec::new(),
             skip_before_us: None,
             attached: Vec::new(),
+            staged: Vec::new(),
             proof: Proof::Tuples,
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,
             policies: Default::default(),
+            to_columnstore: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod cutover;
 mod fence;
 mod finish;
 mod policies;
+mod stage;
 
 pub(crate) use build::can_exist;
 
@@ -53,17 +54,21 @@ pub(crate) fn steps(
     let mut steps = each(fence::steps);
     steps.push(create::schemas(tables, facts));
     steps.extend(each(create::steps));
-    // What an attached leaf already has is matched only if the hypertable has it before.
+    // What an attached table already has is matched only if the hypertable has it before.
     steps.extend(each(|scope| scope.built_first(build::keys)));
     steps.extend(each(|scope| scope.built_first(build::indexes)));
     steps.extend(each(|scope| scope.built_first(build::add_foreign_keys)));
     steps.extend(each(attach::steps));
+    steps.extend(stage::slices(tables));
+    steps.extend(each(stage::steps));
     steps.extend(each(create::chunks));
     steps.push(copy(tables));
     steps.extend(each(|scope| scope.built_last(build::keys)));
-    steps.extend(each(|scope| scope.built_last(build::indexes)));
+    steps.extend(each(build::checks_later));
     steps.extend(each(|scope| scope.built_last(build::add_foreign_keys)));
-    steps.extend(each(|scope| scope.built_last(build::validate_foreign_keys)));
+    steps.extend(each(build::validate_foreign_keys));
+    steps.extend(each(policies::to_columnstore));
+    steps.extend(each(|scope| scope.built_last(build::indexes)));
     steps.extend(each(finish::steps));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
@@ -76,16 +81,16 @@ pub(crate) fn steps(
 impl Scope<'_> {
     /// What is built over rows: after they are in, which is quicker.
     fn built_last(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
-        if self.table.attached.is_empty() {
-            make(self)
-        } else {
+        if self.table.is_built_first() {
             Vec::new()
+        } else {
+            make(self)
         }
     }
 
-    /// The same for a table that leaves are attached to: while it is empty, which takes no time.
+    /// The same for a table that others are attached to: while it is empty, which takes no time.
     fn built_first(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
-        if self.table.attached.is_empty() {
+        if !self.table.is_built_first() {
             return Vec::new();
         }
         let first = |step: Step| Step {

@@ -4,12 +4,14 @@
 //! a whole: attached leaves need their keys and indexes on the hypertable beforehand, so the rows of other leaves are
 //! indexed one by one. Where those other leaves hold more than the attached ones, nothing is attached.
 
+mod stage;
+
 use crate::expiry::is_left_out;
 use crate::facts::{Facts, Leaf, LeafBound, License, RelationKind, TableFacts};
 use crate::time::has_literal;
 use crate::{
-    AttachedLeaf, ChunkRange, Options, Proof, Strategy, StrategyChoice, TableOptions, Topology,
-    Way, phrase,
+    AttachedLeaf, ChunkRange, Options, Proof, StagedLeaf, Strategy, StrategyChoice, TableOptions,
+    Topology, Way, columnstore, phrase,
 };
 
 /// The first version of TimescaleDB that has `attach_chunk`.
@@ -23,6 +25,8 @@ pub(crate) struct Choice {
     pub(crate) ways: Vec<Way>,
     /// The leaves that are attached.
     pub(crate) attached: Vec<AttachedLeaf>,
+    /// The leaves that are loaded into tables of their own.
+    pub(crate) staged: Vec<StagedLeaf>,
     /// What the rows of the others are compared by.
     pub(crate) proof: Proof,
 }
@@ -56,16 +60,21 @@ pub(crate) fn choose(
         found,
         facts,
         topology,
+        skip_before_us,
     };
-    let mut no_attach = table.rules_out(Strategy::Attach);
+    let mut no_attach = table
+        .rules_out(Strategy::Attach)
+        .or_else(|| columnstore::rules_attaching_out(found, wanted, facts));
     if no_attach.is_none() && asked == StrategyChoice::Auto {
         no_attach = table.not_worth_attaching();
     }
     let no_server = table.rules_out(Strategy::Server);
+    let no_stage = table.rules_out(Strategy::Stage);
     let choose_leaf = |leaf: &Leaf| {
         let obstacle = |strategy| match strategy {
             Strategy::Attach => no_attach.clone().or_else(|| table.cannot_attach(leaf)),
             Strategy::Server => no_server.clone(),
+            Strategy::Stage => no_stage.clone().or_else(|| table.cannot_stage(leaf)),
             Strategy::Copy => None,
         };
         way(index, leaf, asked, obstacle)
@@ -80,8 +89,13 @@ pub(crate) fn choose(
         .filter(|(_, way)| way.strategy == Strategy::Attach)
         .filter_map(|(leaf, _)| attached(leaf))
         .collect();
-    let copied = ways.iter().any(|way| way.strategy == Strategy::Copy);
-    let proof = if copied || no_server.is_some() {
+    let staged = moved()
+        .zip(&ways)
+        .filter(|(_, way)| way.strategy == Strategy::Stage)
+        .filter_map(|(leaf, _)| stage::staged(found, leaf))
+        .collect();
+    let through_here = |way: &Way| matches!(way.strategy, Strategy::Copy | Strategy::Stage);
+    let proof = if ways.iter().any(through_here) || no_server.is_some() {
         Proof::Tuples
     } else {
         Proof::RecordHash
@@ -90,6 +104,7 @@ pub(crate) fn choose(
         skip_before_us,
         ways,
         attached,
+        staged,
         proof,
     }
 }
@@ -107,7 +122,10 @@ fn way(
         StrategyChoice::Only(only) => only,
     };
     let mut ruled_out = Vec::new();
-    let mut candidates = Strategy::ALL.into_iter();
+    let mut candidates = Strategy::ALL.into_iter().filter(|strategy| {
+        // Not quicker than copying where it was measured: only for those who want it.
+        *strategy != Strategy::Stage || first == Strategy::Stage
+    });
     let strategy = candidates.find(|strategy| {
         if *strategy < first {
             return false;
@@ -131,6 +149,7 @@ fn reason(strategy: Strategy, asked_for: bool, first: bool) -> String {
     let what = match strategy {
         Strategy::Attach => "the partition becomes a chunk, no row moves",
         Strategy::Server => "rows stay within the server",
+        Strategy::Stage => "rows are loaded into a table of their own, which becomes a chunk",
         Strategy::Copy => "always possible",
     };
     match (asked_for, first) {
@@ -151,7 +170,7 @@ fn attached(leaf: &Leaf) -> Option<AttachedLeaf> {
     })
 }
 
-fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
+pub(crate) fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
     match leaf.bound {
         LeafBound::Range {
             from_us: Some(start_us),
@@ -161,11 +180,22 @@ fn bounds(leaf: &Leaf) -> Option<ChunkRange> {
     }
 }
 
+/// Why a leaf's bounds cannot become a chunk's.
+fn lacks_bounds(leaf: &Leaf) -> Option<String> {
+    match (bounds(leaf), leaf.bound) {
+        (Some(range), _) if has_literal(range.start_us) && has_literal(range.end_us) => None,
+        (_, LeafBound::Default) => Some("the default partition has no bounds".to_owned()),
+        (_, LeafBound::Unbounded) => Some("nothing bounds its rows in time".to_owned()),
+        (_, LeafBound::Range { .. }) => Some("its bounds are open".to_owned()),
+    }
+}
+
 /// A table of which it is asked what is possible.
 struct Table<'a> {
     found: &'a TableFacts,
     facts: &'a Facts,
     topology: Topology,
+    skip_before_us: Option<i64>,
 }
 
 impl Table<'_> {
@@ -173,6 +203,7 @@ impl Table<'_> {
     fn rules_out(&self, strategy: Strategy) -> Option<String> {
         match strategy {
             Strategy::Copy => None,
+            Strategy::Stage => self.lacks_attach_chunk(),
             _ if self.topology == Topology::OtherDatabase => {
                 Some("the target is another database".to_owned())
             }
@@ -186,7 +217,8 @@ impl Table<'_> {
         }
     }
 
-    fn lacks_attach(&self) -> Option<String> {
+    /// Why the target's TimescaleDB cannot attach a table as a chunk.
+    fn lacks_attach_chunk(&self) -> Option<String> {
         let timescale = self.facts.target.timescale.as_ref()?;
         if timescale.license == License::Apache {
             return Some("the Apache edition cannot attach".to_owned());
@@ -195,8 +227,19 @@ impl Table<'_> {
             let (major, minor, _) = ATTACH_CHUNK_SINCE;
             return Some(format!("TimescaleDB attaches from {major}.{minor} on"));
         }
+        None
+    }
+
+    fn lacks_attach(&self) -> Option<String> {
+        let lacks = self.lacks_attach_chunk();
+        if lacks.is_some() {
+            return lacks;
+        }
         if self.found.kind != RelationKind::Partitioned {
-            return Some("the table is one piece, and would be one wide chunk".to_owned());
+            return Some(
+                "the table is one piece, and would be one wide chunk, which nothing divides without keeping readers out"
+                    .to_owned(),
+            );
         }
         if !self.found.branches.is_empty() {
             return Some("the table is partitioned in several levels".to_owned());
@@ -220,13 +263,7 @@ impl Table<'_> {
         if triggers.any(|trigger| trigger.leaf.as_ref() == Some(&leaf.relation)) {
             return Some("it has triggers of its own".to_owned());
         }
-        match bounds(leaf) {
-            Some(range) if has_literal(range.start_us) && has_literal(range.end_us) => None,
-            _ if leaf.bound == LeafBound::Default => {
-                Some("the default partition has no bounds".to_owned())
-            }
-            _ => Some("its bounds are open".to_owned()),
-        }
+        lacks_bounds(leaf)
     }
 
     /// Where most bytes would have to be indexed row by row beside a few attached ones.
@@ -250,123 +287,4 @@ impl Table<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-    use super::*;
-    use crate::testing::{fixes, soar, soar_elsewhere};
-    use crate::{Action, Phase, Plan};
-
-    fn community() -> (Facts, Options) {
-        let (mut facts, options) = soar();
-        let timescale = facts.target.timescale.as_mut().unwrap();
-        timescale.license = License::Community;
-        timescale.version = (2, 29, 2);
-        (facts, options)
-    }
-
-    fn planned((facts, options): (Facts, Options)) -> Plan {
-        crate::plan(facts, options).unwrap()
-    }
-
-    fn ways(plan: &Plan, strategy: Strategy) -> usize {
-        let ways = plan.ways.iter();
-        ways.filter(|way| way.strategy == strategy).count()
-    }
-
-    #[test]
-    fn partitions_are_attached_where_that_is_possible() {
-        let plan = planned(community());
-        assert_eq!(ways(&plan, Strategy::Attach), 14);
-        // The default partition of raw_messages.
-        assert_eq!(ways(&plan, Strategy::Server), 1);
-        assert_eq!(plan.slices.len(), 1);
-        assert!(plan.ways.iter().all(|way| {
-            way.strategy == Strategy::Attach
-                || way.ruled_out
-                    == [(
-                        Strategy::Attach,
-                        "the default partition has no bounds".to_owned(),
-                    )]
-        }));
-    }
-
-    #[test]
-    fn what_attached_leaves_have_is_there_before_them() {
-        let plan = planned(community());
-        let attached = plan
-            .steps
-            .iter()
-            .position(|step| step.phase == Phase::Attach)
-            .unwrap();
-        let built = |step: &crate::Step| match &step.action {
-            Action::Sql { statements } => statements.iter().any(|sql| sql.contains("INDEX")),
-            _ => false,
-        };
-        assert!(plan.steps[..attached].iter().any(built));
-        assert!(!plan.steps[attached..].iter().any(|step| {
-            matches!(
-                step.phase,
-                Phase::Chunks | Phase::Keys | Phase::Indexes | Phase::ForeignKeys
-            )
-        }));
-    }
-
-    #[test]
-    fn the_apache_edition_and_another_database_rule_ways_out() {
-        let plan = planned(soar());
-        assert_eq!(ways(&plan, Strategy::Server), 15);
-        assert!(
-            plan.tables
-                .iter()
-                .all(|table| table.proof == Proof::RecordHash)
-        );
-        let plan = planned(soar_elsewhere());
-        assert_eq!(ways(&plan, Strategy::Copy), 15);
-        assert_eq!(plan.ways[0].ruled_out.len(), 2);
-        assert!(plan.tables.iter().all(|table| table.proof == Proof::Tuples));
-    }
-
-    #[test]
-    fn a_type_without_a_hash_is_copied() {
-        let (mut facts, options) = soar();
-        fixes(&mut facts).unhashable = vec!["place".into()];
-        let plan = planned((facts, options));
-        assert_eq!(ways(&plan, Strategy::Copy), 7);
-        assert_eq!(plan.tables[1].proof, Proof::Tuples);
-        assert_eq!(plan.tables[0].proof, Proof::RecordHash);
-    }
-
-    #[test]
-    fn what_is_asked_for_is_taken_or_told() {
-        let (facts, mut options) = community();
-        options.strategy = StrategyChoice::Only(Strategy::Copy);
-        let plan = planned((facts, options));
-        assert_eq!(ways(&plan, Strategy::Copy), 15);
-        assert!(plan.ways[0].ruled_out.is_empty());
-
-        let (facts, mut options) = soar();
-        options.strategy = StrategyChoice::Only(Strategy::Attach);
-        let plan = planned((facts, options));
-        let found = plan
-            .findings
-            .iter()
-            .find(|finding| finding.code == crate::Code::Strategy)
-            .unwrap();
-        assert!(
-            found.message.contains("Apache edition"),
-            "{}",
-            found.message
-        );
-    }
-
-    #[test]
-    fn a_few_leaves_are_not_attached_beside_many_bytes() {
-        let (mut facts, options) = community();
-        fixes(&mut facts).leaves[0].bound = LeafBound::Default;
-        fixes(&mut facts).leaves[0].heap_bytes = 1 << 40;
-        let plan = planned((facts, options));
-        assert!(plan.tables[1].attached.is_empty());
-        assert!(!plan.tables[0].attached.is_empty());
-    }
-}
+mod tests;

@@ -4,8 +4,8 @@
 
 use crate::facts::*;
 use crate::{
-    Aggregate, Columnstore, Measure, Options, OrderBy, Policies, Relation, TableOptions, TimeRange,
-    TimeType,
+    Aggregate, Columnstore, ColumnstoreBegins, Measure, Options, OrderBy, Policies, Relation,
+    TableOptions, TimeRange, TimeType,
 };
 use std::collections::BTreeMap;
 
@@ -78,6 +78,7 @@ pub(crate) fn declared() -> Policies {
             after_us: 7 * DAY_US,
             segment_by: vec!["aircraft_id".into()],
             order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+            begins: ColumnstoreBegins::Later,
         }),
         retention_us: Some(30 * DAY_US),
         schedule_us: None,

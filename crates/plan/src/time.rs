@@ -76,6 +76,11 @@ impl ChunkRange {
         self.start_us < other.end_us && other.start_us < self.end_us
     }
 
+    /// Whether the other interval lies in this one.
+    pub fn covers(self, other: ChunkRange) -> bool {
+        self.start_us <= other.start_us && other.end_us <= self.end_us
+    }
+
     /// Whether `time_us` lies in the interval.
     pub fn contains(self, time_us: i64) -> bool {
         self.start_us <= time_us && time_us < self.end_us

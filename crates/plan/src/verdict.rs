@@ -24,11 +24,20 @@ impl ChunkDigest {
 }
 
 /// Adds digests up by the chunk intervals that they would have if no chunk had been cut: beside attached chunks the server
-/// makes shorter ones, each within one interval. A sum that cannot be read makes its interval unequal to any other.
-pub fn by_interval(digests: Vec<ChunkDigest>, interval_us: i64) -> Vec<ChunkDigest> {
+/// makes shorter ones, each within one interval. What lies in a chunk of `given` bounds stays by itself: that may be longer
+/// than an interval, and begin anywhere. A sum that cannot be read makes its interval unequal to any other.
+pub fn by_interval(
+    digests: Vec<ChunkDigest>,
+    interval_us: i64,
+    given: &[ChunkRange],
+) -> Vec<ChunkDigest> {
     let mut whole: BTreeMap<ChunkRange, ChunkDigest> = BTreeMap::new();
     for digest in digests {
-        let range = ChunkRange::containing(digest.range.start_us, interval_us);
+        let mut given = given.iter();
+        let range = match given.find(|given| given.covers(digest.range)) {
+            Some(given) => *given,
+            None => ChunkRange::containing(digest.range.start_us, interval_us),
+        };
         match whole.entry(range) {
             Entry::Vacant(new) => {
                 new.insert(ChunkDigest { range, ..digest });
@@ -174,11 +183,32 @@ mod tests {
         let whole = by_interval(
             vec![cut(0, 3, u128::MAX), cut(7, 10, 3), cut(10, 20, 5)],
             10,
+            &[],
         );
         assert_eq!(whole.len(), 2);
         assert_eq!((whole[0].rows, whole[0].range.end_us), (4, 10));
         assert_eq!(whole[0].sum, ChunkDigest::sum_text(2));
         assert_eq!(whole[1], cut(10, 20, 5));
+    }
+
+    #[test]
+    fn a_chunk_of_given_bounds_stays_by_itself() {
+        let sum = |start_us: i64, end_us: i64| ChunkDigest {
+            range: ChunkRange { start_us, end_us },
+            ..digest(0, 1, "aa")
+        };
+        let given = ChunkRange {
+            start_us: 8,
+            end_us: 38,
+        };
+        // Rows behind it, whose interval begins in it, are of their interval.
+        let all = vec![sum(0, 8), sum(8, 38), sum(38, 40), sum(30, 40), sum(9, 10)];
+        let whole = by_interval(all, 10, &[given]);
+        let found: Vec<(i64, i64, u64)> = whole
+            .iter()
+            .map(|own| (own.range.start_us, own.range.end_us, own.rows))
+            .collect();
+        assert_eq!(found, [(0, 10, 1), (8, 38, 2), (30, 40, 2)]);
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! Partitions that become chunks as they are. Needs the Community edition: `HYPERHAUL_COMMUNITY_URL`.
 
 use crate::support::{
-    Hyperhaul, Positions, RowsSeen, SOAR_TABLES, community_database, load_soar, rows_seen,
+    Direction, Hyperhaul, Positions, RowsSeen, SOAR_TABLES, community_database,
+    killed_around_every_step, load_soar, rows_seen, step_count,
 };
-use hyperhaul_testkit::{TestDatabase, eventually};
-use std::time::Duration;
-
-/// Bounds a failing test; no claim about speed.
-const LIMIT: Duration = Duration::from_secs(60);
+use hyperhaul_testkit::TestDatabase;
 
 /// What a rollback has to give back: the tree with its bounds, indexes, constraints, triggers.
 const TABLES_AS_THEY_ARE: &str = "
@@ -224,37 +221,13 @@ async fn a_process_killed_around_every_step_goes_on_there_and_back() {
         .run()
         .await
         .expect_code(0);
-    let steps = "SELECT jsonb_array_length(plan -> 'steps')::bigint FROM hyperhaul.run";
-    let steps: i64 = database.value(steps).await.unwrap();
-    let marked = async |number: i64| {
-        let sql = format!("SELECT count(*) = {number} FROM hyperhaul.step");
-        let probe = || async { database.value::<bool>(&sql).await.unwrap_or(false) };
-        eventually("steps are marked one by one", LIMIT, probe)
-            .await
-            .unwrap();
-    };
-    for done in 0..steps {
-        for (point, number) in [
-            ("step.before_commit", done),
-            ("step.after_commit", done + 1),
-        ] {
-            let killed = call("migrate", &database).failpoint(point).run().await;
-            killed.expect_killed();
-            marked(number).await;
-        }
-    }
+    let steps = step_count(&database).await;
+    let there = || call("migrate", &database);
+    killed_around_every_step(&database, steps, Direction::There, there).await;
     call("migrate", &database).run().await.expect_code(0);
     assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
-    for undone in 0..steps {
-        for (point, number) in [
-            ("step.before_commit", steps - undone),
-            ("step.after_commit", steps - undone - 1),
-        ] {
-            let killed = call("rollback", &database).failpoint(point).run().await;
-            killed.expect_killed();
-            marked(number).await;
-        }
-    }
+    let back = || call("rollback", &database);
+    killed_around_every_step(&database, steps, Direction::Back, back).await;
     call("rollback", &database).run().await.expect_code(0);
     assert_eq!(as_it_is(&database).await, before);
     assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
@@ -279,6 +252,33 @@ async fn a_partition_rewritten_after_it_was_attached_is_noticed() {
         .await
         .expect_code(4)
         .expect_printed(&["chunk public.positions_p20251212 is another file"]);
+}
+
+#[tokio::test]
+async fn a_partition_is_given_back_only_while_nobody_is_about_to_read_the_hypertable() {
+    let Some(database) = community_database("attach_readers").await else {
+        return;
+    };
+    Positions::default().create(&database).await;
+    let rows = rows_seen(&database, Positions::ROWS).await;
+    call("migrate --lock-timeout 200ms --lock-attempts 1", &database)
+        .table("positions")
+        .failpoint("copy.before_mark")
+        .run()
+        .await
+        .expect_killed();
+    // As a reader that has not got to the chunks yet: one that met `detach_chunk` took the server down.
+    let reader = database.connect().await.unwrap();
+    let begin = "BEGIN; LOCK TABLE ONLY hyperhaul_new_public.positions IN ACCESS SHARE MODE";
+    reader.batch_execute(begin).await.unwrap();
+    call("rollback", &database)
+        .run()
+        .await
+        .expect_code(3)
+        .expect_printed(&["could not undo \"attach public.positions_p"]);
+    reader.batch_execute("COMMIT").await.unwrap();
+    call("rollback", &database).run().await.expect_code(0);
+    assert_eq!(rows_seen(&database, Positions::ROWS).await, rows);
 }
 
 #[tokio::test]

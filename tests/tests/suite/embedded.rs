@@ -2,12 +2,12 @@
 //! another in its one session. A whole migration needs several sessions, and is in `attach`.
 
 use crate::support::{Positions, target_database};
-use hyperhaul_catalog::{Depth, survey, table_facts};
+use hyperhaul_catalog::{Depth, chunk_form, chunks, survey, table_facts};
 use hyperhaul_pg::{Server, Session};
 use hyperhaul_plan::facts::{License, Timescale};
 use hyperhaul_plan::{
-    Action, Aggregate, Columnstore, Measure, Options, OrderBy, Plan, Policies, Relation,
-    StrategyChoice, TableOptions, sql,
+    Action, Aggregate, Columnstore, ColumnstoreBegins, Measure, Options, OrderBy, Phase, Plan,
+    Policies, Relation, Step, Strategy, StrategyChoice, TableOptions, sql,
 };
 use hyperhaul_testkit::{Embedded, skip};
 
@@ -32,12 +32,12 @@ async fn session(test: &str) -> Option<(Embedded, Session)> {
 
 /// Plans from what the embedded server tells about the table. About itself it tells less than a real one, so that the rest
 /// is what the shared server says of itself, but for the edition.
-async fn planned(session: &Session, policies: Policies) -> Plan {
+async fn planned(session: &Session, policies: Policies, strategy: StrategyChoice) -> Plan {
     let wanted = TableOptions {
         relation: Relation::new("public", "positions"),
         time_column: None,
         chunk_interval_us: TableOptions::CHUNK_INTERVAL_US_DEFAULT,
-        strategy: Some(StrategyChoice::Auto),
+        strategy: Some(strategy),
         policies,
     };
     session.batch("SET search_path = ''").await.unwrap();
@@ -86,11 +86,28 @@ async fn forward(session: &Session, plan: &Plan) {
                     session.batch(statement).await.unwrap();
                 }
             }
-            Action::Declare { .. }
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            } => to_columnstore(session, plan, (hypertable, *before_us)).await,
+            Action::StageSlices
+            | Action::Declare { .. }
             | Action::HashLeaves
             | Action::CreateChunks
             | Action::CarrySequences { .. }
             | Action::Verify => {}
+        }
+    }
+}
+
+/// One chunk after another, as the workers do.
+async fn to_columnstore(session: &Session, plan: &Plan, (hypertable, before_us): (&Relation, i64)) {
+    for chunk in chunks(session, hypertable).await.unwrap() {
+        if chunk.range.end_us <= before_us {
+            let turn = sql::chunk_to_columnstore(&chunk.relation, &plan.facts);
+            run(session, &[turn]).await;
+            let form = chunk_form(session, &chunk.relation).await.unwrap().unwrap();
+            assert!(form.is_turned(), "{form:?}");
         }
     }
 }
@@ -119,15 +136,15 @@ async fn partitions_are_attached_and_given_back() {
     let files = "SELECT string_agg(relname || relfilenode, ' ' ORDER BY relname) FROM pg_class \
                  WHERE relname ~ '^positions_p' AND relkind = 'r'";
     let files_before: String = one(&session, files).await;
-    let plan = planned(&session, Policies::default()).await;
+    let plan = planned(&session, Policies::default(), StrategyChoice::Auto).await;
     assert_eq!(plan.tables[0].attached.len(), 4);
 
     forward(&session, &plan).await;
     assert_eq!(one::<String>(&session, rows).await, before);
     assert_eq!(one::<String>(&session, files).await, files_before);
-    let chunks =
+    let count =
         "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'positions'";
-    assert_eq!(one::<i64>(&session, chunks).await, 5);
+    assert_eq!(one::<i64>(&session, count).await, 5);
     let insert = "INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-12-12 12:00+00', 1, 'new')";
     session.batch(insert).await.unwrap();
 
@@ -145,7 +162,7 @@ async fn a_calibration_attaches_parts_of_partitions() {
         return;
     };
     session.batch(&Positions::default().sql()).await.unwrap();
-    let plan = planned(&session, Policies::default()).await;
+    let plan = planned(&session, Policies::default(), StrategyChoice::Auto).await;
     let scratch = sql::scratch(&plan, 0, 16_384).unwrap();
     let indexes = scratch.indexes.concat();
     for statements in [&scratch.create, &scratch.keys, &indexes] {
@@ -163,7 +180,10 @@ async fn a_calibration_attaches_parts_of_partitions() {
     }
     let chunk = Relation::new(sql::SCRATCH_SCHEMA, "hyperhaul part");
     for key in &scratch.foreign_keys {
-        run(&session, &[key.drop(), key.validate(&chunk).unwrap()]).await;
+        run(&session, &[key.drop()]).await;
+        let validations = key.validate(std::slice::from_ref(&chunk));
+        assert_eq!(validations.len(), 1);
+        run(&session, &validations).await;
     }
     run(&session, &[scratch.analyze]).await;
     let rows = format!("SELECT count(*) FROM {}", scratch.table.staging);
@@ -185,6 +205,7 @@ async fn policies_are_set_up_and_taken_back() {
             after_us: 7 * DAY_US,
             segment_by: vec!["aircraft_id".into()],
             order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+            begins: ColumnstoreBegins::Later,
         }),
         retention_us: Some(30 * DAY_US),
         aggregates: vec![Aggregate {
@@ -198,7 +219,7 @@ async fn policies_are_set_up_and_taken_back() {
         }],
         ..Policies::default()
     };
-    let plan = planned(&session, policies).await;
+    let plan = planned(&session, policies, StrategyChoice::Auto).await;
     forward(&session, &plan).await;
     let jobs = "SELECT string_agg(proc_name, ' ' ORDER BY proc_name) FROM timescaledb_information.jobs WHERE job_id >= 1000";
     assert_eq!(
@@ -213,4 +234,49 @@ async fn policies_are_set_up_and_taken_back() {
     assert_eq!(one::<Option<String>>(&session, jobs).await, None);
     let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
     assert_eq!(one::<i64>(&session, partitions).await, 4);
+}
+
+/// Before the cutover where rows are moved, after it where partitions are attached; back from both.
+#[tokio::test]
+async fn chunks_go_to_the_columnstore_and_come_back() {
+    for (strategy, phase) in [
+        (Strategy::Server, Phase::Columnstore),
+        (Strategy::Attach, Phase::Policies),
+    ] {
+        let Some((_embedded, session)) = session("columnstore_embedded").await else {
+            return;
+        };
+        session.batch(&Positions::default().sql()).await.unwrap();
+        let index = "CREATE INDEX positions_packet ON positions (packet)";
+        session.batch(index).await.unwrap();
+        let rows = "SELECT sum(hashtextextended(p::text, 0)::numeric)::text FROM positions p";
+        let before: String = one(&session, rows).await;
+        let policies = Policies {
+            columnstore: Some(Columnstore {
+                after_us: 86_400_000_000,
+                segment_by: vec!["aircraft_id".into()],
+                order_by: vec![OrderBy::parse("received_at DESC").unwrap()],
+                begins: ColumnstoreBegins::Now,
+            }),
+            ..Policies::default()
+        };
+        let choice = StrategyChoice::Only(strategy);
+        let plan = planned(&session, policies, choice).await;
+        let turns = |step: &&Step| matches!(step.action, Action::ToColumnstore { .. });
+        let turn = plan.steps.iter().find(turns).unwrap();
+        assert_eq!(turn.phase, phase);
+
+        forward(&session, &plan).await;
+        assert_eq!(one::<String>(&session, rows).await, before);
+        let inside = "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed AND hypertable_name = 'positions'";
+        assert_eq!(one::<i64>(&session, inside).await, 4);
+        let jobs = "SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression'";
+        assert_eq!(one::<i64>(&session, jobs).await, 1);
+
+        back(&session, &plan).await;
+        assert_eq!(one::<String>(&session, rows).await, before);
+        let partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'positions'::regclass";
+        assert_eq!(one::<i64>(&session, partitions).await, 4);
+        assert_eq!(one::<i64>(&session, jobs).await, 0);
+    }
 }

@@ -7,5 +7,7 @@ mod faults;
 mod hard;
 mod lifecycle;
 mod policies;
+mod stage;
 mod support;
 mod tidy;
+mod wide_chunk;

@@ -1,10 +1,14 @@
 //! What end-to-end tests share: the program under test as a process, small tables to move, and ways to look at rows that
 //! owe nothing to hyperhaul's own. Servers and databases come from `hyperhaul-testkit`.
 
-use hyperhaul_testkit::{ServerUrl, Servers, TestDatabase};
+use hyperhaul_testkit::{ServerUrl, Servers, TestDatabase, eventually};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::process::{Child, Command};
+
+/// Bounds a failing test; no claim about speed.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A database on the shared target server, with TimescaleDB in it.
 pub(crate) async fn target_database(prefix: &str) -> TestDatabase {
@@ -383,6 +387,49 @@ pub(crate) async fn assert_each_slice_done_once(database: &TestDatabase) {
         found.0 > 0 && (found.1, found.2) == (1, 1),
         "slices, times done least and most often: {found:?}"
     );
+}
+
+/// Kills calls before and after the commit of each of so many steps, or of their inverses, and looks that they are marked one
+/// by one.
+pub(crate) async fn killed_around_every_step(
+    database: &TestDatabase,
+    steps: i64,
+    way: Direction,
+    call: impl Fn() -> Hyperhaul,
+) {
+    for step in 0..steps {
+        for (point, over) in [
+            ("step.before_commit", step),
+            ("step.after_commit", step + 1),
+        ] {
+            call().failpoint(point).run().await.expect_killed();
+            let marked = match way {
+                Direction::There => over,
+                Direction::Back => steps - over,
+            };
+            // The killed process's backend may be about to end.
+            let sql = format!("SELECT count(*) = {marked} FROM hyperhaul.step");
+            let probe = || async { database.value::<bool>(&sql).await.unwrap_or(false) };
+            eventually("steps are marked one by one", LIMIT, probe)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+/// Which way steps are carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Direction {
+    /// By `migrate`.
+    There,
+    /// By `rollback`.
+    Back,
+}
+
+/// How many steps the only run of this database has.
+pub(crate) async fn step_count(database: &TestDatabase) -> i64 {
+    let steps = "SELECT jsonb_array_length(plan -> 'steps')::bigint FROM hyperhaul.run";
+    database.value(steps).await.unwrap()
 }
 
 /// The same connection string for another role.

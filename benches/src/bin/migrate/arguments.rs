@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Memory(Memory),
     /// Print the cost of a row for each strategy, at several sizes of a narrow table.
     Scale(Scale),
+    /// Print how long readers are kept out by each way to narrow a wide chunk.
+    Wide(Wide),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +73,24 @@ pub(crate) struct Scale {
     /// Bytes that the server may fill; sizes that need more are skipped.
     #[arg(long, value_name = "BYTES")]
     pub(crate) disk_bytes: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wide {
+    /// Rows of the table, one size after another.
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [400_000, 4_000_000])]
+    pub(crate) rows: Vec<u64>,
+    /// Print one JSON list on stdout instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A superuser on a server of the Community edition; a database of the bench's own is made there.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HYPERHAUL_COMMUNITY_URL",
+        hide_env_values = true
+    )]
+    pub(crate) url: String,
 }
 
 #[derive(Debug, Args)]

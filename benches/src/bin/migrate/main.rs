@@ -20,6 +20,7 @@ mod rounds;
 mod scale;
 mod settings;
 mod ways;
+mod wide;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         Command::Migrate(migrate) => rounds::run(&migrate).await,
         Command::Memory(memory) => memory::run(&memory).await,
         Command::Scale(scale) => scale::run(&scale).await,
+        Command::Wide(wide) => wide::run(&wide).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -139,8 +139,12 @@ fn disk(plan: &Plan, look: Look) -> String {
         Some(free) => format!("{} free", bytes(free)),
         None => "free disk can't be seen from here".to_owned(),
     };
+    let columnstore = match estimate.columnstore_bytes {
+        0 => String::new(),
+        in_columnstore => format!("columnstore {}, ", bytes(in_columnstore)),
+    };
     let need = format!(
-        "~{} more on the target at the peak (data {}, indexes {}, WAL {}); {free}",
+        "~{} more on the target at the peak (data {}, indexes {}, {columnstore}WAL {}); {free}",
         bytes(estimate.disk_bytes),
         bytes(estimate.heap_bytes),
         bytes(estimate.index_bytes),

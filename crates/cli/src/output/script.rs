@@ -5,7 +5,7 @@
 use hyperhaul_migrate::RunId;
 use hyperhaul_plan::{
     Action, CarriedSequence, Declaration, Phase, Plan, Proof, Relation, Routing, Side, Slice, Step,
-    Strategy, TablePlan, sql,
+    Strategy, TablePlan, format_unix_us, sql,
 };
 
 pub(crate) fn render(plan: &Plan, run: Option<RunId>) -> String {
@@ -57,12 +57,24 @@ fn one(plan: &Plan, step: &Step) -> String {
         (Action::Repeatable { statements }, _) => text.push_str(&each(statements)),
         (Action::Declare { declaration }, _) => text.push_str(&declared(declaration)),
         (Action::CreateChunks, Some((index, table))) => text.push_str(&chunks(plan, index, table)),
-        (Action::CopySlices, _) => text.extend(plan.slices.iter().map(|slice| copy(plan, slice))),
+        (Action::StageSlices, _) => {
+            text.extend(of_batch(plan, true).map(|slice| stage(plan, slice)))
+        }
+        (Action::CopySlices, _) => {
+            text.extend(of_batch(plan, false).map(|slice| copy(plan, slice)))
+        }
         (Action::CarrySequences { sequences }, Some((_, table))) => {
             text.push_str(&carry(table, sequences))
         }
         (Action::HashLeaves, Some((_, table))) => text.push_str(&hash_leaves(table)),
         (Action::Verify, Some((_, table))) => text.push_str(&verify(table)),
+        (
+            Action::ToColumnstore {
+                hypertable,
+                before_us,
+            },
+            _,
+        ) => text.push_str(&to_columnstore(plan, hypertable, *before_us)),
         (
             Action::CreateChunks
             | Action::HashLeaves
@@ -104,6 +116,16 @@ fn declared(declaration: &Declaration) -> String {
     format!("-- stored in the ledger: {}\n", comment(&what))
 }
 
+/// Each chunk in a transaction of its own, several at a time.
+fn to_columnstore(plan: &Plan, hypertable: &Relation, before_us: i64) -> String {
+    format!(
+        "-- each chunk of {} that ends before {}, in a transaction of its own, several at a time\n--   target: {};\n",
+        comment(&hypertable.plain()),
+        format_unix_us(before_us),
+        comment(&sql::chunk_to_columnstore(&some_chunk(), &plan.facts))
+    )
+}
+
 /// One real row each through the hypertable, then TRUNCATE: some at a time, each time in one transaction.
 fn chunks(plan: &Plan, index: usize, table: &TablePlan) -> String {
     let mut leaves: Vec<&Relation> = Vec::new();
@@ -129,6 +151,29 @@ fn chunks(plan: &Plan, index: usize, table: &TablePlan) -> String {
         comment(&sql::chunk_copy_sql(table, &table.staging, false))
     ));
     text.push_str(&format!("--   target: TRUNCATE ONLY {};\n", some_chunk()));
+    text
+}
+
+/// Slices that are staged, or the others.
+fn of_batch(plan: &Plan, staged: bool) -> impl Iterator<Item = &Slice> {
+    let slices = plan.slices.iter();
+    slices.filter(move |slice| (slice.strategy == Strategy::Stage) == staged)
+}
+
+/// The table is made in the transaction that loads it.
+fn stage(plan: &Plan, slice: &Slice) -> String {
+    let (Some(table), Some(leaf)) = (plan.tables.get(slice.table), plan.staged_leaf(slice)) else {
+        return String::new();
+    };
+    let mut text = format!("-- slice {}: {}\n", slice.id.0, comment(&slice.reason));
+    for statement in sql::create_staged(plan, slice) {
+        text.push_str(&format!("--   target: {};\n", comment(&statement)));
+    }
+    text.push_str(&format!(
+        "--   source: {};\n--   target: {};\n",
+        comment(&sql::slice_copy_sql(table, slice)),
+        comment(&sql::chunk_copy_sql(table, &leaf.chunk, true))
+    ));
     text
 }
 

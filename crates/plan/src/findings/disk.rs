@@ -12,8 +12,12 @@ pub(super) fn check(case: &Case) -> Option<Finding> {
     if need.disk_bytes == 0 {
         return None;
     }
+    let columnstore = match need.columnstore_bytes {
+        0 => String::new(),
+        bytes => format!("chunks in the columnstore {}, ", phrase::bytes(bytes)),
+    };
     let parts = format!(
-        "heap and TOAST {}, indexes with the space to sort the largest {}, WAL between checkpoints {}",
+        "heap and TOAST {}, indexes with the space to sort the largest {}, {columnstore}WAL between checkpoints {}",
         phrase::bytes(need.heap_bytes),
         phrase::bytes(need.index_bytes),
         phrase::bytes(need.wal_bytes)

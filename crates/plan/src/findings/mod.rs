@@ -9,6 +9,7 @@
 //! Requests that make no sense (no such column, no time type) are errors of the planner, not findings.
 
 mod columns;
+mod columnstore;
 mod dependents;
 mod disk;
 mod foreign_keys;

@@ -1,9 +1,9 @@
 //! What becomes of each declaration on the target's edition, and what a first run of the retention drops.
 
-use super::{Case, Subject};
-use crate::facts::{Leaf, LeafBound};
+use super::{Case, Subject, columnstore};
+use crate::expiry::placed;
 use crate::policies::{Aggregate, Keeper};
-use crate::{ChunkRange, Code, Finding, Severity, phrase, quote_ident, sql};
+use crate::{Code, Finding, Severity, phrase, quote_ident, sql};
 use std::collections::BTreeSet;
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
@@ -41,8 +41,7 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
             closed.any(|schema| *schema == aggregate.relation.schema)
         });
     let closed = closed.map(|aggregate| no_place(aggregate, &case.facts.target.role));
-    let columnstore = columnstore(subject, keeper);
-    columnstore
+    columnstore::check(case, subject)
         .into_iter()
         .chain(cannot_leave_out(case, subject))
         .chain(retention(case, subject, keeper))
@@ -65,25 +64,6 @@ fn no_place(aggregate: &Aggregate, role: &str) -> Finding {
         .object(name)
         .resolve(format!("CREATE SCHEMA IF NOT EXISTS {schema};"))
         .resolve(format!("GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};"))
-}
-
-fn columnstore(subject: Subject, keeper: Keeper) -> Option<Finding> {
-    let columnstore = subject.table.policies.columnstore.as_ref()?;
-    let after = phrase::interval(columnstore.after_us);
-    Some(match keeper {
-        Keeper::Server => Finding::new(
-            Code::Columnstore,
-            Severity::Info,
-            format!("chunks older than {after} go to the columnstore, by a job of the server"),
-        )
-        .detail("Its first run begins right after the run."),
-        Keeper::Maintain => Finding::new(
-            Code::Columnstore,
-            Severity::Warn,
-            format!("chunks older than {after} cannot go to a columnstore: this edition has none"),
-        )
-        .detail("They stay as they are. The declaration is kept, and hyperhaul maintain tells about it at each run."),
-    })
 }
 
 fn retention(case: &Case, subject: Subject, keeper: Keeper) -> Option<Finding> {
@@ -195,32 +175,5 @@ impl Expired {
         }
         expired.chunks = chunks.len() as u64;
         expired
-    }
-}
-
-/// A leaf's rows by chunk: counted where they were read, else estimated where the leaf's bounds lie in one chunk.
-fn placed(leaf: &Leaf, interval_us: i64) -> Vec<(ChunkRange, u64, bool)> {
-    if !leaf.chunk_rows.is_empty() {
-        let counted = leaf.chunk_rows.iter();
-        return counted
-            .map(|rows| {
-                (
-                    ChunkRange::containing(rows.start_us, interval_us),
-                    rows.rows,
-                    true,
-                )
-            })
-            .collect();
-    }
-    match leaf.bound {
-        LeafBound::Range {
-            from_us: Some(from_us),
-            to_us: Some(_),
-        } => vec![(
-            ChunkRange::containing(from_us, interval_us),
-            leaf.rows_estimate,
-            false,
-        )],
-        _ => Vec::new(),
     }
 }

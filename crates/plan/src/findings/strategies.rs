@@ -9,6 +9,7 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     impossible(case, subject, &ways)
         .into_iter()
         .chain(attached(subject, &ways))
+        .chain(staged(subject, &ways))
         .collect()
 }
 
@@ -68,6 +69,29 @@ fn attached(subject: Subject, ways: &[&Way]) -> Option<Finding> {
             .detail(detail)
             .resolve("--strategy server"),
     )
+}
+
+/// What a kill costs, and where the tables stay.
+fn staged(subject: Subject, ways: &[&Way]) -> Option<Finding> {
+    let table = subject.table;
+    let largest = table.staged.iter().map(|leaf| leaf.bytes).max()?;
+    let schema = &table.staged.first()?.chunk.schema;
+    let rest = ways.len() - table.staged.len();
+    let message = format!(
+        "{} are loaded into tables of their own, which become chunks; {} moved otherwise",
+        phrase::count_of(&table.staged, "partition"),
+        match rest {
+            0 => "none is".to_owned(),
+            1 => "1 is".to_owned(),
+            rest => format!("{rest} are"),
+        }
+    );
+    let detail = format!(
+        "Each is one transaction of one worker: a process killed while it loads one begins with that one again, {} at the most. \
+         The chunks stay in schema {schema}.",
+        phrase::bytes(largest)
+    );
+    Some(Finding::new(Code::Strategy, Severity::Info, message).detail(detail))
 }
 
 impl<'a> Case<'a> {

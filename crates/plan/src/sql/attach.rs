@@ -35,7 +35,7 @@ pub(crate) fn attach_leaf(
 }
 
 /// Makes an ordinary table a chunk of the hypertable for this range.
-pub(super) fn attach_chunk(
+pub(crate) fn attach_chunk(
     table: &TablePlan,
     relation: &Relation,
     range: ChunkRange,
@@ -52,6 +52,9 @@ pub(super) fn attach_chunk(
 
 /// Gives a chunk back to its table as a partition. Foreign keys that it took from the hypertable and that are not validated
 /// yet would stay beside the table's: they go.
+///
+/// The hypertable is locked before: `detach_chunk` lets readers plan with the chunk, wait for it, and go on when it is none any
+/// more. That took the server down (2.29.2: segmentation fault of the reader).
 pub(crate) fn give_leaf_back(
     table: &TablePlan,
     found: &TableFacts,
@@ -59,6 +62,7 @@ pub(crate) fn give_leaf_back(
     facts: &Facts,
 ) -> Vec<String> {
     let name = quote_literal(&leaf.leaf.to_string());
+    let keep_readers_off = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table.staging);
     let detach = format!(
         "CALL {}.detach_chunk({name}::regclass)",
         extension_schema(facts)
@@ -82,7 +86,7 @@ pub(crate) fn give_leaf_back(
         text(leaf.range.start_us),
         text(leaf.range.end_us)
     );
-    let statements = [detach, do_block(&drop_keys), attach];
+    let statements = [keep_readers_off, detach, do_block(&drop_keys), attach];
     // One that is gone by now, by retention or by hand, was the only copy: whether that is to be is asked before.
     let execute: Vec<String> = statements
         .iter()

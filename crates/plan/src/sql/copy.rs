@@ -31,11 +31,12 @@ pub fn slice_hash_sql(table: &TablePlan, slice: &Slice, leaf: &Relation, hash: R
         Routing::OneChunk(range) => range.start_us.to_string(),
         Routing::ByTime => interval_start_sql(table),
     };
-    let from = format!("{leaf}{}", rows_condition(table, slice));
+    let from = format!("ONLY {leaf}{}", rows_condition(table, slice));
     hash_sql(table, &start, &from, hash)
 }
 
-/// The same of a whole chunk, whose interval is known: its start is 0 here.
+/// The same of a whole chunk, whose interval is known: its start is 0 here. Without ONLY, which sees no row of a chunk that is in
+/// the columnstore.
 pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation, hash: RowHash) -> String {
     hash_sql(table, "0", &chunk.to_string(), hash)
 }
@@ -62,7 +63,7 @@ fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String
     format!(
         "SELECT ({start})::bigint, count(*), \
          sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0)::numeric)::text \
-         FROM ONLY {from} GROUP BY 1"
+         FROM {from} GROUP BY 1"
     )
 }
 
@@ -146,7 +147,7 @@ fn interval_start_sql(table: &TablePlan) -> String {
     format!("floor({us}::numeric / {interval}) * {interval}")
 }
 
-/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in attached chunks (all, if `None`), with the key as text behind the copied
+/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in other chunks that were attached (all, if `None`), with the key as text behind the copied
 /// columns where `with_key`.
 pub fn verify_rows_sql(
     table: &TablePlan,
@@ -169,9 +170,11 @@ pub fn verify_rows_sql(
     };
     let condition = range.map_or(String::new(), |range| {
         let attached = table.attached.iter().map(|leaf| leaf.range);
+        let staged = table.staged.iter().map(|leaf| leaf.range);
         let elsewhere: String = attached
-            .filter(|attached| attached.overlaps(range))
-            .map(|attached| format!(" AND NOT ({})", within(attached)))
+            .chain(staged.filter(|staged| *staged != range))
+            .filter(|other| other.overlaps(range))
+            .map(|other| format!(" AND NOT ({})", within(other)))
             .collect();
         format!(" WHERE {}{elsewhere}", within(range))
     });

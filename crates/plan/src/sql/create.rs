@@ -10,16 +10,20 @@ use crate::{Relation, TablePlan, quote_ident, quote_literal};
 pub(crate) fn create_schemas(facts: &Facts, tables: &[TablePlan]) -> Vec<String> {
     let mut statements = Vec::new();
     for (table, found) in tables.iter().zip(&facts.tables) {
-        let schema = quote_ident(&staging_schema(&table.relation.schema));
-        let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
-        if !statements.contains(&create) {
-            statements.push(create);
-        }
-        if found.owner != facts.target.role {
-            statements.push(format!(
-                "GRANT USAGE, CREATE ON SCHEMA {schema} TO {}",
-                quote_ident(&found.owner)
-            ));
+        let staging = staging_schema(&table.relation.schema);
+        let staged = table.staged.first().map(|leaf| &leaf.chunk.schema);
+        for schema in std::iter::once(&staging).chain(staged) {
+            let schema = quote_ident(schema);
+            let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+            if !statements.contains(&create) {
+                statements.push(create);
+            }
+            if found.owner != facts.target.role {
+                statements.push(format!(
+                    "GRANT USAGE, CREATE ON SCHEMA {schema} TO {}",
+                    quote_ident(&found.owner)
+                ));
+            }
         }
     }
     statements
@@ -52,7 +56,20 @@ pub(crate) fn create_table(table: &TablePlan, found: &TableFacts, facts: &Facts)
     );
     statements.push(create_hypertable(table, facts));
     statements.extend(comments(table, found));
-    statements.extend(owned_by(Granted::Table, staging, &found.owner, facts));
+    statements.extend(access(staging, found, facts));
+    let identities = found
+        .columns
+        .iter()
+        .filter_map(|column| column.identity.as_ref());
+    statements.extend(identities.flat_map(|Identity { sequence, .. }| {
+        let name = sequence.relation.in_schema(&staging.schema);
+        sequence_properties(&name, sequence, facts)
+    }));
+    statements
+}
+
+/// Owner and privileges of the hypertable, or of a table that becomes a chunk of it.
+pub(super) fn access(relation: &Relation, found: &TableFacts, facts: &Facts) -> Vec<String> {
     let columns = found.columns.iter();
     let on_columns = columns.flat_map(|column| {
         let column_name = &column.name;
@@ -66,16 +83,10 @@ pub(crate) fn create_table(table: &TablePlan, found: &TableFacts, facts: &Facts)
         .iter()
         .map(|grant| (grant, None))
         .chain(on_columns);
-    statements.extend(grants(Granted::Table, staging, all, facts));
-    let identities = found
-        .columns
-        .iter()
-        .filter_map(|column| column.identity.as_ref());
-    statements.extend(identities.flat_map(|Identity { sequence, .. }| {
-        let name = sequence.relation.in_schema(&staging.schema);
-        sequence_properties(&name, sequence, facts)
-    }));
-    statements
+    owned_by(Granted::Table, relation, &found.owner, facts)
+        .into_iter()
+        .chain(grants(Granted::Table, relation, all, facts))
+        .collect()
 }
 
 /// Whether a CHECK holds for the rows that are there: one that is NOT VALID is added after the data.
@@ -175,7 +186,7 @@ fn identity_sql(identity: &Identity, staging: &Relation) -> String {
     )
 }
 
-fn column_settings(staging: &Relation, column: &Column) -> Vec<String> {
+pub(super) fn column_settings(staging: &Relation, column: &Column) -> Vec<String> {
     let mut settings = Vec::new();
     if let Some(storage) = &column.storage {
         settings.push(format!("SET STORAGE {storage}"));

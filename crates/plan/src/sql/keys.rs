@@ -9,15 +9,19 @@ use crate::{Relation, TablePlan, quote_ident};
 pub(crate) fn key_step_sql(table: &TablePlan, key: &UniqueKey) -> Vec<String> {
     let staging = &table.staging;
     let name = quote_ident(&key.name);
-    let definition = with_options(&key_definition(table, key), &key.options);
-    let mut statements = vec![format!(
-        "ALTER TABLE {staging} ADD CONSTRAINT {name} {definition}"
-    )];
+    let mut statements = vec![add_key(table, key, staging, &key.name)];
     statements.extend(comment_on(
         &format!("CONSTRAINT {name} ON {staging}"),
         key.comment.as_ref(),
     ));
     statements
+}
+
+/// Adds a key under a name to the hypertable, or to a table that becomes a chunk of it.
+pub(super) fn add_key(table: &TablePlan, key: &UniqueKey, to: &Relation, name: &str) -> String {
+    let definition = with_options(&key_definition(table, key), &key.options);
+    let name = quote_ident(name);
+    format!("ALTER TABLE {to} ADD CONSTRAINT {name} {definition}")
 }
 
 /// A key's definition on the hypertable: the source's, widened by the time column where that is missing from it.
@@ -32,16 +36,7 @@ pub(crate) fn key_definition(table: &TablePlan, key: &UniqueKey) -> String {
 /// Creates an index. A unique one is widened by the time column where that is missing from it.
 pub(crate) fn index_step_sql(table: &TablePlan, index: &Index) -> Vec<String> {
     let staging = &table.staging;
-    let name = quote_ident(&index.name);
-    let unique = if index.unique && !lacks_time(&index.columns, &table.time_column) {
-        "UNIQUE "
-    } else {
-        ""
-    };
-    let mut statements = vec![format!(
-        "CREATE {unique}INDEX {name} ON {staging} {}",
-        index.tail_sql
-    )];
+    let mut statements = vec![create_index(table, index, staging, &index.name)];
     let qualified = Relation::new(&staging.schema, &index.name);
     statements.extend(comment_on(
         &format!("INDEX {qualified}"),
@@ -53,6 +48,17 @@ pub(crate) fn index_step_sql(table: &TablePlan, index: &Index) -> Vec<String> {
         ));
     }
     statements
+}
+
+/// Creates an index under a name on the hypertable, or on a table that becomes a chunk of it.
+pub(super) fn create_index(table: &TablePlan, index: &Index, on: &Relation, name: &str) -> String {
+    let unique = if index.unique && !lacks_time(&index.columns, &table.time_column) {
+        "UNIQUE "
+    } else {
+        ""
+    };
+    let name = quote_ident(name);
+    format!("CREATE {unique}INDEX {name} ON {on} {}", index.tail_sql)
 }
 
 /// Adds the CHECKs that are NOT VALID in the source, and the comments of all.

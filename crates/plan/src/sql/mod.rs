@@ -5,6 +5,7 @@
 
 mod attach;
 mod cleanup;
+mod columnstore;
 mod copy;
 mod create;
 mod cutover;
@@ -19,9 +20,14 @@ mod partman;
 mod policies;
 mod scratch;
 mod sequences;
+mod stage;
 
-pub(crate) use attach::{add_references, attach_leaf, drop_references, give_leaf_back};
+pub(crate) use attach::{
+    add_references, attach_chunk, attach_leaf, drop_references, give_leaf_back,
+};
 pub use cleanup::cleanup_statements;
+pub use columnstore::chunk_to_columnstore;
+pub(crate) use columnstore::{add_columnstore_policy, turn_columnstore_on};
 pub use copy::{
     RowHash, chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, copied_condition, sample_rows_sql,
     slice_copy_sql, slice_hash_sql, slice_insert_sql, verify_rows_sql,
@@ -47,12 +53,14 @@ pub use maintain::{
 pub use orphans::{OrphanQuery, orphan_queries};
 pub(crate) use partman::{release, restore};
 pub(crate) use policies::{
-    Reversible, add_columnstore, add_refresh_policy, add_retention, create_continuous_aggregate,
-    create_rollup, refresh_history,
+    Reversible, add_refresh_policy, add_retention, create_continuous_aggregate, create_rollup,
+    refresh_history,
 };
 pub use scratch::{SCRATCH_SCHEMA, Scratch, ScratchForeignKey, drop_scratch, scratch};
 pub use sequences::carried_to;
 pub(crate) use sequences::{create_sequence, made_sequences};
+pub use stage::create_staged;
+pub(crate) use stage::{build_staged, drop_staged, staged_chunk, staged_names_are_free};
 
 use crate::ident::derived_name;
 use crate::{quote_ident, quote_literal};
@@ -63,6 +71,11 @@ pub const LEDGER_SCHEMA: &str = "hyperhaul";
 /// Schema in which the hypertables of tables in `schema` are built.
 pub fn staging_schema(schema: &str) -> String {
     derived_name("hyperhaul_new_", schema)
+}
+
+/// Schema of the chunks that leaves of tables in `schema` are loaded into. It stays: chunks keep their names.
+pub(crate) fn chunk_schema(schema: &str) -> String {
+    derived_name("hyperhaul_chunks_", schema)
 }
 
 /// Schema to which the old tables of `schema` go at cutover.

@@ -1,21 +1,27 @@
-//! What happens to rows as they age: columnstore, retention and aggregates, as a server of the Community edition does it, and
+//! What happens to rows as they age: retention and aggregates, as a server of the Community edition does it, and
 //! the table that `hyperhaul maintain` rolls up into where it does not.
 //!
-//! Every statement may be repeated. From TimescaleDB 2.18 on the API speaks of the columnstore, before of compression.
+//! Every statement may be repeated.
 
 use super::create::interval_sql;
 use super::do_block;
 use crate::facts::{Facts, TableFacts};
-use crate::policies::{Aggregate, BUCKET_COLUMN, Columnstore, Measure, MeasureFunction};
+use crate::policies::{Aggregate, BUCKET_COLUMN, Measure, MeasureFunction};
 use crate::{Relation, TablePlan, quote_ident, quote_literal};
-
-/// First version that speaks of the columnstore.
-const COLUMNSTORE_MIN: (u32, u32, u32) = (2, 18, 0);
 
 /// Statements and what undoes them.
 pub(crate) struct Reversible {
     pub(crate) statements: Vec<String>,
     pub(crate) inverse: Vec<String>,
+}
+
+impl Reversible {
+    /// This, then that; undone the other way around.
+    pub(crate) fn then(mut self, next: Reversible) -> Reversible {
+        self.statements.extend(next.statements);
+        self.inverse.splice(0..0, next.inverse);
+        self
+    }
 }
 
 /// Schema of TimescaleDB's functions, quoted, with the dot.
@@ -28,98 +34,6 @@ pub(super) fn functions(facts: &Facts) -> String {
 /// A relation as an argument of TimescaleDB's functions.
 pub(super) fn regclass(relation: &Relation) -> String {
     format!("{}::regclass", quote_literal(&relation.to_string()))
-}
-
-fn speaks_of_columnstore(facts: &Facts) -> bool {
-    let timescale = facts.target.timescale.as_ref();
-    timescale.is_some_and(|timescale| timescale.version >= COLUMNSTORE_MIN)
-}
-
-/// Turns the columnstore on and has chunks go there by themselves.
-///
-/// Its inverse leaves it on where other chunks than attached ones are in it already: the hypertable goes with the rest of a rollback, and bringing chunks
-/// back first would only take time.
-pub(crate) fn add_columnstore(
-    table: &TablePlan,
-    columnstore: &Columnstore,
-    facts: &Facts,
-) -> Reversible {
-    let columns: Vec<String> = columnstore
-        .segment_by
-        .iter()
-        .map(|column| quote_ident(column))
-        .collect();
-    let order: Vec<String> = columnstore
-        .order_by
-        .iter()
-        .map(|order| order.sql())
-        .collect();
-    let (schema, relation) = (functions(facts), &table.relation);
-    let hypertable = regclass(relation);
-    let after = interval_sql(columnstore.after_us);
-    let schedule = schedule_sql(table.policies.schedule_us);
-    let new = speaks_of_columnstore(facts);
-    let (on, prefix) = if new {
-        ("enable_columnstore", "")
-    } else {
-        ("compress", "compress_")
-    };
-    let setting = |name: &str, values: &[String]| {
-        let list = quote_literal(&values.join(", "));
-        (!values.is_empty()).then(|| format!(", timescaledb.{prefix}{name} = {list}"))
-    };
-    let settings = format!(
-        "ALTER TABLE {relation} SET (timescaledb.{on}{}{})",
-        setting("segmentby", &columns).unwrap_or_default(),
-        setting("orderby", &order).unwrap_or_default()
-    );
-    let (add, remove) = if new {
-        (
-            format!(
-                "CALL {schema}add_columnstore_policy({hypertable}, after => {after}, if_not_exists => true{schedule})"
-            ),
-            format!("CALL {schema}remove_columnstore_policy({hypertable}, if_exists => true)"),
-        )
-    } else {
-        (
-            format!(
-                "SELECT {schema}add_compression_policy({hypertable}, compress_after => {after}, if_not_exists => true{schedule})"
-            ),
-            format!("SELECT {schema}remove_compression_policy({hypertable}, if_exists => true)"),
-        )
-    };
-    let off = do_block(&format!(
-        "BEGIN IF NOT EXISTS (SELECT FROM timescaledb_information.chunks WHERE hypertable_schema = {} \
-         AND hypertable_name = {} AND is_compressed) THEN ALTER TABLE {relation} SET (timescaledb.{on} = false); \
-         END IF; END",
-        quote_literal(&relation.schema),
-        quote_literal(&relation.name)
-    ));
-    let back = bring_back(table, &schema);
-    Reversible {
-        statements: vec![settings, add],
-        inverse: std::iter::once(remove).chain(back).chain([off]).collect(),
-    }
-}
-
-/// Brings attached chunks back from the columnstore: they become partitions again, which have none.
-fn bring_back(table: &TablePlan, schema: &str) -> Option<String> {
-    let attached: Vec<String> = table
-        .attached
-        .iter()
-        .map(|leaf| {
-            let (schema, name) = (&leaf.leaf.schema, &leaf.leaf.name);
-            format!("({}, {})", quote_literal(schema), quote_literal(name))
-        })
-        .collect();
-    let body = format!(
-        "DECLARE chunk regclass; BEGIN FOR chunk IN \
-         SELECT format('%I.%I', chunk_schema, chunk_name)::regclass FROM timescaledb_information.chunks \
-         WHERE is_compressed AND (chunk_schema, chunk_name) IN ({}) \
-         LOOP PERFORM {schema}decompress_chunk(chunk); END LOOP; END",
-        attached.join(", ")
-    );
-    (!attached.is_empty()).then(|| do_block(&body))
 }
 
 /// Drops chunks that are old enough, for the first time a whole schedule from now: there is time to look.
@@ -222,7 +136,7 @@ fn change_owner(kind: &str, name: &Relation, found: &TableFacts, facts: &Facts) 
     (found.owner != facts.target.role).then(|| format!("ALTER {kind} {name} OWNER TO {owner}"))
 }
 
-fn schedule_sql(schedule_us: Option<i64>) -> String {
+pub(super) fn schedule_sql(schedule_us: Option<i64>) -> String {
     schedule_us.map_or(String::new(), |us| {
         format!(", schedule_interval => {}", interval_sql(us))
     })
@@ -295,14 +209,14 @@ fn measure_sql(measure: &Measure, time: &str, schema: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::Policies;
     use crate::facts::License;
     use crate::testing::{declared, hourly, soar};
 
-    fn planned(version: (u32, u32, u32)) -> (TablePlan, Facts) {
+    pub(in crate::sql) fn planned(version: (u32, u32, u32)) -> (TablePlan, Facts) {
         let (mut facts, mut options) = soar();
         let timescale = facts.target.timescale.as_mut().unwrap();
         (timescale.version, timescale.license) = (version, License::Community);
@@ -312,43 +226,6 @@ mod tests {
         };
         let plan = crate::plan(facts, options).unwrap();
         (plan.tables[1].clone(), plan.facts)
-    }
-
-    fn columnstore(version: (u32, u32, u32)) -> Reversible {
-        let (table, facts) = planned(version);
-        let columnstore = table.policies.columnstore.clone().unwrap();
-        add_columnstore(&table, &columnstore, &facts)
-    }
-
-    #[test]
-    fn the_columnstore_is_spoken_of_as_the_version_does() {
-        let new = columnstore((2, 18, 0));
-        assert_eq!(
-            new.statements,
-            [
-                r#"ALTER TABLE "public"."fixes" SET (timescaledb.enable_columnstore, timescaledb.segmentby = '"aircraft_id"', timescaledb.orderby = '"received_at" DESC')"#,
-                r#"CALL "public".add_columnstore_policy('"public"."fixes"'::regclass, after => INTERVAL '7 days', if_not_exists => true, schedule_interval => INTERVAL '12 hours')"#,
-            ]
-        );
-        assert_eq!(
-            new.inverse[0],
-            r#"CALL "public".remove_columnstore_policy('"public"."fixes"'::regclass, if_exists => true)"#
-        );
-        assert!(new.inverse[1].contains("enable_columnstore = false"));
-
-        let old = columnstore((2, 17, 2));
-        assert_eq!(
-            old.statements,
-            [
-                r#"ALTER TABLE "public"."fixes" SET (timescaledb.compress, timescaledb.compress_segmentby = '"aircraft_id"', timescaledb.compress_orderby = '"received_at" DESC')"#,
-                r#"SELECT "public".add_compression_policy('"public"."fixes"'::regclass, compress_after => INTERVAL '7 days', if_not_exists => true, schedule_interval => INTERVAL '12 hours')"#,
-            ]
-        );
-        assert_eq!(
-            old.inverse[0],
-            r#"SELECT "public".remove_compression_policy('"public"."fixes"'::regclass, if_exists => true)"#
-        );
-        assert!(old.inverse[1].contains("timescaledb.compress = false"));
     }
 
     #[test]

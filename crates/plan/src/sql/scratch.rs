@@ -6,9 +6,10 @@ use super::create::create_table;
 use super::do_block;
 use super::keys::{index_step_sql, key_step_sql};
 use super::orphans::conditions;
+use super::turn_columnstore_on;
 use crate::facts::{Facts, ForeignKey, KeyKind, TableFacts};
 use crate::steps::can_exist;
-use crate::{ChunkRange, Plan, Relation, TablePlan, quote_ident, quote_literal};
+use crate::{ChunkRange, Moment, Plan, Relation, TablePlan, quote_ident, quote_literal};
 
 /// Schema of the scratch hypertables.
 pub const SCRATCH_SCHEMA: &str = "hyperhaul_scratch";
@@ -26,6 +27,8 @@ pub struct Scratch {
     pub indexes: Vec<Vec<String>>,
     /// The foreign keys, each to a stand-in: the tables that they refer to belong to the application, which goes on writing.
     pub foreign_keys: Vec<ScratchForeignKey>,
+    /// Turns the columnstore on, where chunks go there before the cutover.
+    pub columnstore: Option<Vec<String>>,
     /// Gathers statistics.
     pub analyze: String,
     /// Where the plan attaches partitions: one in small, and one without rows.
@@ -78,14 +81,17 @@ impl ScratchForeignKey {
         )
     }
 
-    /// What its validation asks of a chunk, and of the hypertable as a whole, against the table that it really refers to
-    /// (PostgreSQL's `RI_Initial_Check`), as it asks it: with `maintenance_work_mem`, in one process. To be run in a transaction.
-    /// `None` if it is not to be validated. For a role that may not read that table it asks nothing.
-    pub fn validate(&self, relation: &Relation) -> Option<String> {
+    /// What its validation asks of the hypertable and of each chunk, against the table that it really refers to (PostgreSQL's
+    /// `RI_Initial_Check`), as it asks it: with `maintenance_work_mem`, in one process. To be run in a transaction. Nothing if it
+    /// is not to be validated. For a role that may not read that table the statements ask nothing.
+    pub fn validate(&self, relations: &[Relation]) -> Vec<String> {
         let key = &self.key;
         let (given, same) = conditions(&key.columns, &key.referenced_columns);
-        let first = quote_ident(key.referenced_columns.first()?);
-        key.validated.then(|| {
+        let Some(first) = key.referenced_columns.first().filter(|_| key.validated) else {
+            return Vec::new();
+        };
+        let first = quote_ident(first);
+        let ask = |relation: &Relation| {
             do_block(&format!(
                 "BEGIN IF has_table_privilege({}, 'SELECT') THEN \
                  PERFORM set_config('work_mem', current_setting('maintenance_work_mem'), true), \
@@ -95,7 +101,8 @@ impl ScratchForeignKey {
                 quote_literal(&key.references.to_string()),
                 key.references
             ))
-        })
+        };
+        relations.iter().map(ask).collect()
     }
 }
 
@@ -149,10 +156,18 @@ pub fn scratch(plan: &Plan, index: usize, leaf_bytes: u64) -> Option<Scratch> {
             .map(|index| index_step_sql(&table, index))
             .collect(),
         foreign_keys: foreign_keys.collect(),
+        columnstore: columnstore(&table, &facts),
         analyze: format!("ANALYZE {}", table.staging),
         leaves: scratch_leaves(&table, found, &facts, leaf_bytes),
         table,
     })
+}
+
+fn columnstore(table: &TablePlan, facts: &Facts) -> Option<Vec<String>> {
+    let chosen = table.to_columnstore?;
+    let columnstore = table.policies.columnstore.as_ref()?;
+    let on = turn_columnstore_on(table, &table.staging, columnstore, facts);
+    (chosen.moment == Moment::BeforeIndexes).then_some(on.statements)
 }
 
 /// The largest partition that is attached, cut, and an empty one for the time behind it. Nothing of them is fenced, and they are no

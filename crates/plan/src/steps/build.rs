@@ -8,29 +8,52 @@ use crate::{Action, Concurrency, Phase, Relation, Step, TablePlan, phrase, sql};
 pub(super) fn keys(scope: Scope<'_>) -> Vec<Step> {
     let Scope { table, found, .. } = scope;
     let name = table.relation.plain();
-    let step = |object: &str, title, statements, weight_bytes| Step {
-        concurrency: Concurrency::OnePerTable,
-        weight_bytes,
-        ..scope.step(Phase::Keys, object, title, Action::Sql { statements })
-    };
-    let keys = found
+    let mut keys: Vec<Step> = found
         .unique_keys
         .iter()
         .filter(|key| key.kind != KeyKind::Exclusion)
         .map(|key| {
             let weight_bytes = key.size_bytes.max(table.data_bytes / 8);
             let title = format!("add {} of {name}", key.name);
-            step(
-                &key.name,
-                title,
-                sql::key_step_sql(table, key),
-                weight_bytes,
-            )
-        });
-    let checks = sql::late_checks(table, found);
-    let checks = (!checks.is_empty())
-        .then(|| step("checks", format!("finish the checks of {name}"), checks, 0));
-    keys.chain(checks).collect()
+            let statements = sql::key_step_sql(table, key);
+            key_step(scope, &key.name, title, statements, weight_bytes)
+        })
+        .collect();
+    if table.staged.is_empty() {
+        keys.extend(checks(scope));
+    }
+    keys
+}
+
+/// The checks of a table that leaves are staged for: one that is NOT VALID would refuse rows that are there.
+pub(super) fn checks_later(scope: Scope<'_>) -> Vec<Step> {
+    if scope.table.staged.is_empty() {
+        return Vec::new();
+    }
+    checks(scope).into_iter().collect()
+}
+
+fn checks(scope: Scope<'_>) -> Option<Step> {
+    let Scope { table, found, .. } = scope;
+    let statements = sql::late_checks(table, found);
+    (!statements.is_empty()).then(|| {
+        let title = format!("finish the checks of {}", table.relation.plain());
+        key_step(scope, "checks", title, statements, 0)
+    })
+}
+
+fn key_step(
+    scope: Scope<'_>,
+    object: &str,
+    title: String,
+    statements: Vec<String>,
+    weight_bytes: u64,
+) -> Step {
+    Step {
+        concurrency: Concurrency::OnePerTable,
+        weight_bytes,
+        ..scope.step(Phase::Keys, object, title, Action::Sql { statements })
+    }
 }
 
 /// Indexes, the longest build first.
@@ -81,8 +104,11 @@ pub(super) fn add_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     vec![scope.step(Phase::ForeignKeys, "", title, Action::Sql { statements })]
 }
 
-/// Their validation, one by one, before the cutover.
+/// Their validation, one by one, before the cutover: of all rows that were moved.
 pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+    if !scope.table.attached.is_empty() {
+        return Vec::new();
+    }
     validations(scope, Phase::ForeignKeys, &scope.table.staging)
 }
 

@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 
 /// The staging schemas of all tables.
 pub(super) fn schemas(tables: &[TablePlan], facts: &Facts) -> Step {
-    let names: BTreeSet<&String> = tables.iter().map(|table| &table.staging.schema).collect();
+    let staging = tables.iter().map(|table| &table.staging.schema);
+    let staged = tables.iter().flat_map(|table| &table.staged);
+    let names: BTreeSet<&String> = staging
+        .chain(staged.map(|leaf| &leaf.chunk.schema))
+        .collect();
     // A rollback's fence on the hypertable may have brought the function here.
     let inverse = names
         .into_iter()
@@ -37,11 +41,15 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
         .iter()
         .map(|sequence| format!("DROP SEQUENCE IF EXISTS {}", sequence.relation));
     let inverse = std::iter::once(format!("DROP TABLE IF EXISTS {}", table.staging))
+        .chain(sql::drop_staged(table))
         .chain(drop)
         .collect();
-    let statements = made
-        .iter()
-        .flat_map(|sequence| sql::create_sequence(sequence, facts))
+    let statements = sql::staged_names_are_free(table)
+        .into_iter()
+        .chain(
+            made.iter()
+                .flat_map(|sequence| sql::create_sequence(sequence, facts)),
+        )
         .chain(sql::create_table(table, scope.found, facts))
         .collect();
     let title = format!("create hypertable {}", table.staging.plain());
@@ -51,9 +59,9 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
     }]
 }
 
-/// Its chunks, before rows come. Beside attached leaves they are made as rows come: the server cuts them around those.
+/// Its chunks, before rows come. Beside attached tables they are made as rows come: the server cuts them around those.
 pub(super) fn chunks(scope: Scope<'_>) -> Vec<Step> {
-    if !scope.table.attached.is_empty() {
+    if scope.table.is_built_first() {
         return Vec::new();
     }
     let count = phrase::count_of(&scope.table.chunks, "chunk");

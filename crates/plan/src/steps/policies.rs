@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::policies::{Aggregate, Keeper};
 use crate::sql::Reversible;
-use crate::{Action, Declaration, Phase, Policies, Step, Topology, sql};
+use crate::{Action, Declaration, Moment, Phase, Policies, Relation, Step, Topology, sql};
 
 pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
     let policies = &scope.table.policies;
@@ -80,11 +80,65 @@ fn rollup(scope: Scope<'_>, aggregate: &Aggregate) -> Step {
     reversible(scope, &name, title, create)
 }
 
-fn columnstore(scope: Scope<'_>) -> Option<Step> {
-    let columnstore = scope.table.policies.columnstore.as_ref()?;
-    let title = format!("set the columnstore of {} up", scope.table.relation.plain());
-    let sql = sql::add_columnstore(scope.table, columnstore, scope.facts);
-    Some(reversible(scope, "columnstore", title, sql))
+/// The server's policy, and before it what was left of turning the columnstore on.
+fn columnstore(scope: Scope<'_>) -> Vec<Step> {
+    let (table, facts) = (scope.table, scope.facts);
+    let Some(columnstore) = &table.policies.columnstore else {
+        return Vec::new();
+    };
+    let on = sql::turn_columnstore_on(table, &table.relation, columnstore, facts);
+    let policy = sql::add_columnstore_policy(table, columnstore, facts);
+    let name = table.relation.plain();
+    let title = format!("set the columnstore of {name} up");
+    let moment = table.to_columnstore.map(|chosen| chosen.moment);
+    match moment {
+        None => vec![reversible(scope, "columnstore", title, on.then(policy))],
+        Some(Moment::BeforeIndexes) => vec![reversible(scope, "columnstore", title, policy)],
+        Some(Moment::AfterCutover) => {
+            let title_on = format!("turn the columnstore of {name} on");
+            let chunks = chunks(scope, Phase::Policies, &table.relation);
+            std::iter::once(reversible(scope, "columnstore on", title_on, on))
+                .chain(chunks)
+                .chain([reversible(scope, "columnstore", title, policy)])
+                .collect()
+        }
+    }
+}
+
+/// Steps of the phase `columnstore`. The hypertable, which nobody uses yet, goes with a rollback as a whole.
+pub(super) fn to_columnstore(scope: Scope<'_>) -> Vec<Step> {
+    let table = scope.table;
+    let (Some(chosen), Some(columnstore)) = (table.to_columnstore, &table.policies.columnstore)
+    else {
+        return Vec::new();
+    };
+    if chosen.moment != Moment::BeforeIndexes {
+        return Vec::new();
+    }
+    let on = sql::turn_columnstore_on(table, &table.staging, columnstore, scope.facts);
+    let action = Action::Sql {
+        statements: on.statements,
+    };
+    let title = format!("turn the columnstore of {} on", table.relation.plain());
+    let on = scope.step(Phase::Columnstore, "on", title, action);
+    let chunks = chunks(scope, Phase::Columnstore, &table.staging);
+    std::iter::once(on).chain(chunks).collect()
+}
+
+fn chunks(scope: Scope<'_>, phase: Phase, hypertable: &Relation) -> Option<Step> {
+    let chosen = scope.table.to_columnstore?;
+    let title = format!(
+        "put the chunks of {} that are old enough into the columnstore",
+        scope.table.relation.plain()
+    );
+    let action = Action::ToColumnstore {
+        hypertable: hypertable.clone(),
+        before_us: chosen.before_us,
+    };
+    Some(Step {
+        weight_bytes: chosen.bytes,
+        ..scope.step(phase, "chunks", title, action)
+    })
 }
 
 fn retention(scope: Scope<'_>) -> Option<Step> {

@@ -1,6 +1,7 @@
 //! What is declared for rows as they age, on either edition: set up after the cutover, carried out, and taken back.
 
 mod apache;
+mod columnstore;
 mod community;
 mod retention;
 

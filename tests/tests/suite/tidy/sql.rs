@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ROLLBACK",
             "LOCK TABLE {} IN ACCESS SHARE MODE",
             "LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
+            "LOCK TABLE ONLY {chunk} IN EXCLUSIVE MODE",
             "TRUNCATE ONLY {",
             "SELECT setval(",
             "SELECT 1",

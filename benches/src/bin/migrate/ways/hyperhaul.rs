@@ -114,6 +114,13 @@ fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &S
             .filter_map(|step| step.seconds)
             .sum()
     };
+    // Its other steps run within the one that loads.
+    let staged = status
+        .steps
+        .iter()
+        .filter(|step| step.phase == "stage")
+        .filter_map(|step| step.seconds)
+        .fold(0.0, f64::max);
     let to_cutover = migrate.seconds - of_phase("after");
     let before = Part {
         title: "before: plan, calibrated".to_owned(),
@@ -128,7 +135,7 @@ fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &S
         seconds: step.seconds.unwrap_or(0.0),
     });
     Measured {
-        copy_seconds: of_phase("copy") + of_phase("attach"),
+        copy_seconds: of_phase("copy") + of_phase("attach") + staged,
         lifecycle_seconds: Some(to_cutover - of_phase("verify")),
         verified_seconds: Some(to_cutover),
         whole_seconds: Some(migrate.seconds),

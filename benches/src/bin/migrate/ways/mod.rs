@@ -39,6 +39,8 @@ pub(crate) enum Way {
     Server,
     /// The binary, which attaches the partitions as chunks (Community edition).
     Attach,
+    /// The binary, which loads tables that become chunks (Community edition).
+    Stage,
 }
 
 /// What a way needs to run.
@@ -59,6 +61,7 @@ impl Way {
             Way::Hyperhaul => "hyperhaul",
             Way::Server => "server",
             Way::Attach => "attach",
+            Way::Stage => "stage",
         }
     }
 
@@ -76,6 +79,7 @@ impl Way {
             Way::Hyperhaul => "hyperhaul migrate --strategy copy: fence to cutover",
             Way::Server => "hyperhaul migrate --strategy server: fence to cutover",
             Way::Attach => "hyperhaul migrate --strategy attach: fence to cutover",
+            Way::Stage => "hyperhaul migrate --strategy stage: fence to cutover",
         }
     }
 
@@ -84,7 +88,9 @@ impl Way {
         let program = match self {
             Way::Pipes => "psql",
             Way::Pgcopydb => "pgcopydb",
-            Way::Seed | Way::Floor | Way::Hyperhaul | Way::Server | Way::Attach => return None,
+            Way::Seed | Way::Floor | Way::Hyperhaul | Way::Server | Way::Attach | Way::Stage => {
+                return None;
+            }
         };
         match version_of(program) {
             Some(_) => None,
@@ -101,6 +107,7 @@ impl Way {
             Way::Hyperhaul => hyperhaul::run(bench, "copy").await,
             Way::Server => hyperhaul::run(bench, "server").await,
             Way::Attach => hyperhaul::run(bench, "attach").await,
+            Way::Stage => hyperhaul::run(bench, "stage").await,
         }
     }
 }

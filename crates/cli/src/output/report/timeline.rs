@@ -6,7 +6,7 @@ use super::markup::{Markup, tag};
 use super::words::{moment, span_of, spent};
 use crate::output::number::{count, grouped};
 use hyperhaul_migrate::{Report, SliceReport};
-use hyperhaul_plan::Phase;
+use hyperhaul_plan::{Phase, Strategy};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -76,8 +76,11 @@ fn phase_lane(report: &Report, phase: Phase) -> Option<Lane> {
         .filter_map(|step| span_of(step.started_at, step.finished_at))
         .collect();
     let mut spans = steps.clone();
-    if phase == Phase::Copy {
-        spans.extend(report.slices.iter().filter_map(slice_span));
+    if matches!(phase, Phase::Stage | Phase::Copy) {
+        let slices = report.slices.iter();
+        let own =
+            slices.filter(|slice| (slice.strategy == Strategy::Stage) == (phase == Phase::Stage));
+        spans.extend(own.filter_map(slice_span));
     }
     if spans.is_empty() {
         return None;
