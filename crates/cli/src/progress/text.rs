@@ -231,6 +231,7 @@ fn item(phase: Phase) -> &'static str {
         Phase::Fence
         | Phase::Create
         | Phase::Keys
+        | Phase::Columnstore
         | Phase::Indexes
         | Phase::ForeignKeys
         | Phase::Finish
