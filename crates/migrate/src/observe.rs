@@ -2,7 +2,7 @@
 
 use crate::{Forecast, RunId};
 use hyperhaul_engine::Progress;
-use hyperhaul_plan::{Phase, Plan, Proof, Slice, Strategy};
+use hyperhaul_plan::{Phase, Plan, Proof, Slice, Strategy, TablePlan};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -127,10 +127,11 @@ impl Meter {
                 _ => true,
             })
         };
-        let chunks = plan.tables.iter().map(|table| table.chunks.len());
+        let tables = plan.tables.iter();
         let items = match phase {
             Phase::Stage | Phase::Copy => own().count(),
-            Phase::Chunks | Phase::Verify => chunks.sum(),
+            Phase::Chunks => tables.map(|table| table.chunks.len()).sum(),
+            Phase::Verify => tables.map(TablePlan::loaded_chunks).sum(),
             _ => steps,
         };
         let meter = Meter::items(items);

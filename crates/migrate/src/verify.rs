@@ -15,7 +15,7 @@ use crate::{
     digests, sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
-use hyperhaul_plan::{Phase, Relation, StepId, Verdict};
+use hyperhaul_plan::{Phase, Relation, StepId, TablePlan, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -170,13 +170,8 @@ fn may_verify(run: &ledger::Run, done: &BTreeSet<StepId>) -> Result<(), Error> {
 }
 
 async fn verify_tables(context: &Context) -> Result<Verification, Error> {
-    let chunks = context
-        .plan
-        .tables
-        .iter()
-        .map(|table| table.chunks.len())
-        .sum();
-    let meter = Arc::new(Meter::items(chunks));
+    let tables = context.plan.tables.iter();
+    let meter = Arc::new(Meter::items(tables.map(TablePlan::loaded_chunks).sum()));
     context.tell(Event::PhaseStarted {
         phase: Phase::Verify,
         meter: meter.clone(),

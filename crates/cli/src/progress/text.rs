@@ -225,12 +225,13 @@ pub(super) fn stopped(phase: Phase, reading: &Reading) -> String {
 /// What a phase counts where it does not count rows.
 fn item(phase: Phase) -> &'static str {
     match phase {
-        Phase::Chunks | Phase::Columnstore | Phase::Verify => "chunk",
+        Phase::Chunks | Phase::Verify => "chunk",
         Phase::Copy => "slice",
         Phase::Attach | Phase::Stage => "partition",
         Phase::Fence
         | Phase::Create
         | Phase::Keys
+        | Phase::Columnstore
         | Phase::Indexes
         | Phase::ForeignKeys
         | Phase::Finish

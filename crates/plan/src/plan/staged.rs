@@ -44,6 +44,11 @@ impl TablePlan {
         self.staged.iter().find(|leaf| leaf.leaf_oid == leaf_oid)
     }
 
+    /// Chunks that rows are loaded into, as far as they are known: those that are attached as they are have none.
+    pub fn loaded_chunks(&self) -> usize {
+        self.chunks.len() + self.staged.len()
+    }
+
     /// Whether the hypertable has its keys and indexes before its rows: what becomes a chunk brings its own, which are
     /// matched only if the hypertable has them.
     pub(crate) fn is_built_first(&self) -> bool {
