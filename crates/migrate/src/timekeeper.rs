@@ -4,13 +4,17 @@
 //! lead, lanes --phases and steps--> Timekeeper --twice a second--> look: observer, ledger, warning, deadline --> Interrupt
 //! ```
 
+mod shares;
+
+pub(crate) use shares::shares;
+
 use crate::context::Context;
-use crate::forecast::{Forecast, Seen, Tracker, after};
+use crate::forecast::{Forecast, Tracker, after};
 use crate::{Deadline, Event, Interrupt, Meter};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
-use hyperhaul_plan::{Phase, Plan, Proof, Step, StepId, Strategy};
-use std::collections::BTreeMap;
+use hyperhaul_plan::{Phase, Plan, Step, StepId};
+use shares::{seen, weighs, weight, weights};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -290,70 +294,6 @@ impl CurrentPhase {
             ),
         }
     }
-}
-
-/// Phases of steps that differ in size.
-fn weighs(phase: Phase) -> bool {
-    !matches!(
-        phase,
-        Phase::Chunks | Phase::Copy | Phase::Columnstore | Phase::Verify
-    )
-}
-
-fn weights(plan: &Plan, phase: Phase) -> impl Iterator<Item = f64> {
-    let steps = plan.steps.iter().filter(move |step| step.phase == phase);
-    steps.map(weight)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
-fn weight(step: &Step) -> f64 {
-    step.weight_bytes.max(1) as f64
-}
-
-fn seen(plan: &Plan, phase: Phase) -> Seen {
-    let steady = match phase {
-        Phase::Copy => plan
-            .slices
-            .iter()
-            .all(|slice| matches!(slice.strategy, Strategy::Copy | Strategy::Stage)),
-        Phase::Verify => plan.tables.iter().all(|table| table.proof == Proof::Tuples),
-        _ => false,
-    };
-    if steady {
-        Seen::Steadily
-    } else {
-        Seen::Stepwise
-    }
-}
-
-/// The share of each phase that is done, by its marked steps and slices.
-#[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
-pub(crate) fn shares(
-    plan: &Plan,
-    done: impl Fn(&StepId) -> bool,
-    slices: &[ledger::SliceRecord],
-) -> BTreeMap<Phase, f64> {
-    let mut shares = BTreeMap::new();
-    for phase in Phase::ALL {
-        let steps = plan.steps.iter().filter(|step| step.phase == phase);
-        let weight_done: f64 = steps.filter(|step| done(&step.id)).map(weight).sum();
-        let all: f64 = weights(plan, phase).sum();
-        if all > 0.0 {
-            shares.insert(phase, weight_done / all);
-        }
-    }
-    let bytes = |all: bool| -> u64 {
-        let counted = slices
-            .iter()
-            .filter(|record| ledger::Batch::Direct.has(&record.slice))
-            .filter(|record| all || record.done);
-        counted.map(|record| record.slice.bytes.max(1)).sum()
-    };
-    let copied = shares.get(&Phase::Copy).is_some_and(|share| *share >= 1.0);
-    if bytes(true) > 0 && !copied {
-        shares.insert(Phase::Copy, bytes(false) as f64 / bytes(true) as f64);
-    }
-    shares
 }
 
 /// Keeps looking until it is dropped.
