@@ -29,7 +29,7 @@ pub(crate) async fn verdict(
     let hash = if cut_over {
         RowHash::Image
     } else {
-        RowHash::Values
+        RowHash::before_cutover(table)
     };
     let source = match table.proof {
         Proof::Tuples => ledger::source_digests(session, context.run, index).await?,
@@ -59,7 +59,7 @@ pub(crate) async fn of_sample(
         target_digests(context, index, chunks, meter).await?;
         return Ok(());
     }
-    let hash = RowHash::Values;
+    let hash = RowHash::before_cutover(table);
     let source = &table.relation;
     slice_hashes(context, (index, hash), slices.to_vec(), source, meter).await?;
     target_hashes(context, (index, hash), chunks, meter).await?;

@@ -230,7 +230,7 @@ fn verify(table: &TablePlan) -> String {
             comment(&sql::chunk_hash_sql(
                 table,
                 &some_chunk(),
-                sql::RowHash::Values
+                sql::RowHash::before_cutover(table)
             ))
         );
     }

@@ -1,7 +1,7 @@
 //! Queries on the rows' path: COPY statements of slices, chunks and verification.
 
 use super::column_list;
-use crate::{ChunkRange, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
+use crate::{ChunkRange, Moment, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
 
 /// `COPY (...) TO STDOUT` of a slice's rows, copied columns in the order of the plan.
 pub fn slice_copy_sql(table: &TablePlan, slice: &Slice) -> String {
@@ -49,6 +49,17 @@ pub enum RowHash {
     Values,
     /// Of the binary form, so that no change goes unseen; about half as fast.
     Image,
+}
+
+impl RowHash {
+    /// Which one proves a table's rows before the cutover. The columnstore keeps one of several values that are equal, and
+    /// may give it back for all of them: what went there by then has been touched.
+    pub fn before_cutover(table: &TablePlan) -> RowHash {
+        match table.to_columnstore.map(|chosen| chosen.moment) {
+            Some(Moment::BeforeIndexes) => RowHash::Image,
+            Some(Moment::AfterCutover) | None => RowHash::Values,
+        }
+    }
 }
 
 /// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash

@@ -156,6 +156,31 @@ async fn verification_reads_what_is_in_the_columnstore() {
     }
 }
 
+/// The columnstore keeps one of several values that are equal, and gives it back for all of them.
+#[tokio::test]
+async fn values_that_become_others_that_are_equal_stop_the_run_before_the_cutover() {
+    let Some(ticks) = ticks("columnstore_equal").await else {
+        return;
+    };
+    let lengths = "ALTER TABLE ticks ADD COLUMN lasted interval;
+        UPDATE ticks SET lasted = CASE id % 2 WHEN 0 THEN interval '30 days' ELSE interval '1 mon' END";
+    ticks.database.exec(lengths).await.unwrap();
+    let rows = rows_seen(&ticks.database, "TABLE ticks").await;
+    for strategy in ["server", "copy"] {
+        ticks
+            .call(&format!("migrate --columnstore now --strategy {strategy}"))
+            .run()
+            .await
+            .expect_code(4)
+            .expect_printed(&["33 of", "differ"]);
+        assert_eq!(forms(&ticks.database).await, ALL_IN);
+        let here = "SELECT to_regclass('hyperhaul_new_public.ticks') IS NOT NULL";
+        assert!(ticks.database.value::<bool>(here).await.unwrap());
+        ticks.call("rollback").run().await.expect_code(0);
+        assert_eq!(rows_seen(&ticks.database, "TABLE ticks").await, rows);
+    }
+}
+
 /// The catalog takes chunks to be in the columnstore that are not: the server then answers with a notice, and does nothing.
 #[tokio::test]
 async fn a_chunk_that_the_server_silently_leaves_out_stops_the_run() {
