@@ -74,16 +74,14 @@ fn between<'a>(
     })
 }
 
-/// Where the rows are that the old table will have: with those that attached chunks bring back.
+/// Where the rows are that the old table will have: with those that attached chunks bring back. Without ONLY, which sees no row
+/// of a chunk that is in the columnstore.
 fn old_rows(table: &TablePlan, columns: &[String]) -> String {
     if table.attached.is_empty() {
         return table.archive.to_string();
     }
     let columns = super::column_list(columns);
-    let leaves = table
-        .attached
-        .iter()
-        .map(|leaf| format!("ONLY {}", leaf.leaf));
+    let leaves = table.attached.iter().map(|leaf| leaf.leaf.to_string());
     let selects: Vec<String> = std::iter::once(table.archive.to_string())
         .chain(leaves)
         .map(|rows| format!("SELECT {columns} FROM {rows}"))

@@ -250,6 +250,35 @@ async fn attached_partitions_go_there_after_the_cutover_and_come_back() {
     assert_eq!(rows_seen(&ticks.database, "TABLE ticks").await, rows);
 }
 
+/// Rows of another table of the run refer to attached chunks that are in the columnstore by then: a rollback still finds them.
+#[tokio::test]
+async fn a_rollback_sees_rows_of_attached_chunks_there() {
+    let Some(database) = community_database("columnstore_orphans").await else {
+        return;
+    };
+    let both = format!(
+        "{}[[table]]\nname = 'alarms'\ntime_column = 'at'\n",
+        declared()
+    );
+    let ticks = Ticks::fill(database, &both).await;
+    let refer = "CREATE TABLE alarms (tick bigint, at timestamptz NOT NULL, \
+        CONSTRAINT alarms_tick FOREIGN KEY (tick, at) REFERENCES ticks (id, at)) PARTITION BY RANGE (at);
+        CREATE TABLE alarms_default PARTITION OF alarms DEFAULT;
+        INSERT INTO alarms SELECT id, at FROM ticks WHERE id % 7 = 0";
+    ticks.database.exec(refer).await.unwrap();
+    let rows = rows_seen(&ticks.database, "TABLE alarms").await;
+    ticks
+        .call("migrate --columnstore now --accept hypertable_foreign_key")
+        .run()
+        .await
+        .expect_code(0);
+    assert_eq!(forms(&ticks.database).await, "34 in, 0 out, 0 newer");
+    ticks.call("rollback").run().await.expect_code(0);
+    assert_eq!(rows_seen(&ticks.database, "TABLE alarms").await, rows);
+    let valid = "SELECT convalidated FROM pg_constraint WHERE conname = 'alarms_tick' AND conrelid = 'alarms'::regclass";
+    assert!(ticks.database.value::<bool>(valid).await.unwrap());
+}
+
 /// TimescaleDB puts no chunk there that a foreign key refers to: the run does it before the keys are back.
 #[tokio::test]
 async fn chunks_that_rows_refer_to_go_there_before_the_foreign_key_is_back() {
