@@ -51,6 +51,8 @@ enum Left {
     Nothing,
     /// Slices that other sessions have claimed.
     Claimed(u64),
+    /// Tables that are to become chunks: a worker that may not go on leaves what it has loaded to others, and they may be gone.
+    Unfinished,
     /// Slices of a leaf that was rewritten.
     Rewritten,
 }
@@ -71,7 +73,7 @@ pub(crate) async fn copy_slices(
         prepare_meter(context, batch, meter).await?;
         match run_workers(context, batch, meter).await? {
             Left::Nothing => break,
-            Left::Rewritten => {}
+            Left::Rewritten | Left::Unfinished => {}
             Left::Claimed(slices) => wait_for_claimed(context, slices, &mut claimed).await?,
         }
     }
@@ -166,6 +168,7 @@ async fn run_workers(context: &Context, batch: Batch, meter: &Arc<Meter>) -> Res
         0 if finishing.waiting() == 0 => Ok(Left::Nothing),
         _ if context.interrupt.draining() => Err(Error::interrupted()),
         _ if rewritten.load(Ordering::Relaxed) => Ok(Left::Rewritten),
+        0 => Ok(Left::Unfinished),
         pending => Ok(Left::Claimed(pending)),
     }
 }
