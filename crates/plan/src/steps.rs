@@ -57,7 +57,9 @@ pub(crate) fn steps(
     // What an attached table already has is matched only if the hypertable has it before.
     steps.extend(each(|scope| scope.built_first(build::keys)));
     steps.extend(each(|scope| scope.built_first(build::indexes)));
-    steps.extend(each(|scope| scope.built_first(build::add_foreign_keys)));
+    steps.extend(each(|scope| {
+        scope.built_first(build::add_foreign_keys_first)
+    }));
     steps.extend(each(attach::steps));
     steps.extend(stage::slices(tables));
     steps.extend(each(stage::steps));
@@ -65,7 +67,7 @@ pub(crate) fn steps(
     steps.push(copy(tables));
     steps.extend(each(|scope| scope.built_last(build::keys)));
     steps.extend(each(build::checks_later));
-    steps.extend(each(|scope| scope.built_last(build::add_foreign_keys)));
+    steps.extend(each(build::add_foreign_keys));
     steps.extend(each(build::validate_foreign_keys));
     steps.extend(each(policies::to_columnstore));
     steps.extend(each(|scope| scope.built_last(build::indexes)));

@@ -92,8 +92,24 @@ fn index_weight(index: &Index, table: &TablePlan) -> u64 {
     scan_bytes + index.size_bytes * factor
 }
 
-/// Foreign keys of the table, added together and not validated.
+/// Foreign keys of the table, added when its rows are in: one that was never validated on the source would refuse some of them.
 pub(super) fn add_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+    if !scope.table.attached.is_empty() {
+        return Vec::new();
+    }
+    added_foreign_keys(scope)
+}
+
+/// The same of a table that partitions are attached to.
+pub(super) fn add_foreign_keys_first(scope: Scope<'_>) -> Vec<Step> {
+    if scope.table.attached.is_empty() {
+        return Vec::new();
+    }
+    added_foreign_keys(scope)
+}
+
+/// All together and not validated.
+fn added_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     let wanted: Vec<&ForeignKey> = wanted(scope).collect();
     if wanted.is_empty() {
         return Vec::new();
