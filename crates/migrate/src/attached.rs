@@ -9,7 +9,7 @@ use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::{AttachedLeaf, ChunkDigest, Plan, Relation, Step, TablePlan};
+use hyperhaul_plan::{Action, AttachedLeaf, ChunkDigest, Plan, Relation, Step, TablePlan};
 use std::sync::Arc;
 
 /// What differs, a line each: a partition that is no chunk, one with other bounds, or with another file. Holds until the
@@ -63,6 +63,11 @@ pub(crate) async fn changed(
     index: usize,
     meter: &Arc<Meter>,
 ) -> Result<Option<Vec<String>>, Error> {
+    let steps = context.plan.steps.iter();
+    let mut hashes = steps.filter(|step| step.action == Action::HashLeaves);
+    if !hashes.any(|step| step.table == Some(index)) {
+        return Ok(None);
+    }
     let Some(before) = ledger::leaf_hashes(session, context.run, index).await? else {
         return Ok(None);
     };

@@ -228,12 +228,17 @@ pub(crate) async fn verify_table(
             .all(|step| done.contains(&step.id))
     };
     // Before the keys are built there is nothing to compare them with.
-    let mut structure =
-        if reached(Phase::ForeignKeys) && reached(Phase::Indexes) && reached(Phase::Keys) {
-            structure::differences(context, &target, index, places.target).await?
-        } else {
-            Vec::new()
-        };
+    let built = [
+        Phase::Keys,
+        Phase::Columnstore,
+        Phase::Indexes,
+        Phase::ForeignKeys,
+    ];
+    let mut structure = if built.into_iter().all(reached) {
+        structure::differences(context, &target, index, places.target).await?
+    } else {
+        Vec::new()
+    };
     let mut attached_hashed = false;
     if since_cutover.is_none() {
         structure.extend(attached::differences(&target, table, places.target).await?);

@@ -186,6 +186,14 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         None if !table.staged.is_empty() => 0.0,
         None => whole(seconds, own, table),
     };
+    let foreign_keys_s = |own: &Measured, table: &TablePlan, before_columnstore: bool| {
+        let here = table.goes_to_columnstore_before_indexes() == before_columnstore;
+        if own.attach.is_none() && here {
+            whole(own.foreign_keys_s, own, table)
+        } else {
+            0.0
+        }
+    };
     let create_s = sum(&|own, _| own.create_s);
     match phase {
         // The servers are surveyed again before the first change, and whenever the fence is looked at.
@@ -208,16 +216,14 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         .map(|seconds| seconds + survey_s),
         // Builds and validations use the other cores by themselves: tables side by side gain little.
         Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
-        Phase::Columnstore => {
-            sum(&|own, table| whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table)))
-        }
+        Phase::Columnstore => sum(&|own, table| {
+            let turned = whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table));
+            turned + foreign_keys_s(own, table, true)
+        }),
         Phase::Indexes => {
             sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
         }
-        Phase::ForeignKeys => sum(&|own, table| match own.attach {
-            Some(_) => 0.0,
-            None => whole(own.foreign_keys_s, own, table),
-        }),
+        Phase::ForeignKeys => sum(&|own, table| foreign_keys_s(own, table, false)),
         Phase::Verify => sum(&|own, table| whole(own.verify_s, own, table)),
         Phase::Cutover => create_s.map(|seconds| seconds + survey_s),
         Phase::After => sum(&|own, table| {

@@ -12,7 +12,7 @@ use crate::expiry::placed;
 use crate::facts::{Facts, TableFacts};
 use crate::policies::Keeper;
 use crate::strategies::Choice;
-use crate::{ChunkRange, ColumnstoreBegins, TableOptions};
+use crate::{ChunkRange, ColumnstoreBegins, TableOptions, TablePlan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,14 @@ pub enum Moment {
     BeforeIndexes,
     /// When the application is back.
     AfterCutover,
+}
+
+impl TablePlan {
+    /// Whether some of its chunks go there before its indexes are built.
+    pub fn goes_to_columnstore_before_indexes(&self) -> bool {
+        let moment = self.to_columnstore.map(|chosen| chosen.moment);
+        moment == Some(Moment::BeforeIndexes)
+    }
 }
 
 /// Whether chunks go there during the run.
@@ -170,7 +178,11 @@ mod tests {
         let chosen = plan.tables[0].to_columnstore.unwrap();
         assert_eq!((chosen.chunks, chosen.moment), (7, Moment::BeforeIndexes));
         assert_eq!(phases(&plan), [Phase::Columnstore]);
-        assert!(Phase::Keys < Phase::ForeignKeys && Phase::ForeignKeys < Phase::Columnstore);
+        assert!(Phase::Keys < Phase::Columnstore && Phase::Columnstore < Phase::Indexes);
+        let at = |of: &dyn Fn(&crate::Step) -> bool| plan.steps.iter().rposition(of).unwrap();
+        let validated = at(&|step| step.title.starts_with("validate foreign key fixes"));
+        assert_eq!(plan.steps[validated].phase, Phase::Columnstore);
+        assert!(validated < at(&|step| matches!(step.action, Action::ToColumnstore { .. })));
         assert!(Phase::Columnstore < Phase::Indexes && Phase::Indexes < Phase::Verify);
         assert!(plan.steps.is_sorted_by_key(|step| step.phase));
     }
@@ -232,7 +244,7 @@ mod tests {
         };
         let apache = crate::plan(facts.clone(), options).unwrap();
         assert!(blocks(&apache) && phases(&apache).is_empty());
-        facts.tables[0].row_security = true;
+        facts.tables[0].force_row_security = true;
         let (_, options) = fixes(Strategy::Server);
         assert!(blocks(&planned(3, (facts, options))));
     }

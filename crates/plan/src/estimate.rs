@@ -303,15 +303,24 @@ impl Work<'_> {
     fn columnstore(&self, moment: Moment) -> f64 {
         let chosen = self.tables.iter().filter_map(|table| table.to_columnstore);
         let tables = chosen.filter(|chosen| chosen.moment == moment);
+        let before = self
+            .pairs()
+            .filter(|(table, _)| table.goes_to_columnstore_before_indexes());
+        let foreign_keys = match moment {
+            Moment::BeforeIndexes => self.side_by_side(before.map(validation)),
+            Moment::AfterCutover => 0.0,
+        };
         let seconds = tables.map(|chosen| {
             let even = chosen.bytes as f64 / f64::from(self.width);
             CATALOG_S + even.max(chosen.largest_bytes as f64) / COLUMNSTORE_BYTES_PER_S
         });
-        seconds.sum()
+        foreign_keys + seconds.sum::<f64>()
     }
 
     fn foreign_keys(&self) -> f64 {
-        let before = self.pairs().filter(|(table, _)| table.attached.is_empty());
+        let before = self.pairs().filter(|(table, _)| {
+            table.attached.is_empty() && !table.goes_to_columnstore_before_indexes()
+        });
         self.side_by_side(before.map(validation))
     }
 

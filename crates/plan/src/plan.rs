@@ -278,12 +278,12 @@ pub enum Phase {
     Copy,
     /// Primary keys and unique constraints.
     Keys,
-    /// Foreign keys of the table: before the columnstore is turned on, since the server validates none afterwards.
-    ForeignKeys,
-    /// Chunks go to the columnstore. Keys are there before: the server compares no key with what is in it already.
+    /// Chunks go to the columnstore, behind keys and foreign keys: the server compares none with what is in it already.
     Columnstore,
     /// Other indexes: what is in the columnstore needs none, which spares their build.
     Indexes,
+    /// Foreign keys of tables without such chunks.
+    ForeignKeys,
     /// Identity sequences move on; statistics are gathered.
     Finish,
     /// Equality is proved.
@@ -306,9 +306,9 @@ impl Phase {
         Phase::Chunks,
         Phase::Copy,
         Phase::Keys,
-        Phase::ForeignKeys,
         Phase::Columnstore,
         Phase::Indexes,
+        Phase::ForeignKeys,
         Phase::Finish,
         Phase::Verify,
         Phase::Cutover,

@@ -18,7 +18,8 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
         None => later(&after),
         Some(chosen) => now(chosen, &after),
     };
-    let secured = subject.found.row_security.then(row_security);
+    let secured =
+        (subject.found.row_security || subject.found.force_row_security).then(row_security);
     std::iter::once(begins)
         .chain(secured)
         .chain(equal_values(columnstore, subject))
@@ -65,7 +66,7 @@ fn now(chosen: ToColumnstore, after: &str) -> Finding {
     let detail = match chosen.moment {
         Moment::BeforeIndexes => {
             "They go there when their rows, keys and foreign keys are in, each by itself, and are verified there before the \
-             cutover. No other index is built over them. A rollback drops them with the hypertable."
+             cutover. No other index is built over them, but for partitions that are staged. A rollback drops them with the hypertable."
         }
         Moment::AfterCutover => {
             "Partitions that are attached are the only copy of their rows, and are proved by their files: their chunks go \

@@ -1,7 +1,7 @@
 //! Queries on the rows' path: COPY statements of slices, chunks and verification.
 
 use super::column_list;
-use crate::{ChunkRange, Moment, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
+use crate::{ChunkRange, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
 
 /// `COPY (...) TO STDOUT` of a slice's rows, copied columns in the order of the plan.
 pub fn slice_copy_sql(table: &TablePlan, slice: &Slice) -> String {
@@ -55,9 +55,10 @@ impl RowHash {
     /// Which one proves a table's rows before the cutover. The columnstore keeps one of several values that are equal, and
     /// may give it back for all of them: what went there by then has been touched.
     pub fn before_cutover(table: &TablePlan) -> RowHash {
-        match table.to_columnstore.map(|chosen| chosen.moment) {
-            Some(Moment::BeforeIndexes) => RowHash::Image,
-            Some(Moment::AfterCutover) | None => RowHash::Values,
+        if table.goes_to_columnstore_before_indexes() {
+            RowHash::Image
+        } else {
+            RowHash::Values
         }
     }
 }
