@@ -74,8 +74,8 @@ fn between<'a>(
     })
 }
 
-/// Where the rows are that the old table will have: with those that attached chunks bring back. Without ONLY, which sees no row
-/// of a chunk that is in the columnstore.
+/// Where the rows are that the old table will have: with those that attached chunks bring back. Without ONLY, which by
+/// itself sees no row of a chunk that is in the columnstore.
 fn old_rows(table: &TablePlan, columns: &[String]) -> String {
     if table.attached.is_empty() {
         return table.archive.to_string();
