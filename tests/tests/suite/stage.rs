@@ -64,6 +64,12 @@ impl Moved {
             .expect_code(0);
     }
 
+    /// The run cannot go on before somebody acts, and says why.
+    async fn assert_stops(&self, says: &[&str]) {
+        let ended = self.call("migrate").run().await;
+        ended.expect_code(3).expect_printed(says);
+    }
+
     /// Every partition is a chunk with its keys; every row is there once; each slice was done once.
     async fn assert_moved(&self, chunks: i64) {
         let target = self.target();
@@ -259,14 +265,11 @@ async fn rows_that_refer_to_nothing_are_told_when_all_rows_are_in() {
     let moved = Moved::of(moved.source, None).await;
     moved.plan().await;
     moved
-        .call("migrate")
-        .run()
-        .await
-        .expect_code(3)
-        .expect_printed(&[
+        .assert_stops(&[
             "validate foreign key",
             "Rows refer to others that are not there",
-        ]);
+        ])
+        .await;
     let staging = "SELECT count(*) FROM hyperhaul_new_public.positions WHERE aircraft_id = 99";
     assert_eq!(moved.source.value::<i64>(staging).await.unwrap(), 2);
     let aircraft = "INSERT INTO aircraft VALUES (99, 'D-99')";
@@ -399,11 +402,8 @@ async fn a_name_that_is_taken_is_left_alone() {
     moved.source.exec(taken).await.unwrap();
     moved.plan().await;
     moved
-        .call("migrate")
-        .run()
-        .await
-        .expect_code(3)
-        .expect_printed(&["_positions_p20251212 exists already on the target"]);
+        .assert_stops(&["_positions_p20251212 exists already on the target"])
+        .await;
     moved.call("rollback").run().await.expect_code(0);
     let kept = "SELECT count(*) FROM pg_attribute WHERE attname = 'kept'";
     assert_eq!(moved.source.value::<i64>(kept).await.unwrap(), 1);

@@ -135,9 +135,8 @@ fn keeps_one(type_sql: &str, segments: bool) -> bool {
         let rest = unqualified.strip_prefix(*name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['(', ' ']))
     };
-    let one_by_one =
-        !segments && element == type_sql && KEPT_ONE_BY_ONE.iter().any(|name| is(&name));
-    LOOSELY_EQUAL.iter().any(|name| is(&name)) && !one_by_one
+    let one_by_one = !segments && element == type_sql && KEPT_ONE_BY_ONE.iter().any(&is);
+    LOOSELY_EQUAL.iter().any(is) && !one_by_one
 }
 
 /// Columns whose values may become others that are equal.
