@@ -198,12 +198,12 @@ impl Work<'_> {
             Phase::Copy => self.copy(),
             Phase::Keys => self.keys(),
             Phase::Indexes => self.indexes(),
-            Phase::ForeignKeys => self.foreign_keys(),
+            Phase::ForeignKeys => self.foreign_keys(false),
             Phase::Finish => CATALOG_S * table_count,
             Phase::Verify => self.verify(),
             Phase::Cutover => CATALOG_S,
             Phase::After => self.after() + ANALYZE_S * self.chunk_count(),
-            Phase::Columnstore => self.columnstore(Moment::BeforeIndexes),
+            Phase::Columnstore => self.foreign_keys(true) + self.columnstore(Moment::BeforeIndexes),
             Phase::Policies => {
                 policies::seconds(self.tables, self.facts, CATALOG_S)
                     + self.columnstore(Moment::AfterCutover)
@@ -303,25 +303,20 @@ impl Work<'_> {
     fn columnstore(&self, moment: Moment) -> f64 {
         let chosen = self.tables.iter().filter_map(|table| table.to_columnstore);
         let tables = chosen.filter(|chosen| chosen.moment == moment);
-        let before = self
-            .pairs()
-            .filter(|(table, _)| table.goes_to_columnstore_before_indexes());
-        let foreign_keys = match moment {
-            Moment::BeforeIndexes => self.side_by_side(before.map(validation)),
-            Moment::AfterCutover => 0.0,
-        };
         let seconds = tables.map(|chosen| {
             let even = chosen.bytes as f64 / f64::from(self.width);
             CATALOG_S + even.max(chosen.largest_bytes as f64) / COLUMNSTORE_BYTES_PER_S
         });
-        foreign_keys + seconds.sum::<f64>()
+        seconds.sum()
     }
 
-    fn foreign_keys(&self) -> f64 {
-        let before = self.pairs().filter(|(table, _)| {
-            table.attached.is_empty() && !table.goes_to_columnstore_before_indexes()
+    /// Of tables some of whose chunks go to the columnstore before indexes are built, or of all others.
+    fn foreign_keys(&self, before_columnstore: bool) -> f64 {
+        let validated = self.pairs().filter(|(table, _)| {
+            table.attached.is_empty()
+                && table.goes_to_columnstore_before_indexes() == before_columnstore
         });
-        self.side_by_side(before.map(validation))
+        self.side_by_side(validated.map(validation))
     }
 
     fn after(&self) -> f64 {

@@ -57,9 +57,7 @@ pub(crate) fn steps(
     // What an attached table already has is matched only if the hypertable has it before.
     steps.extend(each(|scope| scope.built_first(build::keys)));
     steps.extend(each(|scope| scope.built_first(build::indexes)));
-    steps.extend(each(|scope| {
-        scope.built_first(build::add_foreign_keys_first)
-    }));
+    steps.extend(each(build::add_foreign_keys_first));
     steps.extend(each(attach::steps));
     steps.extend(stage::slices(tables));
     steps.extend(each(stage::steps));
@@ -67,11 +65,11 @@ pub(crate) fn steps(
     steps.push(copy(tables));
     steps.extend(each(|scope| scope.built_last(build::keys)));
     steps.extend(each(build::checks_later));
-    steps.extend(each(|scope| scope.before_columnstore(foreign_keys)));
+    steps.extend(each(|scope| build::foreign_keys(scope, Phase::Columnstore)));
     steps.extend(each(policies::to_columnstore));
     steps.extend(each(|scope| scope.built_last(build::indexes)));
     // Behind the indexes: from then on every deletion in a referenced table looks for rows here.
-    steps.extend(each(|scope| scope.without_columnstore(foreign_keys)));
+    steps.extend(each(|scope| build::foreign_keys(scope, Phase::ForeignKeys)));
     steps.extend(each(finish::steps));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
@@ -81,35 +79,7 @@ pub(crate) fn steps(
     steps
 }
 
-/// Added and validated over the rows.
-fn foreign_keys(scope: Scope<'_>) -> Vec<Step> {
-    let added = build::add_foreign_keys(scope);
-    let validated = build::validate_foreign_keys(scope);
-    added.into_iter().chain(validated).collect()
-}
-
 impl Scope<'_> {
-    /// In the phase in which chunks go to the columnstore, where none is validated any more; for tables that have some.
-    fn before_columnstore(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
-        if !self.table.goes_to_columnstore_before_indexes() {
-            return Vec::new();
-        }
-        let earlier = |step: Step| Step {
-            phase: Phase::Columnstore,
-            ..step
-        };
-        make(self).into_iter().map(earlier).collect()
-    }
-
-    /// For all other tables.
-    fn without_columnstore(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
-        if self.table.goes_to_columnstore_before_indexes() {
-            Vec::new()
-        } else {
-            make(self)
-        }
-    }
-
     /// What is built over rows: after they are in, which is quicker.
     fn built_last(self, make: fn(Self) -> Vec<Step>) -> Vec<Step> {
         if self.table.is_built_first() {

@@ -92,24 +92,33 @@ fn index_weight(index: &Index, table: &TablePlan) -> u64 {
     scan_bytes + index.size_bytes * factor
 }
 
-/// Foreign keys of the table, added when its rows are in: one that was never validated on the source would refuse some of them.
-pub(super) fn add_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
-    if !scope.table.attached.is_empty() {
+/// Foreign keys, added and validated when all rows are in: one that was never validated on the source would refuse some of
+/// them. In phase `columnstore` for tables whose chunks go there before indexes are built, since the server validates none
+/// afterwards; in their own for all others. Where partitions are attached they come before and after that.
+pub(super) fn foreign_keys(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
+    let own = if scope.table.goes_to_columnstore_before_indexes() {
+        Phase::Columnstore
+    } else {
+        Phase::ForeignKeys
+    };
+    if phase != own || !scope.table.attached.is_empty() {
         return Vec::new();
     }
-    added_foreign_keys(scope)
+    let validated = validations(scope, Phase::ForeignKeys, &scope.table.staging);
+    let steps = add_foreign_keys(scope).into_iter().chain(validated);
+    steps.map(|step| Step { phase, ..step }).collect()
 }
 
-/// The same of a table that partitions are attached to.
+/// Those of a table that partitions are attached to, while it is empty.
 pub(super) fn add_foreign_keys_first(scope: Scope<'_>) -> Vec<Step> {
     if scope.table.attached.is_empty() {
         return Vec::new();
     }
-    added_foreign_keys(scope)
+    scope.built_first(add_foreign_keys)
 }
 
 /// All together and not validated.
-fn added_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+fn add_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     let wanted: Vec<&ForeignKey> = wanted(scope).collect();
     if wanted.is_empty() {
         return Vec::new();
@@ -120,15 +129,7 @@ fn added_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     vec![scope.step(Phase::ForeignKeys, "", title, Action::Sql { statements })]
 }
 
-/// Their validation, one by one, before the cutover: of all rows that were moved.
-pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
-    if !scope.table.attached.is_empty() {
-        return Vec::new();
-    }
-    validations(scope, Phase::ForeignKeys, &scope.table.staging)
-}
-
-/// The same after the cutover: rows that were attached obeyed the same keys when they were partitions, and nothing could
+/// Their validation after the cutover: rows that were attached obeyed the same keys when they were partitions, and nothing could
 /// be written since that these would refuse.
 pub(super) fn validate_foreign_keys_later(scope: Scope<'_>) -> Vec<Step> {
     if scope.table.attached.is_empty() {
