@@ -183,7 +183,7 @@ mod tests {
         let validated = at(&|step| step.title.starts_with("validate foreign key fixes"));
         assert_eq!(plan.steps[validated].phase, Phase::Columnstore);
         assert!(validated < at(&|step| matches!(step.action, Action::ToColumnstore { .. })));
-        assert!(Phase::Columnstore < Phase::Indexes && Phase::Indexes < Phase::Verify);
+        assert!(Phase::Indexes < Phase::ForeignKeys && Phase::ForeignKeys < Phase::Verify);
         assert!(plan.steps.is_sorted_by_key(|step| step.phase));
     }
 
