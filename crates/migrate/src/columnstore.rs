@@ -214,7 +214,7 @@ async fn convert(turning: Turning<'_>, session: &Session, chunk: &Relation) -> R
         ),
     )
     .detail("It was left as it was: the sums of its rows' hashes before and afterwards differ.")
-    .hint("Go back with hyperhaul rollback, or leave its table out of the columnstore."))
+    .hint("Go back with hyperhaul rollback, then make a plan that leaves its table out of the columnstore."))
 }
 
 /// Count and sum of the server's hash of each row's binary form; `None`: there is no row.
