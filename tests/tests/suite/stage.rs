@@ -1,12 +1,12 @@
 //! Partitions that are loaded into tables of their own, which become chunks. Needs the Community edition:
 //! `HYPERHAUL_COMMUNITY_URL`.
 
+use crate::faults::Moved;
 use crate::support::{
-    Direction, Hyperhaul, Positions, RowsSeen, SOAR_TABLES, assert_each_slice_done_once,
-    community_database, killed_around_every_step, load_soar, rows_seen, source_database,
-    step_count,
+    Direction, Hyperhaul, Positions, SOAR_TABLES, assert_each_slice_done_once, community_database,
+    killed_around_every_step, load_soar, rows_seen, source_database, step_count,
 };
-use hyperhaul_testkit::TestDatabase;
+use std::ops::Deref;
 
 /// What hyperhaul makes and a rollback takes away again.
 const LEFT_OVER: &str =
@@ -19,40 +19,21 @@ const STAGED: &str = "SELECT c.relname, i.inhparent IS NOT NULL AS is_chunk, \
     FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid \
     WHERE c.relnamespace = to_regnamespace('hyperhaul_chunks_public') AND c.relkind = 'r'";
 
-/// `positions`, moved within one database or to another.
-struct Moved {
-    source: TestDatabase,
-    /// `None`: the source.
-    other_target: Option<TestDatabase>,
-    before: RowsSeen,
+/// `positions`, whose partitions are staged.
+struct Staged(Moved);
+
+impl Deref for Staged {
+    type Target = Moved;
+
+    fn deref(&self) -> &Moved {
+        &self.0
+    }
 }
 
-impl Moved {
-    async fn within_one_database(name: &str) -> Option<Moved> {
+impl Staged {
+    async fn within_one_database(name: &str) -> Option<Staged> {
         let source = community_database(name).await?;
-        Positions::default().create(&source).await;
-        Some(Moved::of(source, None).await)
-    }
-
-    async fn of(source: TestDatabase, other_target: Option<TestDatabase>) -> Moved {
-        let before = rows_seen(&source, Positions::ROWS).await;
-        Moved {
-            source,
-            other_target,
-            before,
-        }
-    }
-
-    fn target(&self) -> &TestDatabase {
-        self.other_target.as_ref().unwrap_or(&self.source)
-    }
-
-    fn call(&self, arguments: &str) -> Hyperhaul {
-        let call = Hyperhaul::new(arguments).source(self.source.url());
-        match &self.other_target {
-            Some(target) => call.target(target.url()),
-            None => call,
-        }
+        Some(Staged(Moved::new(source, None, Positions::default()).await))
     }
 
     /// One worker, so that steps and slices come one after another.
@@ -253,7 +234,7 @@ async fn odd_bounds_hard_columns_and_rows_that_a_late_check_refuses() {
 /// Rows that refer to nothing are loaded and copied like others: the key's validation finds them all, and tells how.
 #[tokio::test]
 async fn rows_that_refer_to_nothing_are_told_when_all_rows_are_in() {
-    let Some(moved) = Moved::within_one_database("stage_orphans").await else {
+    let Some(moved) = Staged::within_one_database("stage_orphans").await else {
         return;
     };
     let orphans = "CREATE TABLE positions_default PARTITION OF positions DEFAULT;
@@ -262,7 +243,7 @@ async fn rows_that_refer_to_nothing_are_told_when_all_rows_are_in() {
             VALUES ('2025-12-11 12:00+00', 99, 'staged'), ('2026-03-01 12:00+00', 99, 'copied');
         RESET session_replication_role";
     moved.source.exec(orphans).await.unwrap();
-    let moved = Moved::of(moved.source, None).await;
+    let moved = Staged(Moved::of(moved.0.source, None).await);
     moved.plan().await;
     moved
         .assert_stops(&[
@@ -285,11 +266,7 @@ async fn partitions_of_another_server_are_staged_and_the_run_is_given_up_or_kept
         return;
     };
     let source = source_database("stage_from").await;
-    Positions::default().create(&source).await;
-    let aircraft = "CREATE TABLE aircraft (id integer PRIMARY KEY, registration text NOT NULL);
-        INSERT INTO aircraft SELECT n, 'D-' || n FROM generate_series(0, 49) AS n";
-    target.exec(aircraft).await.unwrap();
-    let moved = Moved::of(source, Some(target)).await;
+    let moved = Staged(Moved::new(source, Some(target), Positions::default()).await);
     moved.plan().await;
     moved
         .call("migrate")
@@ -313,7 +290,7 @@ async fn partitions_of_another_server_are_staged_and_the_run_is_given_up_or_kept
 
 #[tokio::test]
 async fn a_process_killed_around_slices_builds_and_attaches_does_each_once() {
-    let Some(moved) = Moved::within_one_database("stage_kill_slices").await else {
+    let Some(moved) = Staged::within_one_database("stage_kill_slices").await else {
         return;
     };
     moved.plan().await;
@@ -344,7 +321,7 @@ async fn a_process_killed_around_slices_builds_and_attaches_does_each_once() {
 
 #[tokio::test]
 async fn a_process_killed_around_every_step_goes_on_there_and_back() {
-    let Some(moved) = Moved::within_one_database("stage_kill_steps").await else {
+    let Some(moved) = Staged::within_one_database("stage_kill_steps").await else {
         return;
     };
     moved.plan().await;
@@ -361,7 +338,7 @@ async fn a_process_killed_around_every_step_goes_on_there_and_back() {
 
 #[tokio::test]
 async fn the_way_back_is_open_from_a_table_that_is_loaded_built_or_attached() {
-    let Some(moved) = Moved::within_one_database("stage_back").await else {
+    let Some(moved) = Staged::within_one_database("stage_back").await else {
         return;
     };
     // Six steps come before a partition's build and its attaching: two for the fence, and those that make the empty hypertable.
@@ -393,7 +370,7 @@ async fn the_way_back_is_open_from_a_table_that_is_loaded_built_or_attached() {
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_left_alone() {
-    let Some(moved) = Moved::within_one_database("stage_taken").await else {
+    let Some(moved) = Staged::within_one_database("stage_taken").await else {
         return;
     };
     let taken = "CREATE SCHEMA hyperhaul_chunks_public; DO $$ BEGIN \
@@ -411,7 +388,7 @@ async fn a_name_that_is_taken_is_left_alone() {
 
 #[tokio::test]
 async fn a_leaf_that_is_rewritten_between_two_processes_is_loaded_from_its_new_file() {
-    let Some(moved) = Moved::within_one_database("stage_rewritten").await else {
+    let Some(moved) = Staged::within_one_database("stage_rewritten").await else {
         return;
     };
     moved.plan().await;

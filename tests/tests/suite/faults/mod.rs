@@ -30,11 +30,11 @@ const SEVERAL_SLICES: Positions = Positions {
 };
 
 /// `positions` in a database, to be moved within it or to another, and what its rows were before.
-struct Moved {
-    source: TestDatabase,
+pub(super) struct Moved {
+    pub(super) source: TestDatabase,
     /// `None`: the source.
     other_target: Option<TestDatabase>,
-    before: RowsSeen,
+    pub(super) before: RowsSeen,
 }
 
 impl Moved {
@@ -52,7 +52,7 @@ impl Moved {
         moved
     }
 
-    async fn new(
+    pub(super) async fn new(
         source: TestDatabase,
         other_target: Option<TestDatabase>,
         positions: Positions,
@@ -65,6 +65,11 @@ impl Moved {
                 INSERT INTO aircraft SELECT n, 'D-' || n FROM generate_series(0, 49) AS n";
             target.exec(aircraft).await.unwrap();
         }
+        Moved::of(source, other_target).await
+    }
+
+    /// The same of what is there already.
+    pub(super) async fn of(source: TestDatabase, other_target: Option<TestDatabase>) -> Moved {
         let before = rows_seen(&source, Positions::ROWS).await;
         Moved {
             source,
@@ -95,12 +100,12 @@ impl Moved {
             .expect_code(0);
     }
 
-    fn target(&self) -> &TestDatabase {
+    pub(super) fn target(&self) -> &TestDatabase {
         self.other_target.as_ref().unwrap_or(&self.source)
     }
 
     /// A call that names both ends.
-    fn call(&self, arguments: &str) -> Hyperhaul {
+    pub(super) fn call(&self, arguments: &str) -> Hyperhaul {
         self.call_through(arguments, self.source.url(), self.target().url())
     }
 
