@@ -1,4 +1,4 @@
-//! The ledger: what a run has done, durable, in schema `hyperhaul` of the target database.
+//! The ledger: what a run has done and which live rows are in, durable, in schema `hyperhaul` of the target database.
 //!
 //! The mark that something is done is written in the transaction that does it, so a kill at any moment leaves
 //! both or neither. This crate owns the ledger's tables and every statement on them; it opens no transaction of
@@ -6,10 +6,14 @@
 
 mod calibration;
 mod call;
+mod dead_letter;
 mod declaration;
 mod error;
+mod failpoint;
 mod forecast;
+mod gap;
 mod held_job;
+mod ingest_source;
 mod leaf_hash;
 mod run;
 mod schema;
@@ -20,12 +24,21 @@ mod write_mark;
 
 pub use calibration::{end_calibration, scratch_is_left, try_calibrate};
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
+pub use dead_letter::{
+    Cause, Content, DeadLetter, KeptRecord, Selection, bury, dead_letter, dead_letters,
+    drop_dead_letters, exhume, keep_conflicts,
+};
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,
 };
 pub use error::Error;
+pub use failpoint::failpoint;
 pub use forecast::{forecast, store_forecast};
+pub use gap::{Gap, record_gap};
 pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
+pub use ingest_source::{
+    Outcome, PositionUnit, Receipt, Source, receipts, source_backend, take_source,
+};
 pub use leaf_hash::{leaf_hashes, store_leaf_hashes};
 pub use run::{
     Run, RunId, RunState, change_state, find_run, hold_running, is_paused, latest_run, load_run,

@@ -11,13 +11,19 @@
 //! write_mark   one row a run            how the source was before its first row was read
 //! call         one row a call of a command that made, changed or judged the run: who, from where, with what end
 //! forecast     one row a run that is or was under way; see there
+//!
+//! ingest_source   one row a source of live rows   up to which of its records everything is dealt with, and by which process
+//! ingest_receipt  one row a source and minute     what became of the records between two positions
+//! ingest_gap      one row a time in which a source could not be heard, or what it sent could not be kept
+//! dead_letter     one row a record that no table takes   the record as it came, and why
+//! ingest_conflict one row a record whose key was there already, with other values
 //! ```
 
 use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 4;
+const FORMAT: i32 = 5;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -74,6 +80,70 @@ CREATE TABLE hyperhaul.leaf_hash (
     PRIMARY KEY (run_id, table_index)
 );
 UPDATE hyperhaul.ledger_format SET format = 4;
+";
+
+/// From format 4, which knew no live rows, to 5.
+const FROM_4_TO_5: &str = "
+CREATE TABLE hyperhaul.ingest_source (
+    source_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    stream text NOT NULL,
+    unit text NOT NULL,
+    epoch bigint NOT NULL DEFAULT 1,
+    holder uuid NOT NULL,
+    backend_pid integer NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE hyperhaul.ingest_receipt (
+    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
+    minute timestamptz NOT NULL,
+    from_position bigint NOT NULL,
+    to_position bigint NOT NULL,
+    record_count bigint NOT NULL,
+    stored_count bigint NOT NULL,
+    duplicate_count bigint NOT NULL,
+    conflict_count bigint NOT NULL,
+    dead_count bigint NOT NULL,
+    lost_count bigint NOT NULL,
+    row_count bigint NOT NULL,
+    PRIMARY KEY (source_id, minute)
+);
+CREATE TABLE hyperhaul.ingest_gap (
+    gap_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
+    from_at timestamptz NOT NULL,
+    to_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    unkept_count bigint NOT NULL
+);
+CREATE TABLE hyperhaul.dead_letter (
+    dead_letter_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
+    position bigint NOT NULL,
+    stream text NOT NULL,
+    payload bytea NOT NULL,
+    attributes jsonb NOT NULL,
+    received_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    sqlstate text NOT NULL,
+    table_name text,
+    column_name text,
+    constraint_name text,
+    died_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX dead_letter_stream ON hyperhaul.dead_letter (stream, dead_letter_id);
+CREATE TABLE hyperhaul.ingest_conflict (
+    conflict_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
+    position bigint NOT NULL,
+    table_name text NOT NULL,
+    payload bytea NOT NULL,
+    attributes jsonb NOT NULL,
+    received_at timestamptz NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+UPDATE hyperhaul.ledger_format SET format = 5;
 ";
 
 /// The tables of format 3; those of later ones are added to them.
@@ -199,10 +269,11 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
 }
 
 async fn bring_up(session: &Session) -> Result<(), Error> {
-    let upgrades: [(i32, &[&str]); 3] = [
+    let upgrades: [(i32, &[&str]); 4] = [
         (1, &[FROM_1_TO_2]),
         (2, &[FROM_2_TO_3, CALLS]),
         (3, &[FROM_3_TO_4]),
+        (4, &[FROM_4_TO_5]),
     ];
     for (from, batches) in upgrades {
         if format(session).await? == Some(from) {

@@ -2,7 +2,7 @@
 //! asked for, their rows are hashed before and after.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Meter, digests};
 use chrono::Utc;

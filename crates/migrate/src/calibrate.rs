@@ -6,7 +6,7 @@
 //! ```
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::observe::Silent;
 use crate::slice::SliceWorker;
 use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, columnstore, digests};

@@ -5,7 +5,7 @@
 //! source goes through the hypertable for each, and the chunk is truncated, in the same transaction.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Meter};
 use chrono::Utc;

@@ -1,6 +1,6 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::identity::check_database;
 use crate::leader::change_state;
 use crate::{Connections, Error, Run, RunId, RunState, calls, survey};

@@ -10,7 +10,7 @@
 //! in the columnstore.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Kind, Meter};
 use chrono::Utc;

@@ -8,7 +8,7 @@
 //! So a process that is killed leaves either paused jobs and a run that `rollback` can end, or neither.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::leader::{Leader, change_state};
 use crate::{Error, Event, RunState};
 use chrono::SecondsFormat;

@@ -30,7 +30,6 @@ mod differences;
 mod digests;
 mod drift;
 mod error;
-mod failpoint;
 mod fence;
 mod forecast;
 mod guard;

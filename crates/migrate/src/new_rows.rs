@@ -10,7 +10,7 @@
 
 use crate::context::Context;
 use crate::differences::retention_cutoff_us;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::leader::{Leader, change_state};
 use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::steps::{Direction, Lane};
 use chrono::Utc;
 use hyperhaul_ledger as ledger;

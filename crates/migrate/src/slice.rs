@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use chrono::Utc;
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{

@@ -1,7 +1,7 @@
 //! Steps that are SQL: one transaction with the ledger's mark, tried again where that makes sense.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::watch::Watch;
 use crate::{Error, Event, fence};
 use chrono::{DateTime, Utc};

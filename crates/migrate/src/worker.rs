@@ -13,7 +13,7 @@
 
 use crate::context::Context;
 use crate::crew::{Crew, Supervision};
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::slice::{SliceWorker, Turn};
 use crate::staged::Finishing;
 use crate::steps::Lane;

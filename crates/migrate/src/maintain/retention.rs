@@ -3,7 +3,7 @@
 
 use super::{ScheduledCommand, Work};
 use crate::Error;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_catalog::{self as catalog, Chunk, ReferringKey};
 use hyperhaul_ledger::Declared;
 use hyperhaul_plan::{Declaration, Relation, sql};

@@ -5,7 +5,7 @@
 
 /// Aborts the process here if a test asked for it.
 #[cfg(feature = "failpoints")]
-pub(crate) fn failpoint(name: &str) {
+pub fn failpoint(name: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};
     static TIMES_REACHED: AtomicU32 = AtomicU32::new(0);
 
@@ -24,4 +24,4 @@ pub(crate) fn failpoint(name: &str) {
 
 /// Nothing, in builds for users.
 #[cfg(not(feature = "failpoints"))]
-pub(crate) fn failpoint(_name: &str) {}
+pub fn failpoint(_name: &str) {}
