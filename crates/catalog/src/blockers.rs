@@ -76,6 +76,17 @@ pub async fn end_sessions(session: &Session, prefix: &str) -> Result<(), Error> 
     Ok(())
 }
 
+/// Whether a backend of this role with this pid is there that belongs to a hyperhaul.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn is_ours(session: &Session, pid: i32) -> Result<bool, Error> {
+    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
+                 WHERE pid = $1 AND application_name LIKE 'hyperhaul %' AND usename = current_user)";
+    Ok(session.query_one(there, &[&pid]).await?.get(0))
+}
+
 /// How often, and how many times, [`end_backend`] looks.
 const GONE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 const GONE_LOOKS_MAX: u32 = 300;
@@ -91,10 +102,8 @@ pub async fn end_backend(session: &Session, pid: i32) -> Result<(), Error> {
     let ours = "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
                 WHERE pid = $1 AND application_name LIKE 'hyperhaul %' AND usename = current_user";
     session.query(ours, &[&pid]).await?;
-    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity \
-                 WHERE pid = $1 AND application_name LIKE 'hyperhaul %' AND usename = current_user)";
     for _ in 0..GONE_LOOKS_MAX {
-        if !session.query_one(there, &[&pid]).await?.get::<_, bool>(0) {
+        if !is_ours(session, pid).await? {
             return Ok(());
         }
         tokio::time::sleep(GONE_LOOK).await;

@@ -23,6 +23,7 @@ mod jobs;
 mod keys;
 mod late_writes;
 mod leaves;
+mod live_table;
 mod machine;
 mod maintenance;
 mod observe;
@@ -38,7 +39,7 @@ mod vitals;
 mod waits;
 mod writers;
 
-pub use blockers::{Blocker, blockers, end_backend, end_sessions};
+pub use blockers::{Blocker, blockers, end_backend, end_sessions, is_ours};
 pub use chunks::{
     Chunk, ChunkForm, chunk_form, chunks, columnstore_bytes, file_numbers, hypertable_heap_bytes,
     type_oid,
@@ -49,6 +50,7 @@ pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
 pub use jobs::{Job, JobWorker, job_workers, jobs};
 pub use late_writes::{RowsSince, WriteMark, rows_since, write_mark};
+pub use live_table::{LiveColumn, LiveTable, live_table, shape};
 pub use maintenance::{
     ReferringKey, TimescaleThere, has_rows, referring_keys, row_bytes, timescale_there, total_bytes,
 };

@@ -7,6 +7,7 @@ use tokio_postgres::error::DbError;
 
 use crate::discretion::{CLASSES_WITHOUT_VALUES, copy_position, message_without_values};
 use crate::disposition::{self, Disposition};
+use crate::refusal::{self, Refusal};
 
 /// A failed call. `Display` gives one line: what was attempted, then why it failed; detail and
 /// hint are separate, as in PostgreSQL.
@@ -237,6 +238,11 @@ impl Error {
     fn has_code(&self, codes: &[&str]) -> bool {
         self.sqlstate()
             .is_some_and(|sqlstate| codes.contains(&sqlstate))
+    }
+
+    /// What of the rows that were written the server refuses; `None`: they are not to blame.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.sqlstate().and_then(refusal::of_sqlstate)
     }
 
     /// The connection parameters themselves are wrong: a usage error, not a server's.

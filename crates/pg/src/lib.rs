@@ -18,6 +18,7 @@ mod notice;
 mod parameters;
 mod password_file;
 pub mod pooler;
+mod refusal;
 pub mod retry;
 mod server;
 mod service_file;
@@ -36,6 +37,7 @@ pub use diversion::COPY_BATCH_BYTES;
 pub use environment::{host_name, os_user};
 pub use error::Error;
 pub use notice::Notice;
+pub use refusal::Refusal;
 pub use server::Server;
 pub use session::{Canceller, Session};
 
