@@ -1,0 +1,132 @@
+//! A batch on its way: records between two positions of a source, and the rows that became of them.
+
+use crate::envelope::Envelope;
+use hyperhaul_decode::{Refusal, Rows};
+use hyperhaul_ledger::{Cause, PositionUnit};
+
+/// Records that follow each other in a source, as a feed gives them.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Where the records before end.
+    pub(crate) from: u64,
+    /// Where these end.
+    pub(crate) to: u64,
+    /// In the order of their positions, all of which lie behind `from` and up to `to`.
+    pub(crate) records: Vec<Envelope>,
+}
+
+impl Taken {
+    /// No records behind a position.
+    pub(crate) fn none(position: u64) -> Taken {
+        Taken {
+            from: position,
+            to: position,
+            records: Vec::new(),
+        }
+    }
+
+    /// Records that were acknowledged once and cannot be read any more.
+    pub(crate) fn lost_count(&self, unit: PositionUnit) -> u64 {
+        match unit {
+            PositionUnit::Record => (self.to - self.from).saturating_sub(self.records.len() as u64),
+            PositionUnit::Byte => 0,
+        }
+    }
+
+    /// Two halves, of which the first has at least one record; for two records or more.
+    pub(crate) fn halved(mut self) -> (Taken, Taken) {
+        let rest = self.records.split_off(self.records.len().div_ceil(2));
+        let middle = self.records.last().map_or(self.from, |last| last.position);
+        let second = Taken {
+            from: middle,
+            to: self.to,
+            records: rest,
+        };
+        let first = Taken { to: middle, ..self };
+        (first, second)
+    }
+}
+
+/// Records with their rows.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) taken: Taken,
+    /// In the order of the records.
+    pub(crate) stripes: Vec<Stripe>,
+    /// For which state of the tables the rows were encoded; see `Learned`.
+    pub(crate) generation: u64,
+    /// The only record, where the server does not even stage it.
+    pub(crate) condemned: Option<Condemned>,
+}
+
+/// The rows of records that one thread decoded.
+#[derive(Debug)]
+pub(crate) struct Stripe {
+    /// One entry for each table.
+    pub(crate) rows: Vec<Rows>,
+    /// Which records became none, by position.
+    pub(crate) refused: Vec<(u64, Refusal)>,
+}
+
+/// A record that dies of what the server said.
+#[derive(Clone, Debug)]
+pub(crate) struct Condemned {
+    /// Index in the batch.
+    pub(crate) index: usize,
+    pub(crate) cause: Cause,
+}
+
+impl Batch {
+    /// Index of the record at a position.
+    pub(crate) fn index_of(&self, position: u64) -> Option<usize> {
+        let records = &self.taken.records;
+        records
+            .binary_search_by_key(&position, |record| record.position)
+            .ok()
+    }
+
+    /// The rows for one table, in order.
+    pub(crate) fn of_table(&self, table: usize) -> impl Iterator<Item = &Rows> {
+        self.stripes
+            .iter()
+            .filter_map(move |stripe| stripe.rows.get(table))
+    }
+
+    /// Rows for one table.
+    pub(crate) fn row_count(&self, table: usize) -> usize {
+        self.of_table(table).map(Rows::len).sum()
+    }
+
+    /// Records that became no rows.
+    pub(crate) fn refused_count(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.refused.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(positions: &[u64], from: u64, to: u64) -> Taken {
+        let records = positions.iter().map(|&position| Envelope {
+            position,
+            received_at_us: 0,
+            attributes: [].into(),
+            payload: bytes::Bytes::new(),
+        });
+        Taken {
+            from,
+            to,
+            records: records.collect(),
+        }
+    }
+
+    #[test]
+    fn halves_follow_each_other_and_lose_nothing() {
+        let (first, second) = taken(&[11, 12, 14], 10, 15).halved();
+        assert_eq!((first.from, first.to, first.records.len()), (10, 12, 2));
+        assert_eq!((second.from, second.to, second.records.len()), (12, 15, 1));
+        assert_eq!(first.lost_count(PositionUnit::Record), 0);
+        assert_eq!(second.lost_count(PositionUnit::Record), 2);
+    }
+}

@@ -1,0 +1,164 @@
+//! A record as a source took it in, and its form in the spool.
+//!
+//! ```text
+//! offset  bytes
+//!      0      1  version of this form: 1
+//!      1      8  when it was received: microseconds since 1970 (UTC), i64, little endian
+//!      9      1  number of attributes
+//!     10      *  attributes: u8 length and name, u16 length (little endian) and value
+//!      *      *  the record's own bytes
+//! ```
+
+use bytes::{BufMut, Bytes, BytesMut};
+use std::sync::Arc;
+
+const VERSION: u8 = 1;
+
+/// A record as a source took it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// Its position in the source; see `Feed`.
+    pub(crate) position: u64,
+    /// Microseconds since 1970 (UTC) at which it was received.
+    pub(crate) received_at_us: i64,
+    /// What came beside it: captures of a topic or subject. Most records have none, and many share theirs.
+    pub(crate) attributes: Arc<[(String, String)]>,
+    /// Its bytes.
+    pub(crate) payload: Bytes,
+}
+
+/// Bytes of the spool are no record: another version wrote them, since a checksum has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+impl Envelope {
+    /// The form in which the spool keeps it; the position is the spool's own.
+    pub(crate) fn to_spool(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(10 + self.payload.len());
+        bytes.put_u8(VERSION);
+        bytes.put_i64_le(self.received_at_us);
+        let attributes = &self.attributes[..self.attributes.len().min(usize::from(u8::MAX))];
+        bytes.put_u8(attributes.len() as u8);
+        for (name, value) in attributes {
+            let name = cut(name, usize::from(u8::MAX));
+            let value = cut(value, usize::from(u16::MAX));
+            bytes.put_u8(name.len() as u8);
+            bytes.put_slice(name);
+            bytes.put_u16_le(value.len() as u16);
+            bytes.put_slice(value);
+        }
+        bytes.put_slice(&self.payload);
+        bytes.freeze()
+    }
+
+    /// Reads what [`Envelope::to_spool`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another version.
+    pub(crate) fn from_spool(position: u64, bytes: Bytes) -> Result<Envelope, Unreadable> {
+        let mut rest = bytes;
+        if take(&mut rest, 1)?[0] != VERSION {
+            return Err(Unreadable);
+        }
+        let received_at_us = i64::from_le_bytes(fixed(&take(&mut rest, 8)?)?);
+        let count = take(&mut rest, 1)?[0];
+        let mut attributes = Vec::with_capacity(usize::from(count));
+        for _ in 0..count {
+            let name_bytes = take(&mut rest, 1)?[0];
+            let name = text(&take(&mut rest, usize::from(name_bytes))?)?;
+            let value_bytes = u16::from_le_bytes(fixed(&take(&mut rest, 2)?)?);
+            let value = text(&take(&mut rest, usize::from(value_bytes))?)?;
+            attributes.push((name, value));
+        }
+        Ok(Envelope {
+            position,
+            received_at_us,
+            attributes: attributes.into(),
+            payload: rest,
+        })
+    }
+
+    /// As the decoders take it.
+    pub(crate) fn record<'a>(&'a self, source: &'a str) -> hyperhaul_decode::Record<'a> {
+        hyperhaul_decode::Record {
+            payload: &self.payload,
+            received_at_us: self.received_at_us,
+            position: self.position,
+            source,
+            attributes: &self.attributes,
+        }
+    }
+}
+
+/// At most so many bytes of a text, whole characters.
+fn cut(text: &str, bytes_max: usize) -> &[u8] {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text.as_bytes()[..end]
+}
+
+fn take(rest: &mut Bytes, length: usize) -> Result<Bytes, Unreadable> {
+    if rest.len() < length {
+        return Err(Unreadable);
+    }
+    Ok(rest.split_to(length))
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Unreadable> {
+    bytes.try_into().map_err(|_| Unreadable)
+}
+
+fn text(bytes: &[u8]) -> Result<String, Unreadable> {
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| Unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope() -> Envelope {
+        Envelope {
+            position: 7,
+            received_at_us: -1,
+            attributes: [("well_id".to_owned(), "W-ä".repeat(400))].into(),
+            payload: Bytes::from_static(b"\x00{}"),
+        }
+    }
+
+    #[test]
+    fn what_goes_into_the_spool_comes_out_of_it() {
+        let written = envelope().to_spool();
+        assert_eq!(Envelope::from_spool(7, written), Ok(envelope()));
+    }
+
+    #[test]
+    fn bytes_that_end_too_soon_or_are_of_another_version_are_refused() {
+        let written = envelope().to_spool();
+        let header = written.len() - envelope().payload.len();
+        for end in 0..header {
+            assert_eq!(
+                Envelope::from_spool(7, written.slice(..end)),
+                Err(Unreadable),
+                "{end}"
+            );
+        }
+        let mut other = written.to_vec();
+        other[0] = 2;
+        assert_eq!(Envelope::from_spool(7, other.into()), Err(Unreadable));
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_cut_between_characters() {
+        let long = Envelope {
+            attributes: [("n".to_owned(), "ä".repeat(40_000))].into(),
+            ..envelope()
+        };
+        let read = Envelope::from_spool(7, long.to_spool()).unwrap();
+        assert_eq!(read.attributes[0].1.chars().count(), 32_767);
+    }
+}

@@ -1,0 +1,232 @@
+//! SQL text of a batch's transaction, for one table.
+
+use hyperhaul_plan::{Relation, quote_ident, quote_literal};
+
+/// The column of a staged row that says which record of the batch it is of.
+const SEQ: &str = "\"hyperhaul seq\"";
+
+/// Rows that were not inserted: there already, or refused with a SQLSTATE.
+const LEFT_OUT: &str = "pg_temp.hyperhaul_left_out";
+
+/// Makes the session's own list of rows that a slow way leaves out; empty at the end of each transaction.
+pub(crate) const CREATE_LEFT_OUT: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS hyperhaul_left_out \
+    (target integer NOT NULL, seq integer NOT NULL, sqlstate text, column_name text, constraint_name text) ON COMMIT DELETE ROWS";
+
+/// What [`Table::insert_row_by_row`] left out.
+pub(crate) const LEFT_OUT_ROWS: &str = "SELECT target, seq, sqlstate, column_name, constraint_name \
+    FROM pg_temp.hyperhaul_left_out ORDER BY seq, target, sqlstate";
+
+/// Deferred constraints would refuse rows at the COMMIT, when nobody can tell which.
+pub(crate) const CONSTRAINTS_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// Lifts TimescaleDB's limit for this transaction: for a single row, which cannot be made less.
+pub(crate) const LIFT_DECOMPRESSION_LIMIT: &str =
+    "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0";
+
+/// The session's own table that the rows of a target are put aside in.
+fn stage(index: usize) -> String {
+    format!("pg_temp.hyperhaul_stage_{index}")
+}
+
+/// A table as a batch writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) relation: Relation,
+    /// See [`hyperhaul_catalog::shape`].
+    pub(crate) shape: String,
+    /// What tuples hold, in order.
+    pub(crate) columns: Vec<Column>,
+    /// Names of the columns that tell duplicates; empty: no unique key is written.
+    pub(crate) key: Vec<String>,
+}
+
+/// A column that tuples hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) type_sql: String,
+    /// Its type has no equality: values are compared as text.
+    pub(crate) compared_as_text: bool,
+}
+
+impl Table {
+    /// Keeps columns from being changed until the transaction ends; rows may be written meanwhile.
+    pub(crate) fn lock(&self) -> String {
+        format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", self.relation)
+    }
+
+    pub(crate) fn copy(&self) -> String {
+        format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            self.relation,
+            self.names("")
+        )
+    }
+
+    /// Makes the session's own table that rows are put aside in, before they are inserted one way or another. It is empty at
+    /// the end of each transaction.
+    pub(crate) fn create_stage(&self, index: usize) -> String {
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| format!(", {} {}", quote_ident(&column.name), column.type_sql));
+        format!(
+            "DROP TABLE IF EXISTS {stage}; \
+             CREATE TEMPORARY TABLE {stage} ({SEQ} integer NOT NULL{}) ON COMMIT DELETE ROWS",
+            columns.collect::<String>(),
+            stage = stage(index),
+        )
+    }
+
+    pub(crate) fn copy_stage(&self, index: usize) -> String {
+        format!(
+            "COPY {} ({SEQ}, {}) FROM STDIN (FORMAT binary)",
+            stage(index),
+            self.names("")
+        )
+    }
+
+    /// Inserts what is staged and not there yet, in the key's order: sessions that write the same keys meet in one order.
+    pub(crate) fn insert_staged(&self, index: usize) -> String {
+        let order: String = self
+            .key
+            .iter()
+            .map(|key| quote_ident(key) + ", ")
+            .collect();
+        format!(
+            "INSERT INTO {} ({names}) SELECT {names} FROM {} ORDER BY {order}{SEQ} ON CONFLICT DO NOTHING",
+            self.relation,
+            stage(index),
+            names = self.names(""),
+        )
+    }
+
+    /// Which of the staged rows are there with other values, by number. For tables with a key, behind the insertion: then each
+    /// staged row's key is there.
+    pub(crate) fn conflicts(&self, index: usize) -> String {
+        let equal_keys = self.key.iter().map(|key| {
+            let key = quote_ident(key);
+            format!("stored.{key} = staged.{key}")
+        });
+        let others = self
+            .columns
+            .iter()
+            .filter(|column| !self.key.contains(&column.name));
+        let differ = others.map(|column| {
+            let name = quote_ident(&column.name);
+            let cast = if column.compared_as_text {
+                "::text"
+            } else {
+                ""
+            };
+            format!("stored.{name}{cast} IS DISTINCT FROM staged.{name}{cast}")
+        });
+        let mut differ: Vec<String> = differ.collect();
+        if differ.is_empty() {
+            differ.push("false".to_owned());
+        }
+        format!(
+            "SELECT staged.{SEQ} FROM {} AS staged JOIN {} AS stored ON {}{} WHERE {} ORDER BY 1",
+            stage(index),
+            self.relation,
+            equal_keys.collect::<Vec<_>>().join(" AND "),
+            self.key_ranges(index),
+            differ.join(" OR "),
+        )
+    }
+
+    /// The staged times' range, so that chunks beyond are left out.
+    fn key_ranges(&self, index: usize) -> String {
+        let ranges = self.key.iter().filter(|key| self.is_time(key)).map(|key| {
+            let key = quote_ident(key);
+            let stage = stage(index);
+            format!(
+                " AND stored.{key} >= (SELECT min({key}) FROM {stage}) AND stored.{key} <= (SELECT max({key}) FROM {stage})"
+            )
+        });
+        ranges.collect()
+    }
+
+    fn is_time(&self, name: &str) -> bool {
+        let column = self.columns.iter().find(|column| column.name == name);
+        column.is_some_and(|column| {
+            column.type_sql.starts_with("timestamp") || column.type_sql == "date"
+        })
+    }
+
+    /// Inserts what is staged row by row, each in a subtransaction, and puts down which rows were there and which are refused.
+    /// Data exceptions, violated constraints and what triggers raise are rows' faults; anything else ends the transaction.
+    pub(crate) fn insert_row_by_row(&self, index: usize) -> String {
+        let body = format!(
+            "DECLARE staged record; inserted bigint; refused text; of_column text; of_constraint text;
+BEGIN
+    FOR staged IN SELECT * FROM {stage} ORDER BY {SEQ} LOOP
+        BEGIN
+            INSERT INTO {relation} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS inserted = ROW_COUNT;
+            IF inserted = 0 THEN
+                INSERT INTO {LEFT_OUT} VALUES ({index}, staged.{SEQ}, NULL, NULL, NULL);
+            END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception OR with_check_option_violation THEN
+            GET STACKED DIAGNOSTICS refused = RETURNED_SQLSTATE, of_column = COLUMN_NAME, of_constraint = CONSTRAINT_NAME;
+            INSERT INTO {LEFT_OUT} VALUES ({index}, staged.{SEQ}, refused, nullif(of_column, ''), nullif(of_constraint, ''));
+        END;
+    END LOOP;
+END",
+            stage = stage(index),
+            relation = self.relation,
+            names = self.names(""),
+            values = self.names("staged."),
+        );
+        format!("DO {}", quote_literal(&body))
+    }
+
+    fn names(&self, prefix: &str) -> String {
+        let names = self
+            .columns
+            .iter()
+            .map(|column| format!("{prefix}{}", quote_ident(&column.name)));
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let column = |name: &str, type_sql: &str| Column {
+            name: name.to_owned(),
+            type_sql: type_sql.to_owned(),
+            compared_as_text: type_sql == "json",
+        };
+        Table {
+            relation: Relation::new("public", "esp"),
+            shape: String::new(),
+            columns: vec![
+                column("well", "text"),
+                column("at", "timestamp with time zone"),
+                column("actions", "json"),
+            ],
+            key: vec!["well".to_owned(), "at".to_owned()],
+        }
+    }
+
+    #[test]
+    fn conflicts_are_looked_for_by_key_within_the_staged_times() {
+        assert_eq!(
+            table().conflicts(0),
+            "SELECT staged.\"hyperhaul seq\" FROM pg_temp.hyperhaul_stage_0 AS staged JOIN \"public\".\"esp\" AS stored \
+             ON stored.\"well\" = staged.\"well\" AND stored.\"at\" = staged.\"at\" \
+             AND stored.\"at\" >= (SELECT min(\"at\") FROM pg_temp.hyperhaul_stage_0) \
+             AND stored.\"at\" <= (SELECT max(\"at\") FROM pg_temp.hyperhaul_stage_0) \
+             WHERE stored.\"actions\"::text IS DISTINCT FROM staged.\"actions\"::text ORDER BY 1"
+        );
+    }
+
+    #[test]
+    fn staged_rows_are_inserted_in_the_order_of_the_key() {
+        let sql = table().insert_staged(0);
+        assert!(sql.ends_with("ORDER BY \"well\", \"at\", \"hyperhaul seq\" ON CONFLICT DO NOTHING"));
+    }
+}
