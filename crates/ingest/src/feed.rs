@@ -1,0 +1,35 @@
+//! Feeds: records in order, with positions. What each kind of source makes of its outages, formats and acknowledgements is
+//! hidden behind them.
+
+pub(crate) mod file;
+
+use crate::Error;
+use crate::batch::Taken;
+
+/// How much a batch may hold. It is the larger the busier the writer is: a feed is asked only when there is room behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Records.
+    pub records_max: usize,
+    /// Bytes of the records.
+    pub bytes_max: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> BatchLimits {
+        BatchLimits {
+            records_max: 20_000,
+            bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// Records in order. A feed gives each record once; who starts anew gives it the ledger's position.
+pub(crate) trait Feed: Send {
+    /// The records behind those given before: at least one, or those that were lost; waits for them. `None`: there will be no
+    /// more.
+    fn next(
+        &mut self,
+        limits: &BatchLimits,
+    ) -> impl Future<Output = Result<Option<Taken>, Error>> + Send;
+}

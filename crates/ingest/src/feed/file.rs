@@ -1,0 +1,258 @@
+//! A file's lines, from a position in bytes on. A file keeps its records itself: nothing is spooled, and the ledger's position
+//! is all there is to resume.
+
+use super::{BatchLimits, Feed};
+use crate::Error;
+use crate::batch::Taken;
+use crate::clock::now_us;
+use crate::compression;
+use crate::envelope::Envelope;
+use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX};
+use bytes::{Bytes, BytesMut};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Where records end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// At each end of a line.
+    Lines,
+    /// At an end of a line that is not between quotes.
+    Csv { quote: u8 },
+}
+
+/// One file.
+pub(crate) struct FileFeed {
+    path: PathBuf,
+    input: Box<dyn Read + Send>,
+    framing: Framing,
+    /// What was read and is not yet given.
+    carried: BytesMut,
+    /// Bytes of `carried` that are known to hold no end of a record.
+    scanned: usize,
+    /// Whether the scanned bytes end between quotes.
+    quoted: bool,
+    /// Where `carried` begins in the file.
+    position: u64,
+    /// Goes on when the file grows, until it is replaced.
+    follows: bool,
+    /// See [`identity`]; `None` for what is no file.
+    identity: Option<String>,
+    /// Another file has its name.
+    replaced: bool,
+    stop: watch::Receiver<bool>,
+    attributes: Arc<[(String, String)]>,
+}
+
+/// Bytes of a first line that tell files apart.
+const FIRST_LINE_BYTES_MAX: usize = 4096;
+
+/// What a file is called in the ledger, whatever it is renamed to: where it lies and how it begins. `None`: it is empty, or it
+/// grows and has no whole line yet.
+pub(crate) fn identity(path: &Path, grows: bool) -> Result<Option<String>, Error> {
+    let failed = |error| unreadable(path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let mut beginning = Vec::new();
+    file.take(FIRST_LINE_BYTES_MAX as u64)
+        .read_to_end(&mut beginning)
+        .map_err(failed)?;
+    let line_end = beginning.iter().position(|byte| *byte == b'\n');
+    let end = match line_end {
+        Some(end) => end,
+        None if beginning.len() == FIRST_LINE_BYTES_MAX => FIRST_LINE_BYTES_MAX,
+        None if grows || beginning.is_empty() => return Ok(None),
+        None => beginning.len(),
+    };
+    let print = xxhash_rust::xxh3::xxh3_128(&beginning[..end]);
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    Ok(Some(format!("file {device:x}:{inode:x}:{print:032x}")))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::usage(format!("could not read {}: {error}", path.display()))
+}
+
+impl FileFeed {
+    /// Opens a file; a compressed one by its ending.
+    pub(crate) fn open(
+        path: &Path,
+        framing: Framing,
+        follows: bool,
+        stop: watch::Receiver<bool>,
+    ) -> Result<FileFeed, Error> {
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let input = compression::reader(path, file).map_err(|error| unreadable(path, &error))?;
+        let mut feed = FileFeed::reading(input, path, framing, stop);
+        feed.identity = identity(path, follows)?;
+        feed.follows = follows;
+        Ok(feed)
+    }
+
+    /// Reads what comes, once.
+    pub(crate) fn reading(
+        input: Box<dyn Read + Send>,
+        path: &Path,
+        framing: Framing,
+        stop: watch::Receiver<bool>,
+    ) -> FileFeed {
+        FileFeed {
+            path: path.to_owned(),
+            input,
+            framing,
+            carried: BytesMut::new(),
+            scanned: 0,
+            quoted: false,
+            position: 0,
+            follows: false,
+            identity: None,
+            replaced: false,
+            stop,
+            attributes: [].into(),
+        }
+    }
+
+    /// Passes over what is dealt with. It is read: compressed files and pipes cannot be sought in, and reading costs little
+    /// beside writing it once was.
+    pub(crate) fn skip(&mut self, position: u64) -> Result<(), Error> {
+        let mut left = self.input.by_ref().take(position);
+        let skipped = std::io::copy(&mut left, &mut std::io::sink())
+            .map_err(|error| unreadable(&self.path, &error))?;
+        if skipped < position {
+            let message = format!(
+                "{} ends before byte {position}, up to which it is in its table",
+                self.path.display()
+            );
+            return Err(Error::usage(message)
+                .hint("Let a file that was cut off and written anew be another file, by a new name."));
+        }
+        self.position = position;
+        Ok(())
+    }
+
+    /// Reads once; false at the end.
+    fn read(&mut self) -> Result<bool, Error> {
+        let length = self.carried.len();
+        self.carried.resize(length + FILE_READ_BYTES, 0);
+        let read = tokio::task::block_in_place(|| self.input.read(&mut self.carried[length..]));
+        self.carried
+            .truncate(length + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(count) => Ok(count > 0),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => Err(unreadable(&self.path, &error)),
+        }
+    }
+
+    /// Length of the first record with its end of line.
+    fn first_end(&mut self) -> Option<usize> {
+        for (at, byte) in self.carried.iter().enumerate().skip(self.scanned) {
+            match self.framing {
+                Framing::Csv { quote } if *byte == quote => self.quoted = !self.quoted,
+                Framing::Csv { .. } if self.quoted => {}
+                _ if *byte == b'\n' => {
+                    self.scanned = 0;
+                    self.quoted = false;
+                    return Some(at + 1);
+                }
+                _ => {}
+            }
+        }
+        self.scanned = self.carried.len();
+        None
+    }
+
+    /// Takes `length` bytes off as one record; none for an empty line.
+    fn take(&mut self, length: usize, received_at_us: i64, taken: &mut Taken) {
+        let mut line: Bytes = self.carried.split_to(length).freeze();
+        self.position += length as u64;
+        taken.to = self.position;
+        for end in [b'\n', b'\r'] {
+            if line.last() == Some(&end) {
+                line.truncate(line.len() - 1);
+            }
+        }
+        if !line.is_empty() {
+            taken.records.push(Envelope {
+                position: self.position,
+                received_at_us,
+                attributes: Arc::clone(&self.attributes),
+                payload: line,
+            });
+        }
+    }
+
+    /// Whole records that were read, up to the limits.
+    fn take_whole(&mut self, limits: &BatchLimits, taken: &mut Taken) {
+        let received_at_us = now_us();
+        while !is_full(taken, limits) {
+            let Some(length) = self.first_end() else {
+                break;
+            };
+            self.take(length, received_at_us, taken);
+        }
+    }
+
+    /// What was read last and has no end of line: a record, where nothing more can come.
+    fn take_rest(&mut self, taken: &mut Taken) {
+        self.take(self.carried.len(), now_us(), taken);
+        self.scanned = 0;
+        self.quoted = false;
+    }
+
+    /// At the end of the file: whether to look again.
+    async fn waits(&mut self) -> bool {
+        if !self.follows || self.replaced || *self.stop.borrow() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FILE_LOOK) => {}
+            _ = self.stop.wait_for(|stop| *stop) => {}
+        }
+        // What was appended before it was replaced is read once more.
+        self.replaced = self.is_replaced();
+        true
+    }
+
+    fn is_replaced(&self) -> bool {
+        // Between two renames there may be none of the name.
+        let there = identity(&self.path, true).ok().flatten();
+        there.is_some() && there != self.identity
+    }
+}
+
+fn is_full(taken: &Taken, limits: &BatchLimits) -> bool {
+    taken.records.len() >= limits.records_max || taken.to - taken.from >= limits.bytes_max as u64
+}
+
+impl Feed for FileFeed {
+    async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
+        let mut taken = Taken::none(self.position);
+        loop {
+            self.take_whole(limits, &mut taken);
+            if self.carried.len() > RECORD_BYTES_MAX {
+                self.take_rest(&mut taken);
+            }
+            if is_full(&taken, limits) || *self.stop.borrow() {
+                break;
+            }
+            if self.read()? {
+                continue;
+            }
+            if taken.to > taken.from {
+                break;
+            }
+            if !self.waits().await {
+                if !*self.stop.borrow() {
+                    self.take_rest(&mut taken);
+                }
+                break;
+            }
+        }
+        Ok((taken.to > taken.from).then_some(taken))
+    }
+}

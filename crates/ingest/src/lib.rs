@@ -1,0 +1,41 @@
+//! Live ingest: records from sources become rows of hypertables, each exactly once, and what was acknowledged is durable.
+//!
+//! ```text
+//!   sources that keep their records (files)
+//!     |
+//!   Feed: records, positions                           feed
+//!     |
+//!   rows and refusals, decoded side by side            prepare, learn, lookup
+//!     |
+//!   one transaction: rows, dead letters, conflicts,    write
+//!   and the source's position in the ledger
+//! ```
+//!
+//! Nothing here knows what a migration is, and nothing is printed.
+
+mod batch;
+mod claim;
+mod clock;
+mod compression;
+mod envelope;
+mod error;
+mod feed;
+mod learn;
+mod limits;
+mod lookup;
+mod prepare;
+mod pump;
+mod run;
+mod statements;
+mod stop;
+mod stream;
+mod trouble;
+mod write;
+
+pub use error::{Error, Kind};
+pub use feed::BatchLimits;
+pub use hyperhaul_decode::Mapping;
+pub use hyperhaul_ledger::Outcome;
+pub use run::{Done, run};
+pub use stop::Stop;
+pub use stream::{Origin, Stream};

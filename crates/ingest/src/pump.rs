@@ -1,0 +1,81 @@
+//! From a feed to its tables: one batch is written while the next one is decoded.
+//!
+//! ```text
+//!   Feed::next --> decode --> [at most BATCHES_AHEAD batches] --> Writer::write --> committed
+//! ```
+
+use crate::Error;
+use crate::batch::Batch;
+use crate::feed::{BatchLimits, Feed};
+use crate::learn::Learned;
+use crate::limits::BATCHES_AHEAD;
+use crate::prepare;
+use crate::write::Writer;
+use hyperhaul_ledger::Outcome;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// A feed, and what is done with its batches.
+pub(crate) struct Pump<F, C> {
+    pub(crate) feed: F,
+    pub(crate) limits: BatchLimits,
+    /// The source's name.
+    pub(crate) source: Arc<str>,
+    /// Told when everything up to a position is committed, and what became of it.
+    pub(crate) committed: C,
+}
+
+/// A batch that is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed {
+    pub(crate) outcome: Outcome,
+    /// Bytes of its records.
+    pub(crate) bytes: u64,
+}
+
+impl<F: Feed, C: FnMut(&Committed) + Send> Pump<F, C> {
+    /// Until the feed ends.
+    ///
+    /// # Errors
+    ///
+    /// The feed's or the writer's; what is not committed then comes again.
+    pub(crate) async fn run(self, writer: &mut Writer) -> Result<(), Error> {
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let learned = writer.learned();
+        let decoding = decode_all(self.feed, self.limits, learned, self.source, sender);
+        tokio::try_join!(decoding, write_all(writer, receiver, self.committed))?;
+        Ok(())
+    }
+}
+
+async fn decode_all(
+    mut feed: impl Feed,
+    limits: BatchLimits,
+    learned: watch::Receiver<Arc<Learned>>,
+    source: Arc<str>,
+    sender: mpsc::Sender<Batch>,
+) -> Result<(), Error> {
+    // The feed is asked only when there is room behind it.
+    while let Ok(room) = sender.reserve().await {
+        let Some(taken) = feed.next(&limits).await? else {
+            break;
+        };
+        let now = Arc::clone(&learned.borrow());
+        room.send(prepare::decode(taken, now, Arc::clone(&source)).await);
+    }
+    Ok(())
+}
+
+async fn write_all(
+    writer: &mut Writer,
+    mut batches: mpsc::Receiver<Batch>,
+    mut committed: impl FnMut(&Committed),
+) -> Result<(), Error> {
+    while let Some(batch) = batches.recv().await {
+        let bytes = batch.taken.records.iter();
+        let bytes = bytes.map(|record| record.payload.len() as u64).sum();
+        let outcome = writer.write(batch).await?;
+        committed(&Committed { outcome, bytes });
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Streams as they are declared.
+
+use crate::feed::BatchLimits;
+use hyperhaul_decode::Mapping;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// A declared way from a source to tables.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Its name, in the ledger and in messages.
+    pub name: String,
+    /// How records become rows.
+    pub mapping: Mapping,
+    /// Where records come from.
+    pub origin: Origin,
+    /// How large batches may be.
+    pub batch: BatchLimits,
+}
+
+/// Where records come from: `[stream.source]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Origin {
+    /// Lines of a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether to go on when it grows, and with the next file of its name.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// Lines of standard input.
+    Stdin {
+        /// Whoever sends the same bytes again gives them the same name: what is in is passed over. `None`: all is new.
+        #[serde(default)]
+        resume: Option<String>,
+    },
+}

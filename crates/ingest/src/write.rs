@@ -1,0 +1,326 @@
+//! A batch into its tables: one transaction that holds its rows, its dead letters and where its source stands now.
+//!
+//! ```text
+//!   COPY into each table ----------------------------------------------- commit
+//!     | a key is there already
+//!     v
+//!   COPY into staging, INSERT ... ON CONFLICT DO NOTHING, conflicts ---- commit
+//!     | a row is refused
+//!     v
+//!   the same row by row in subtransactions: refused ones die ----------- commit
+//!     | not even staging takes a row
+//!     v
+//!   halves; at last one record, which dies ----------------------------- commit
+//! ```
+//!
+//! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
+
+mod letters;
+mod ways;
+
+use crate::Error;
+use crate::batch::{Batch, Taken};
+use crate::learn::{Learned, learn};
+use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
+use crate::lookup::Lookups;
+use crate::prepare;
+use crate::trouble::{Trouble, Verdict, judge};
+use hyperhaul_decode::Mapping;
+use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_pg::retry::Backoff;
+use hyperhaul_pg::{Server, Session};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(crate) use letters::sum as add;
+
+/// How a batch is written; each is slower than the one before, and gets past more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// COPY into the tables.
+    Copy,
+    /// Staged, and inserted where the key is not there yet.
+    Staged,
+    /// Staged, and inserted row by row.
+    RowByRow,
+}
+
+/// Who writes what and where.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    pub(crate) stream: Arc<str>,
+    pub(crate) mapping: Arc<Mapping>,
+    /// The source's name in the ledger.
+    pub(crate) source: Arc<str>,
+    pub(crate) unit: PositionUnit,
+}
+
+/// Writes the batches of one source, one after another.
+pub(crate) struct Writer {
+    place: Place,
+    session: Session,
+    source: Source,
+    /// What tables look like; decoding reads it, and only the writer changes it.
+    learned: watch::Sender<Arc<Learned>>,
+    lookups: Lookups,
+    /// Generation for which the session has its staging tables.
+    staged_for: Option<u64>,
+    /// Batches that go the staged way before COPY is tried again.
+    staged_left: u32,
+    /// What the transaction that was last to be committed did.
+    in_doubt: Outcome,
+}
+
+/// What is left to do with a batch.
+enum Next {
+    Done(Outcome),
+    Halve,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        place: Place,
+        session: Session,
+        source: Source,
+        learned: Arc<Learned>,
+        lookups: Lookups,
+    ) -> Writer {
+        Writer {
+            place,
+            session,
+            source,
+            learned: watch::Sender::new(learned),
+            lookups,
+            staged_for: None,
+            staged_left: 0,
+            in_doubt: Outcome::default(),
+        }
+    }
+
+    /// Everything up to here is dealt with.
+    pub(crate) fn position(&self) -> u64 {
+        u64::try_from(self.source.position).unwrap_or(0)
+    }
+
+    /// What the tables look like, now and later.
+    pub(crate) fn learned(&self) -> watch::Receiver<Arc<Learned>> {
+        self.learned.subscribe()
+    }
+
+    /// Deals with every record of the batch, for good: when this returns, the ledger says so.
+    ///
+    /// # Errors
+    ///
+    /// If something has to be changed by a person, or another process has taken the source over. Nothing of what is not
+    /// in the ledger was written then.
+    pub(crate) async fn write(&mut self, batch: Batch) -> Result<Outcome, Error> {
+        let mut total = Outcome::default();
+        let mut left = vec![batch];
+        while let Some(mut batch) = left.pop() {
+            match self.settle(&mut batch).await? {
+                Next::Done(outcome) => total = add(&total, &outcome),
+                Next::Halve => {
+                    let (first, second) = batch.taken.halved();
+                    left.push(self.decode(second).await);
+                    left.push(self.decode(first).await);
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    async fn decode(&self, taken: Taken) -> Batch {
+        let learned = Arc::clone(&self.learned.borrow());
+        prepare::decode(taken, learned, Arc::clone(&self.place.source)).await
+    }
+
+    async fn settle(&mut self, batch: &mut Batch) -> Result<Next, Error> {
+        let mut way = self.first_way();
+        let mut collisions = Backoff::new(COLLISIONS);
+        let mut patience = Backoff::new(PATIENT);
+        let mut is_fresh = false;
+        loop {
+            let trouble = match self.attempt(batch, way).await {
+                Ok(outcome) => return Ok(Next::Done(outcome)),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Reshaped) => {
+                    self.refresh(batch).await?;
+                    continue;
+                }
+                Err(Trouble::Server(error)) => error,
+            };
+            let verdict = judge(&trouble);
+            tracing::debug!(stream = %self.place.stream, ?verdict, ?way, %trouble, "a batch was refused");
+            match verdict {
+                Verdict::Again => {
+                    way = way.max(Way::Staged);
+                    if !collisions.pause().await {
+                        return Err(self.stopped(trouble));
+                    }
+                }
+                Verdict::Reconnect => {
+                    if let Some(outcome) = self.reconnect(batch.taken.to).await? {
+                        return Ok(Next::Done(outcome));
+                    }
+                }
+                Verdict::Wait => {
+                    tracing::warn!(stream = %self.place.stream, %trouble, "the database has no room; rows wait");
+                    patience.pause().await;
+                }
+                Verdict::Duplicates if way == Way::Copy => {
+                    self.staged_left = STAGED_BATCHES_AFTER_DUPLICATE;
+                    way = Way::Staged;
+                }
+                // What was remembered may be older than the server's tables.
+                Verdict::StaleIds | Verdict::Reshaped if !is_fresh => {
+                    is_fresh = true;
+                    self.refresh(batch).await?;
+                }
+                Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds | Verdict::Reshaped => {
+                    match way {
+                        Way::Copy | Way::Staged => way = Way::RowByRow,
+                        Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
+                        Way::RowByRow => letters::condemn(batch, &trouble),
+                    }
+                }
+                Verdict::TooMany if batch.taken.records.len() > 1 => return Ok(Next::Halve),
+                // A single row goes with the limit lifted.
+                Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
+                Verdict::TooMany | Verdict::Stop => return Err(self.stopped(trouble)),
+            }
+        }
+    }
+
+    fn first_way(&mut self) -> Way {
+        if self.staged_left == 0 {
+            return Way::Copy;
+        }
+        self.staged_left -= 1;
+        Way::Staged
+    }
+
+    fn stopped(&self, error: hyperhaul_pg::Error) -> Error {
+        Error::from(error).about(format!("stream {}", self.place.stream))
+    }
+
+    /// Learns tables and ids anew, and decodes the batch for them.
+    async fn refresh(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        loop {
+            let trouble = match self.learn_again().await {
+                Ok(()) => break,
+                Err(Trouble::Final(error)) => return Err(error),
+                // Changed once more while it was looked at.
+                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Server(error)) => error,
+            };
+            match judge(&trouble) {
+                Verdict::Reconnect => self.session = self.connect().await?,
+                verdict if verdict.passes() => tokio::time::sleep(PATIENT.pause_max).await,
+                _ => return Err(self.stopped(trouble)),
+            }
+        }
+        let taken = std::mem::replace(&mut batch.taken, Taken::none(0));
+        *batch = self.decode(taken).await;
+        Ok(())
+    }
+
+    async fn learn_again(&mut self) -> Result<(), Trouble> {
+        let learned = learn(&self.session, &self.place.mapping).await?;
+        self.lookups = Lookups::new(&self.session, learned.decoder.lookups()).await?;
+        tracing::info!(stream = %self.place.stream, "the tables were looked at again");
+        self.learned.send_replace(learned);
+        Ok(())
+    }
+
+    /// One transaction; commits all of it or nothing.
+    async fn attempt(&mut self, batch: &mut Batch, way: Way) -> Result<Outcome, Trouble> {
+        let learned = Arc::clone(&self.learned.borrow());
+        if batch.generation != learned.generation {
+            return Err(Trouble::Reshaped);
+        }
+        self.lookups.resolve(&self.session, batch).await?;
+        prepare::fill_in(batch, &self.lookups);
+        if way > Way::Copy && self.staged_for != Some(learned.generation) {
+            ways::create_stages(&self.session, &learned.tables).await?;
+            self.staged_for = Some(learned.generation);
+        }
+        let (session, source, place) = (&self.session, &self.source, &self.place);
+        let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
+        let to = letters::ledger_position(batch.taken.to);
+        session
+            .transaction(async || {
+                ways::hold_shape(session, tables).await?;
+                let written = ways::write(session, tables, batch, way).await?;
+                letters::keep(session, source, &place.stream, tables, batch, &written).await?;
+                *in_doubt = letters::outcome(batch, place.unit, &written);
+                if !source.advance(session, to, in_doubt).await? {
+                    return Err(Trouble::from(taken_over(place)));
+                }
+                failpoint("ingest.before_commit");
+                Ok(())
+            })
+            .await?;
+        failpoint("ingest.after_commit");
+        self.source.position = to;
+        Ok(self.in_doubt)
+    }
+
+    /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
+    async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
+        let lost_pid = self.session.backend_pid();
+        let source = loop {
+            self.session = self.connect().await?;
+            self.staged_for = None;
+            let trouble = match self.take_back(lost_pid).await {
+                Ok(Some(source)) => break source,
+                Ok(None) => return Err(taken_over(&self.place)),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Server(error)) => error,
+            };
+            if !judge(&trouble).passes() {
+                return Err(self.stopped(trouble));
+            }
+        };
+        let before = std::mem::replace(&mut self.source, source).position;
+        if self.source.position == before {
+            return Ok(None);
+        }
+        if self.source.position == letters::ledger_position(to) {
+            tracing::info!(stream = %self.place.stream, "the COMMIT whose answer was lost had happened");
+            return Ok(Some(self.in_doubt));
+        }
+        Err(taken_over(&self.place))
+    }
+
+    /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
+    async fn take_back(&self, lost_pid: i32) -> Result<Option<Source>, Trouble> {
+        hyperhaul_catalog::end_backend(&self.session, lost_pid).await?;
+        Ok(self.source.take_back(&self.session).await?)
+    }
+
+    /// Waits for the database as long as it takes: what comes meanwhile is behind a bounded spool.
+    async fn connect(&self) -> Result<Session, Error> {
+        let mut patience = Backoff::new(PATIENT);
+        loop {
+            let error = match self.place.server.connect("ingest").await {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            if !judge(&error).passes() {
+                return Err(self.stopped(error));
+            }
+            tracing::warn!(stream = %self.place.stream, %error, "the database is away; rows wait");
+            patience.pause().await;
+        }
+    }
+}
+
+fn taken_over(place: &Place) -> Error {
+    Error::unexpected(format!(
+        "another process has taken over source {}",
+        place.source
+    ))
+    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
+}
