@@ -113,6 +113,7 @@ mod tests {
             received_at_us: 0,
             attributes: [].into(),
             payload: bytes::Bytes::new(),
+            refused: None,
         });
         Taken {
             from,

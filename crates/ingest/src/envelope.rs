@@ -10,6 +10,7 @@
 //! ```
 
 use bytes::{BufMut, Bytes, BytesMut};
+use hyperhaul_decode::Refusal;
 use std::sync::Arc;
 
 const VERSION: u8 = 1;
@@ -25,6 +26,8 @@ pub(crate) struct Envelope {
     pub(crate) attributes: Arc<[(String, String)]>,
     /// Its bytes.
     pub(crate) payload: Bytes,
+    /// Why no decoder may see it; sources that spool refuse such records themselves.
+    pub(crate) refused: Option<Refusal>,
 }
 
 /// Bytes of the spool are no record: another version wrote them, since a checksum has passed.
@@ -76,6 +79,7 @@ impl Envelope {
             received_at_us,
             attributes: attributes.into(),
             payload: rest,
+            refused: None,
         })
     }
 
@@ -127,6 +131,7 @@ mod tests {
             received_at_us: -1,
             attributes: [("well_id".to_owned(), "W-ä".repeat(400))].into(),
             payload: Bytes::from_static(b"\x00{}"),
+            refused: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why ingest stopped, or a command around it failed, in PostgreSQL's manner: message, detail, hint.
 
+use hyperhaul_decode::MappingError;
 use std::fmt;
 
 /// Why it stopped.
@@ -36,6 +37,14 @@ impl Error {
 
     pub(crate) fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message)
+    }
+
+    /// A stream's mapping that does not fit.
+    pub(crate) fn mapping(error: &MappingError) -> Error {
+        Error {
+            hint: error.hint_text().map(str::to_owned),
+            ..Error::usage(error.to_string())
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {

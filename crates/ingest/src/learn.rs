@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::statements::{Column, Table};
+use crate::stream::Stream;
 use crate::trouble::Trouble;
 use hyperhaul_catalog::{LiveColumn, LiveTable};
-use hyperhaul_decode::{ColumnKind, Decoder, Mapping, TargetColumn};
+use hyperhaul_decode::{ColumnKind, Decoder, TargetColumn};
 use hyperhaul_pg::{Session, Type};
 use hyperhaul_plan::{Relation, quote_ident};
 use std::sync::Arc;
@@ -21,35 +22,24 @@ pub(crate) struct Learned {
 
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// A table under the name that the mapping has for it.
+/// A table as it is now.
 struct Seen {
-    name: String,
     relation: Relation,
     live: LiveTable,
     shape: String,
 }
 
-/// Looks at the stream's tables.
-pub(crate) async fn learn(session: &Session, mapping: &Mapping) -> Result<Arc<Learned>, Trouble> {
-    let mut seen = Vec::new();
-    for name in mapping.tables() {
-        seen.push(look(session, &name).await?);
-    }
-    let offered: Vec<(String, Vec<TargetColumn>)> = seen
-        .iter()
-        .map(|seen| (seen.name.clone(), target_columns(&seen.live)))
-        .collect();
-    let decoder = hyperhaul_decode::decoder(mapping, &offered)
-        .map_err(|error| Error::usage(error.to_string()))?;
-    let mut tables = Vec::new();
-    for target in decoder.targets() {
-        let of_target = seen.iter().find(|seen| seen.name == target.table);
-        if let Some(seen) = of_target {
-            tables.push(table(seen, &target.columns, mapping)?);
-        }
-    }
+/// Looks at the stream's table.
+pub(crate) async fn learn(session: &Session, stream: &Stream) -> Result<Arc<Learned>, Trouble> {
+    let mapping = &stream.mapping;
+    let seen = look(session, &mapping.table).await?;
+    let decoder = mapping
+        .decoder(&target_columns(&seen.live))
+        .map_err(|error| Error::mapping(&error))?;
+    let targets = decoder.targets().iter();
+    let tables = targets.map(|target| table(&seen, &target.columns, &stream.key));
     Ok(Arc::new(Learned {
-        tables,
+        tables: tables.collect::<Result<_, Error>>()?,
         decoder,
         generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
     }))
@@ -60,7 +50,6 @@ async fn look(session: &Session, name: &str) -> Result<Seen, Trouble> {
         .ok_or_else(|| Error::usage(format!("\"{name}\" is no name of a table")))?;
     match hyperhaul_catalog::live_table(session, &relation).await? {
         Some((live, shape)) => Ok(Seen {
-            name: name.to_owned(),
             relation,
             live,
             shape,
@@ -118,7 +107,7 @@ fn kind(column: &LiveColumn) -> Option<ColumnKind> {
     Some(kind)
 }
 
-fn table(seen: &Seen, names: &[String], mapping: &Mapping) -> Result<Table, Error> {
+fn table(seen: &Seen, names: &[String], key: &[String]) -> Result<Table, Error> {
     let of_name = |name: &String| seen.live.columns.iter().find(|column| column.name == *name);
     let columns = names.iter().filter_map(of_name).map(|column| Column {
         name: column.name.clone(),
@@ -127,7 +116,7 @@ fn table(seen: &Seen, names: &[String], mapping: &Mapping) -> Result<Table, Erro
     });
     Ok(Table {
         columns: columns.collect(),
-        key: key(seen, names, mapping.key(&seen.name))?,
+        key: self::key(seen, names, key)?,
         relation: seen.relation.clone(),
         shape: seen.shape.clone(),
     })

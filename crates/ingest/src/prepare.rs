@@ -36,7 +36,11 @@ fn stripe(records: &[Envelope], decoder: &dyn Decoder, source: &str) -> Stripe {
     let mut rows = decoder.empty_rows();
     let mut refused = Vec::new();
     for record in records {
-        if let Err(refusal) = decoder.decode(&record.record(source), &mut rows) {
+        let decoded = match &record.refused {
+            Some(refusal) => Err(refusal.clone()),
+            None => decoder.decode(&record.record(source), &mut rows),
+        };
+        if let Err(refusal) = decoded {
             refused.push((record.position, refusal));
         }
     }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::claim::claim;
 use crate::feed::Feed;
-use crate::feed::file::{FileFeed, Framing, identity};
+use crate::feed::file::{FileFeed, Format, OrderByHeader, identity};
 use crate::learn::learn;
 use crate::limits::{FILE_LOOK, PATIENT};
 use crate::lookup::Lookups;
@@ -12,6 +12,7 @@ use crate::stop::Stop;
 use crate::stream::{Origin, Stream};
 use crate::trouble::{Trouble, judge};
 use crate::write::{Place, Writer, add};
+use hyperhaul_decode::{CsvOrder, DecoderKind, Header, RecordEnds};
 use hyperhaul_ledger::{Outcome, PositionUnit};
 use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
@@ -44,7 +45,7 @@ pub async fn run(server: &Server, streams: Vec<Stream>, stop: &Stop) -> Result<V
         totals.push(total.clone());
         let feeding = Feeding {
             server: server.clone(),
-            stream,
+            stream: Arc::new(stream),
             stop: stop.clone(),
             total,
         };
@@ -90,7 +91,7 @@ impl Total {
 /// One stream at work.
 struct Feeding {
     server: Server,
-    stream: Stream,
+    stream: Arc<Stream>,
     stop: Stop,
     total: Total,
 }
@@ -107,8 +108,8 @@ impl Feeding {
     /// A file, and where it is followed the next ones of its name.
     async fn files(&self, path: &Path, follow: bool) -> Result<(), Error> {
         while let Some(source) = self.identity(path, follow).await? {
-            let feed = FileFeed::open(path, self.framing(), follow, self.stop.watch())?;
-            self.pump(&source, PositionUnit::Byte, feed, FileFeed::skip)
+            let feed = FileFeed::open(path, self.format(), follow, self.stop.watch())?;
+            self.pump(&source, PositionUnit::Byte, feed, FileFeed::begin)
                 .await?;
             if !follow || self.stop.is_asked() {
                 break;
@@ -142,28 +143,36 @@ impl Feeding {
         };
         let input = Box::new(std::io::stdin());
         let path = Path::new("standard input");
-        let feed = FileFeed::reading(input, path, self.framing(), self.stop.watch());
-        self.pump(&source, PositionUnit::Byte, feed, FileFeed::skip)
+        let feed = FileFeed::reading(input, path, self.format(), self.stop.watch());
+        self.pump(&source, PositionUnit::Byte, feed, FileFeed::begin)
             .await
     }
 
-    fn framing(&self) -> Framing {
-        match self.stream.mapping.csv_quote() {
-            Some(quote) => Framing::Csv { quote },
-            None => Framing::Lines,
+    fn format(&self) -> Format {
+        let mapping = &self.stream.mapping;
+        if mapping.decoder != DecoderKind::Csv {
+            return Format::Lines;
+        }
+        let order = (mapping.csv.header == Header::FirstLine(true)).then(|| -> OrderByHeader {
+            let mapping = mapping.clone();
+            Box::new(move |header| CsvOrder::new(&mapping, header))
+        });
+        Format::Csv {
+            ends: RecordEnds::new(mapping.csv.delimiter),
+            order,
         }
     }
 
-    /// From the feed to the tables, until it ends. `skip` passes over what the ledger says is dealt with.
+    /// From the feed to the tables, until it ends. `begin` passes over what the ledger says is dealt with.
     async fn pump<F: Feed>(
         &self,
         source: &str,
         unit: PositionUnit,
         mut feed: F,
-        skip: impl FnOnce(&mut F, u64) -> Result<(), Error>,
+        begin: impl FnOnce(&mut F, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut writer = self.writer(source, unit).await?;
-        skip(&mut feed, writer.position())?;
+        begin(&mut feed, writer.position())?;
         let total = self.total.clone();
         let pump = Pump {
             feed,
@@ -195,13 +204,12 @@ impl Feeding {
     async fn try_writer(&self, source: &str, unit: PositionUnit) -> Result<Writer, Trouble> {
         let session = self.server.connect("ingest").await?;
         hyperhaul_ledger::ensure(&session).await?;
-        let learned = learn(&session, &self.stream.mapping).await?;
+        let learned = learn(&session, &self.stream).await?;
         let lookups = Lookups::new(&session, learned.decoder.lookups()).await?;
         let taken = claim(&session, source, &self.stream.name, unit).await?;
         let place = Place {
             server: self.server.clone(),
-            stream: self.stream.name.as_str().into(),
-            mapping: Arc::new(self.stream.mapping.clone()),
+            stream: Arc::clone(&self.stream),
             source: source.into(),
             unit,
         };

@@ -12,6 +12,9 @@ pub struct Stream {
     pub name: String,
     /// How records become rows.
     pub mapping: Mapping,
+    /// Columns that tell duplicates, of which the table has a unique index. Empty: those of the first unique index that the
+    /// rows have whole, if there is one.
+    pub key: Vec<String>,
     /// Where records come from.
     pub origin: Origin,
     /// How large batches may be.

@@ -24,8 +24,8 @@ use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
 use crate::prepare;
+use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_decode::Mapping;
 use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
 use hyperhaul_pg::retry::Backoff;
 use hyperhaul_pg::{Server, Session};
@@ -49,8 +49,7 @@ enum Way {
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) server: Server,
-    pub(crate) stream: Arc<str>,
-    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) stream: Arc<Stream>,
     /// The source's name in the ledger.
     pub(crate) source: Arc<str>,
     pub(crate) unit: PositionUnit,
@@ -151,7 +150,7 @@ impl Writer {
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
-            tracing::debug!(stream = %self.place.stream, ?verdict, ?way, %trouble, "a batch was refused");
+            tracing::debug!(stream = %self.place.stream.name, ?verdict, ?way, %trouble, "a batch was refused");
             match verdict {
                 Verdict::Again => {
                     way = way.max(Way::Staged);
@@ -165,7 +164,7 @@ impl Writer {
                     }
                 }
                 Verdict::Wait => {
-                    tracing::warn!(stream = %self.place.stream, %trouble, "the database has no room; rows wait");
+                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database has no room; rows wait");
                     patience.pause().await;
                 }
                 Verdict::Duplicates if way == Way::Copy => {
@@ -201,7 +200,7 @@ impl Writer {
     }
 
     fn stopped(&self, error: hyperhaul_pg::Error) -> Error {
-        Error::from(error).about(format!("stream {}", self.place.stream))
+        Error::from(error).about(format!("stream {}", self.place.stream.name))
     }
 
     /// Learns tables and ids anew, and decodes the batch for them.
@@ -226,9 +225,9 @@ impl Writer {
     }
 
     async fn learn_again(&mut self) -> Result<(), Trouble> {
-        let learned = learn(&self.session, &self.place.mapping).await?;
+        let learned = learn(&self.session, &self.place.stream).await?;
         self.lookups = Lookups::new(&self.session, learned.decoder.lookups()).await?;
-        tracing::info!(stream = %self.place.stream, "the tables were looked at again");
+        tracing::info!(stream = %self.place.stream.name, "the tables were looked at again");
         self.learned.send_replace(learned);
         Ok(())
     }
@@ -252,7 +251,7 @@ impl Writer {
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
                 let written = ways::write(session, tables, batch, way).await?;
-                letters::keep(session, source, &place.stream, tables, batch, &written).await?;
+                letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 if !source.advance(session, to, in_doubt).await? {
                     return Err(Trouble::from(taken_over(place)));
@@ -288,7 +287,7 @@ impl Writer {
             return Ok(None);
         }
         if self.source.position == letters::ledger_position(to) {
-            tracing::info!(stream = %self.place.stream, "the COMMIT whose answer was lost had happened");
+            tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
             return Ok(Some(self.in_doubt));
         }
         Err(taken_over(&self.place))
@@ -311,7 +310,7 @@ impl Writer {
             if !judge(&error).passes() {
                 return Err(self.stopped(error));
             }
-            tracing::warn!(stream = %self.place.stream, %error, "the database is away; rows wait");
+            tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
             patience.pause().await;
         }
     }

@@ -8,7 +8,8 @@ use crate::clock::now_us;
 use crate::compression;
 use crate::envelope::Envelope;
 use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use hyperhaul_decode::{CsvOrder, MappingError, RecordEnds};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -16,28 +17,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Where records end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// At each end of a line.
+/// What is known about a file's records beforehand.
+pub(crate) enum Format {
+    /// Each line is one.
     Lines,
-    /// At an end of a line that is not between quotes.
-    Csv { quote: u8 },
+    /// Lines may go on between quotes.
+    Csv {
+        ends: RecordEnds,
+        /// How to put its fields in order by its first line, where that names them.
+        order: Option<OrderByHeader>,
+    },
 }
+
+/// Makes of a header how its file's fields become those that the decoder expects.
+pub(crate) type OrderByHeader = Box<dyn FnOnce(&[u8]) -> Result<CsvOrder, MappingError> + Send>;
 
 /// One file.
 pub(crate) struct FileFeed {
     path: PathBuf,
     input: Box<dyn Read + Send>,
-    framing: Framing,
+    format: Format,
+    /// Of a file whose first line names the fields in another order.
+    order: Option<CsvOrder>,
     /// What was read and is not yet given.
     carried: BytesMut,
     /// Bytes of `carried` that are known to hold no end of a record.
     scanned: usize,
-    /// Whether the scanned bytes end between quotes.
-    quoted: bool,
     /// Where `carried` begins in the file.
     position: u64,
+    /// Up to where records were given.
+    given: u64,
     /// Goes on when the file grows, until it is replaced.
     follows: bool,
     /// See [`identity`]; `None` for what is no file.
@@ -81,13 +90,13 @@ impl FileFeed {
     /// Opens a file; a compressed one by its ending.
     pub(crate) fn open(
         path: &Path,
-        framing: Framing,
+        format: Format,
         follows: bool,
         stop: watch::Receiver<bool>,
     ) -> Result<FileFeed, Error> {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let input = compression::reader(path, file).map_err(|error| unreadable(path, &error))?;
-        let mut feed = FileFeed::reading(input, path, framing, stop);
+        let mut feed = FileFeed::reading(input, path, format, stop);
         feed.identity = identity(path, follows)?;
         feed.follows = follows;
         Ok(feed)
@@ -97,17 +106,18 @@ impl FileFeed {
     pub(crate) fn reading(
         input: Box<dyn Read + Send>,
         path: &Path,
-        framing: Framing,
+        format: Format,
         stop: watch::Receiver<bool>,
     ) -> FileFeed {
         FileFeed {
             path: path.to_owned(),
             input,
-            framing,
+            format,
+            order: None,
             carried: BytesMut::new(),
             scanned: 0,
-            quoted: false,
             position: 0,
+            given: 0,
             follows: false,
             identity: None,
             replaced: false,
@@ -116,22 +126,53 @@ impl FileFeed {
         }
     }
 
-    /// Passes over what is dealt with. It is read: compressed files and pipes cannot be sought in, and reading costs little
-    /// beside writing it once was.
-    pub(crate) fn skip(&mut self, position: u64) -> Result<(), Error> {
-        let mut left = self.input.by_ref().take(position);
-        let skipped = std::io::copy(&mut left, &mut std::io::sink())
-            .map_err(|error| unreadable(&self.path, &error))?;
-        if skipped < position {
-            let message = format!(
-                "{} ends before byte {position}, up to which it is in its table",
-                self.path.display()
-            );
-            return Err(Error::usage(message)
-                .hint("Let a file that was cut off and written anew be another file, by a new name."));
+    /// Reads the header, if there is one, and passes over what is dealt with. All of it is read: compressed files and pipes cannot
+    /// be sought in.
+    pub(crate) fn begin(&mut self, position: u64) -> Result<(), Error> {
+        self.read_header()?;
+        while self.position < position {
+            if self.carried.is_empty() && !self.read()? {
+                return Err(self.too_short(position));
+            }
+            let left = usize::try_from(position - self.position).unwrap_or(usize::MAX);
+            let passed = self.carried.len().min(left);
+            self.carried.advance(passed);
+            self.position += passed as u64;
         }
-        self.position = position;
+        self.given = position;
         Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<(), Error> {
+        let Format::Csv { order, .. } = &mut self.format else {
+            return Ok(());
+        };
+        let Some(order) = order.take() else {
+            return Ok(());
+        };
+        let length = loop {
+            if let Some(length) = self.first_end() {
+                break length;
+            }
+            if !self.read()? {
+                break self.carried.len();
+            }
+        };
+        let header = self.carried.split_to(length);
+        self.position = length as u64;
+        let order = order(&header)
+            .map_err(|error| Error::mapping(&error).about(self.path.display()))?;
+        self.order = (!order.is_kept()).then_some(order);
+        Ok(())
+    }
+
+    fn too_short(&self, position: u64) -> Error {
+        let message = format!(
+            "{} ends before byte {position}, up to which it is in its table",
+            self.path.display()
+        );
+        Error::usage(message)
+            .hint("Let a file that was cut off and written anew be another file, by a new name.")
     }
 
     /// Reads once; false at the end.
@@ -150,20 +191,16 @@ impl FileFeed {
 
     /// Length of the first record with its end of line.
     fn first_end(&mut self) -> Option<usize> {
-        for (at, byte) in self.carried.iter().enumerate().skip(self.scanned) {
-            match self.framing {
-                Framing::Csv { quote } if *byte == quote => self.quoted = !self.quoted,
-                Framing::Csv { .. } if self.quoted => {}
-                _ if *byte == b'\n' => {
-                    self.scanned = 0;
-                    self.quoted = false;
-                    return Some(at + 1);
-                }
-                _ => {}
-            }
-        }
-        self.scanned = self.carried.len();
-        None
+        let unseen = &self.carried[self.scanned..];
+        let end = match &mut self.format {
+            Format::Lines => memchr::memchr(b'\n', unseen).map(|end| end + 1),
+            Format::Csv { ends, .. } => ends.next_end(unseen),
+        };
+        let Some(end) = end else {
+            self.scanned = self.carried.len();
+            return None;
+        };
+        Some(std::mem::take(&mut self.scanned) + end)
     }
 
     /// Takes `length` bytes off as one record; none for an empty line.
@@ -176,14 +213,24 @@ impl FileFeed {
                 line.truncate(line.len() - 1);
             }
         }
-        if !line.is_empty() {
-            taken.records.push(Envelope {
-                position: self.position,
-                received_at_us,
-                attributes: Arc::clone(&self.attributes),
-                payload: line,
-            });
+        if line.is_empty() {
+            return;
         }
+        let mut refused = None;
+        if let Some(order) = &self.order {
+            let mut ordered = Vec::with_capacity(line.len());
+            match order.apply(&line, &mut ordered) {
+                Ok(()) => line = ordered.into(),
+                Err(refusal) => refused = Some(refusal),
+            }
+        }
+        taken.records.push(Envelope {
+            position: self.position,
+            received_at_us,
+            attributes: Arc::clone(&self.attributes),
+            payload: line,
+            refused,
+        });
     }
 
     /// Whole records that were read, up to the limits.
@@ -201,7 +248,6 @@ impl FileFeed {
     fn take_rest(&mut self, taken: &mut Taken) {
         self.take(self.carried.len(), now_us(), taken);
         self.scanned = 0;
-        self.quoted = false;
     }
 
     /// At the end of the file: whether to look again.
@@ -231,7 +277,8 @@ fn is_full(taken: &Taken, limits: &BatchLimits) -> bool {
 
 impl Feed for FileFeed {
     async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
-        let mut taken = Taken::none(self.position);
+        let mut taken = Taken::none(self.given);
+        taken.to = self.position;
         loop {
             self.take_whole(limits, &mut taken);
             if self.carried.len() > RECORD_BYTES_MAX {
@@ -243,7 +290,7 @@ impl Feed for FileFeed {
             if self.read()? {
                 continue;
             }
-            if taken.to > taken.from {
+            if !taken.records.is_empty() {
                 break;
             }
             if !self.waits().await {
@@ -253,6 +300,7 @@ impl Feed for FileFeed {
                 break;
             }
         }
+        self.given = taken.to;
         Ok((taken.to > taken.from).then_some(taken))
     }
 }
