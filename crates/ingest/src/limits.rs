@@ -53,3 +53,6 @@ pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 pub(crate) const FILE_LOOK: Duration = Duration::from_millis(100);
 /// A record is at most so long; what is longer is cut there, and no decoder takes it.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
+
+/// Dead letters that are tried again in one transaction.
+pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;

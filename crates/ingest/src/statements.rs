@@ -12,6 +12,9 @@ const LEFT_OUT: &str = "pg_temp.hyperhaul_left_out";
 pub(crate) const CREATE_LEFT_OUT: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS hyperhaul_left_out \
     (target integer NOT NULL, seq integer NOT NULL, sqlstate text, column_name text, constraint_name text) ON COMMIT DELETE ROWS";
 
+/// Empties that list.
+pub(crate) const CLEAR_LEFT_OUT: &str = "TRUNCATE pg_temp.hyperhaul_left_out";
+
 /// What [`Table::insert_row_by_row`] left out.
 pub(crate) const LEFT_OUT_ROWS: &str = "SELECT target, seq, sqlstate, column_name, constraint_name \
     FROM pg_temp.hyperhaul_left_out ORDER BY seq, target, sqlstate";
@@ -26,6 +29,11 @@ pub(crate) const LIFT_DECOMPRESSION_LIMIT: &str =
 /// The session's own table that the rows of a target are put aside in.
 fn stage(index: usize) -> String {
     format!("pg_temp.hyperhaul_stage_{index}")
+}
+
+/// Empties what the rows of a target were put aside in.
+pub(crate) fn clear_stage(index: usize) -> String {
+    format!("TRUNCATE {}", stage(index))
 }
 
 /// A table as a batch writes it.

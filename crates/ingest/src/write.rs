@@ -24,15 +24,17 @@ use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
 use crate::prepare;
+use crate::statements::Table;
 use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Cause, Outcome, PositionUnit, Source, failpoint};
 use hyperhaul_pg::retry::Backoff;
 use hyperhaul_pg::{Server, Session};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(crate) use letters::sum as add;
+pub(crate) use letters::{condemn, sum as add};
+pub(crate) use ways::create_stages as make_stages;
 
 /// How a batch is written; each is slower than the one before, and gets past more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -322,4 +324,22 @@ fn taken_over(place: &Place) -> Error {
         place.source
     ))
     .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
+}
+
+/// Writes records row by row, within the caller's transaction, which has its [stages](make_stages). Returns which are refused, by
+/// position, and why.
+pub(crate) async fn write_again(
+    session: &Session,
+    tables: &[Table],
+    batch: &Batch,
+) -> Result<Vec<(u64, Cause)>, Trouble> {
+    ways::hold_shape(session, tables).await?;
+    ways::clear_stages(session, tables).await?;
+    let written = ways::write(session, tables, batch, Way::RowByRow).await?;
+    let causes = letters::causes(tables, batch, &written.left_out);
+    let records = &batch.taken.records;
+    let refused = causes.into_iter();
+    Ok(refused
+        .map(|(index, cause)| (records[index].position, cause))
+        .collect())
 }

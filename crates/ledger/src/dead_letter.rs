@@ -91,6 +91,16 @@ pub struct Selection {
     pub reason: Option<String>,
 }
 
+impl Selection {
+    /// Letters by their numbers; at least one.
+    pub fn of(ids: Vec<i64>) -> Selection {
+        Selection {
+            ids,
+            ..Selection::default()
+        }
+    }
+}
+
 const SELECTED: &str = "(cardinality($1::bigint[]) = 0 OR dead_letter_id = ANY ($1)) \
     AND ($2::text IS NULL OR letter.stream = $2) AND ($3::text IS NULL OR letter.reason = $3)";
 
@@ -242,25 +252,22 @@ fn letter(row: &Row) -> DeadLetter {
     }
 }
 
-/// Takes dead letters out, oldest first, at most `count_max`, with what they hold: whoever calls puts the records into their
-/// tables, or back, in the same transaction. Letters that another session has taken are left to it.
+/// Holds dead letters of one stream until the transaction ends, by source and position, at most `count_max` behind number
+/// `after`, with what they hold. Letters that another session holds are left to it.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn exhume(
+pub async fn hold_dead_letters(
     session: &Session,
     selection: &Selection,
+    after: i64,
     count_max: i64,
 ) -> Result<Vec<Content>, Error> {
     let sql = format!(
-        "WITH taken AS MATERIALIZED ( \
-             SELECT dead_letter_id FROM hyperhaul.dead_letter AS letter WHERE {SELECTED} \
-             ORDER BY dead_letter_id LIMIT $4 FOR UPDATE SKIP LOCKED), \
-         gone AS (DELETE FROM hyperhaul.dead_letter USING taken \
-             WHERE dead_letter.dead_letter_id = taken.dead_letter_id RETURNING dead_letter.*) \
-         SELECT dead_letter_id, gone.stream, name, gone.position, payload, attributes::text, received_at \
-         FROM gone JOIN hyperhaul.ingest_source USING (source_id) ORDER BY dead_letter_id"
+        "SELECT dead_letter_id, letter.stream, name, letter.position, payload, attributes::text, received_at \
+         FROM hyperhaul.dead_letter AS letter JOIN hyperhaul.ingest_source USING (source_id) \
+         WHERE {SELECTED} AND dead_letter_id > $4 ORDER BY dead_letter_id LIMIT $5 FOR UPDATE OF letter SKIP LOCKED"
     );
     let Selection {
         ids,
@@ -268,9 +275,32 @@ pub async fn exhume(
         reason,
     } = selection;
     let rows = session
-        .query(&sql, &[ids, stream, reason, &count_max])
+        .query(&sql, &[ids, stream, reason, &after, &count_max])
         .await?;
     Ok(rows.iter().map(content).collect())
+}
+
+/// Writes of dead letters that were tried again why they are refused now.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn rebury(session: &Session, letters: &[(i64, Cause)]) -> Result<(), Error> {
+    let sql = "UPDATE hyperhaul.dead_letter SET reason = $2, sqlstate = $3, table_name = $4, column_name = $5, \
+               constraint_name = $6, died_at = clock_timestamp() WHERE dead_letter_id = $1";
+    for (id, cause) in letters {
+        let Cause {
+            reason,
+            sqlstate,
+            table,
+            column,
+            constraint,
+        } = cause;
+        session
+            .execute(sql, &[id, reason, sqlstate, table, column, constraint])
+            .await?;
+    }
+    Ok(())
 }
 
 /// What a dead letter holds; `None`: there is none of that number.

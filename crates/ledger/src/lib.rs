@@ -26,7 +26,7 @@ pub use calibration::{end_calibration, scratch_is_left, try_calibrate};
 pub use call::{Call, CallId, Command, DONE, begin_call, calls, end_call};
 pub use dead_letter::{
     Cause, Content, DeadLetter, KeptRecord, Selection, bury, dead_letter, dead_letters,
-    drop_dead_letters, exhume, keep_conflicts,
+    drop_dead_letters, hold_dead_letters, keep_conflicts, rebury,
 };
 pub use declaration::{
     Declared, declarations, declare_sql, move_watermark, try_maintain, watermark,

@@ -47,7 +47,7 @@ pub(super) async fn keep(
 }
 
 /// The records that die, by index, each with one cause.
-fn causes(tables: &[Table], batch: &Batch, left_out: &[LeftOut]) -> BTreeMap<usize, Cause> {
+pub(super) fn causes(tables: &[Table], batch: &Batch, left_out: &[LeftOut]) -> BTreeMap<usize, Cause> {
     let mut causes = BTreeMap::new();
     let refused = batch.stripes.iter().flat_map(|stripe| &stripe.refused);
     for (position, refusal) in refused {
@@ -109,7 +109,7 @@ pub(super) fn ledger_position(position: u64) -> i64 {
 }
 
 /// The only record of a batch is refused even by staging: it dies of that.
-pub(super) fn condemn(batch: &mut Batch, error: &hyperhaul_pg::Error) {
+pub(crate) fn condemn(batch: &mut Batch, error: &hyperhaul_pg::Error) {
     for stripe in &mut batch.stripes {
         stripe.rows.iter_mut().for_each(|rows| rows.truncate(0));
     }

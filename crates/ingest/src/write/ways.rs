@@ -4,7 +4,8 @@ use super::Way;
 use crate::batch::Batch;
 use crate::limits::COPY_PIECE_BYTES;
 use crate::statements::{
-    CONSTRAINTS_AT_ONCE, CREATE_LEFT_OUT, LEFT_OUT_ROWS, LIFT_DECOMPRESSION_LIMIT, Table,
+    CLEAR_LEFT_OUT, CONSTRAINTS_AT_ONCE, CREATE_LEFT_OUT, LEFT_OUT_ROWS, LIFT_DECOMPRESSION_LIMIT, Table,
+    clear_stage,
 };
 use crate::trouble::Trouble;
 use bytes::{BufMut, BytesMut};
@@ -42,10 +43,19 @@ pub(super) struct Refused {
 }
 
 /// Makes the session's own tables for rows that go a slower way.
-pub(super) async fn create_stages(session: &Session, tables: &[Table]) -> Result<(), ServerError> {
+pub(crate) async fn create_stages(session: &Session, tables: &[Table]) -> Result<(), ServerError> {
     session.batch(CREATE_LEFT_OUT).await?;
     for (index, table) in tables.iter().enumerate() {
         session.batch(&table.create_stage(index)).await?;
+    }
+    Ok(())
+}
+
+/// Empties them within a transaction that writes several batches.
+pub(super) async fn clear_stages(session: &Session, tables: &[Table]) -> Result<(), ServerError> {
+    session.batch(CLEAR_LEFT_OUT).await?;
+    for index in 0..tables.len() {
+        session.batch(&clear_stage(index)).await?;
     }
     Ok(())
 }
