@@ -2,6 +2,7 @@
 //! file (that is `request`), and nothing that runs.
 
 use crate::declared::PolicyFlags;
+use crate::ingest::{Dlq, Ingest, Receipts};
 use crate::limits::LimitFlags;
 use crate::maintain::Maintain;
 use crate::values::{
@@ -55,6 +56,13 @@ pub(crate) enum Command {
     Report(crate::report::Report),
     /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
     Maintain(Maintain),
+    /// Feed tables from files or standard input, each record exactly once; goes on where it stopped.
+    Ingest(Ingest),
+    /// Prove from the ledger what became of every record that was ingested.
+    Receipts(Receipts),
+    /// Records that no table takes: look at them, try them again, drop them.
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// Load sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),

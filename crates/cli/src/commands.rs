@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{maintain, report, sample, signals};
+use crate::{ingest, maintain, report, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
@@ -38,6 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Cleanup(asked) => cleanup(&asked).await,
         Command::Report(asked) => report::report(&asked).await,
         Command::Maintain(asked) => maintain(&asked, plain).await,
+        Command::Ingest(asked) => ingest::ingest(&asked).await,
+        Command::Receipts(asked) => ingest::receipts(&asked).await,
+        Command::Dlq(asked) => ingest::dlq(&asked).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
         Command::Completions { shell } => completions(shell),
     }

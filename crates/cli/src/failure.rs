@@ -77,6 +77,21 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<hyperhaul_ingest::Error> for Failure {
+    fn from(error: hyperhaul_ingest::Error) -> Failure {
+        let exit = match error.kind() {
+            hyperhaul_ingest::Kind::Unexpected => Exit::Unexpected,
+            hyperhaul_ingest::Kind::Usage => Exit::Usage,
+        };
+        Failure {
+            exit,
+            message: error.message().to_owned(),
+            detail: error.detail_text().map(str::to_owned),
+            hint: error.hint_text().map(str::to_owned),
+        }
+    }
+}
+
 impl From<hyperhaul_pg::Error> for Failure {
     fn from(error: hyperhaul_pg::Error) -> Failure {
         Error::from(error).into()

@@ -8,6 +8,7 @@ pub(crate) mod cleanup;
 mod columns;
 pub(crate) mod failure;
 mod findings;
+pub(crate) mod ingest;
 mod look;
 pub(crate) mod maintain;
 pub(crate) mod number;
@@ -30,10 +31,13 @@ use std::path::Path;
 
 /// Writes to stdout. A reader that has gone away, such as `head`, has read what it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes to stdout what may be no text.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
             Exit::Unexpected,

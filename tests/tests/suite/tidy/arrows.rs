@@ -58,6 +58,11 @@ const TABLE: &[Allowed] = &[
         others: Others::AllButClient,
     },
     Allowed {
+        name: "ingest",
+        ours: &["pg", "plan", "pgcopy", "catalog", "ledger", "decode", "spool"],
+        others: Others::AllButClient,
+    },
+    Allowed {
         name: "workload",
         ours: &["pg", "pgcopy"],
         others: Others::AllButClient,
@@ -70,7 +75,7 @@ const TABLE: &[Allowed] = &[
     },
     Allowed {
         name: "cli",
-        ours: &["pg", "plan", "migrate", "workload"],
+        ours: &["pg", "plan", "migrate", "ingest", "workload"],
         others: Others::AllButClient,
     },
 ];
