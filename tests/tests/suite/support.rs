@@ -101,6 +101,12 @@ impl Hyperhaul {
         self
     }
 
+    /// What it reads on standard input.
+    pub(crate) fn stdin_from(mut self, path: &Path) -> Self {
+        self.command.stdin(std::fs::File::open(path).unwrap());
+        self
+    }
+
     /// Aborts the program at a named point, `name` or `name:3` for the third time that it is reached.
     pub(crate) fn failpoint(self, name: &str) -> Self {
         self.env("HYPERHAUL_FAILPOINT", name)
