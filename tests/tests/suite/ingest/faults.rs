@@ -64,9 +64,7 @@ async fn a_commit_whose_answer_is_lost_is_not_done_twice() {
     let pumps = Pumps::new("ingest_commit").await;
     let file = pumps.file("readings.ndjson", &readings(WELLS, TIMES));
     let proxy = Proxy::start(pumps.database.url()).unwrap();
-    for nth in [1, 2] {
-        proxy.arm(Cut::AnswerToCommit { nth });
-    }
+    proxy.arm(Cut::AnswerTo("COMMIT".to_owned()));
     let call = crate::support::Hyperhaul::new("ingest --profile esp-telemetry")
         .target(proxy.url())
         .table("public.esp_telemetry")

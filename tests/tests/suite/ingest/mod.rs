@@ -63,11 +63,10 @@ impl Pumps {
 
     /// Waits until so many rows are there.
     async fn eventually_stored(&self, expected: i64) {
-        let stored = eventually(Duration::from_secs(60), async || {
-            (self.count("esp_telemetry").await == expected).then_some(())
-        });
-        let found = stored.await.is_some();
-        assert!(found, "{} rows of {expected}", self.count("esp_telemetry").await);
+        let what = format!("{expected} rows");
+        let stored = async || self.count("esp_telemetry").await == expected;
+        let waited = eventually(&what, Duration::from_secs(60), stored).await;
+        waited.unwrap();
     }
 
     /// Every record of every source has one end.
