@@ -82,6 +82,26 @@ impl Encoder {
         self.buffer.is_empty()
     }
 
+    /// All that was written and not yet taken.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// The same, to fill in what was not known when it was written.
+    pub fn as_mut_bytes(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    /// Adds rows that are finished already.
+    pub fn append(&mut self, rows: &[u8]) {
+        self.buffer.put_slice(rows);
+    }
+
+    /// Takes back all but the first `bytes` bytes, which must end at a row's end.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.buffer.truncate(bytes);
+    }
+
     /// Splits off all that was written so far, without copying.
     pub fn take(&mut self) -> Bytes {
         self.buffer.split().freeze()
@@ -228,6 +248,17 @@ impl Row<'_> {
             Some(value) => write(self, value),
             None => self.null(),
         }
+    }
+
+    /// Bytes of the row so far, from its field count on.
+    pub fn bytes_written(&self) -> usize {
+        self.buffer.len().saturating_sub(self.start)
+    }
+
+    /// Takes the row back out of the stream; the rows before it stand.
+    pub fn abandon(&mut self) {
+        self.finished = true;
+        self.buffer.truncate(self.start);
     }
 
     /// Ends the row and checks it.

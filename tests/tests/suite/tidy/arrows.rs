@@ -33,6 +33,18 @@ const TABLE: &[Allowed] = &[
         others: Others::Only(&["chrono", "serde", "serde_json", "thiserror"]),
     },
     Allowed {
+        name: "decode",
+        ours: &["pgcopy"],
+        others: Others::Only(&[
+            "bytes",
+            "memchr",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "toml",
+        ]),
+    },
+    Allowed {
         name: "pg",
         ours: &[],
         others: Others::WithClient,

@@ -1,10 +1,10 @@
-//! `plan` and `pgcopy` do no IO and read no clock: they can be tested without a socket, a file or a server.
+//! `plan`, `pgcopy` and `decode` do no IO and read no clock: they can be tested without a socket, a file or a server.
 
 use super::assert_none;
 use super::repository::rust_files;
 use super::rust_text::{take_apart, without_tests};
 
-const PURE_CRATES: &[&str] = &["plan", "pgcopy"];
+const PURE_CRATES: &[&str] = &["plan", "pgcopy", "decode"];
 
 /// Modules of the standard library that reach outside.
 const OUTSIDE: &[&str] = &["env", "fs", "net", "os", "process"];
