@@ -74,7 +74,11 @@ impl Oracle {
         ] {
             sink.send(bytes).await.expect("the server takes bytes");
         }
-        let copied = sink.finish().await.expect("the server takes the tuples");
+        let copied = sink
+            .as_mut()
+            .finish()
+            .await
+            .expect("the server takes the tuples");
         assert_eq!(usize::try_from(copied).ok(), Some(count));
         let rows = self
             .client
