@@ -140,10 +140,11 @@ impl Intake {
     /// Returns when nothing can be acknowledged any more: the process has to end and begin anew.
     pub(crate) async fn failed(&self) -> Error {
         let mut failed = self.0.failed.subscribe();
-        match failed.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(error)) => spool_error(&self.0.source, error),
-            // The sender lives as long as this.
-            _ => std::future::pending().await,
+        // The sender lives as long as this.
+        let _ = failed.wait_for(Option::is_some).await;
+        match &*failed.borrow() {
+            Some(error) => spool_error(&self.0.source, error),
+            None => Error::unexpected(format!("{}: the spool is gone", self.0.source)),
         }
     }
 

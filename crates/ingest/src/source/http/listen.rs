@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -44,11 +44,10 @@ impl Listener {
     /// Until somebody says stop. Who asks nothing is left then, who has asked is answered.
     pub(super) async fn serve(self, router: Router, stop: Stop) {
         let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
-        let mut asked = stop.watch();
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                _ = asked.wait_for(|asked| *asked) => break,
+                () = stop.asked() => break,
                 accepted = self.accept(&places) => accepted,
                 Some(_) = connections.join_next() => continue,
             };
@@ -61,9 +60,9 @@ impl Listener {
                     continue;
                 }
             };
-            let (tls, router, asked) = (self.tls.clone(), router.clone(), asked.clone());
+            let (tls, router, stop) = (self.tls.clone(), router.clone(), stop.clone());
             connections.spawn(async move {
-                connection(tcp, tls, router, asked).await;
+                connection(tcp, tls, router, &stop).await;
                 drop(place);
             });
         }
@@ -75,7 +74,7 @@ impl Listener {
     async fn accept(
         &self,
         places: &Arc<Semaphore>,
-    ) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    ) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
         let place = Arc::clone(places).acquire_owned().await;
         let place = place.map_err(std::io::Error::other)?;
         let (tcp, _) = self.socket.accept().await?;
@@ -91,13 +90,13 @@ async fn connection(
     tcp: TcpStream,
     tls: Option<TlsAcceptor>,
     router: Router,
-    asked: watch::Receiver<bool>,
+    stop: &Stop,
 ) {
     let Some(tls) = tls else {
-        return answer(tcp, router, asked).await;
+        return answer(tcp, router, stop).await;
     };
     match tokio::time::timeout(HTTP_HEADER_WAIT, tls.accept(tcp)).await {
-        Ok(Ok(encrypted)) => answer(encrypted, router, asked).await,
+        Ok(Ok(encrypted)) => answer(encrypted, router, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection did not agree on TLS"),
         Err(_) => tracing::debug!("a connection did not agree on TLS in time"),
     }
@@ -106,7 +105,7 @@ async fn connection(
 async fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
-    mut asked: watch::Receiver<bool>,
+    stop: &Stop,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HTTP_HEADER_WAIT);
@@ -114,7 +113,7 @@ async fn answer(
     let mut served = pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        _ = asked.wait_for(|asked| *asked) => {
+        () = stop.asked() => {
             served.as_mut().graceful_shutdown();
             served.await
         }

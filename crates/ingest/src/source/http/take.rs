@@ -216,7 +216,6 @@ fn check_type(headers: &HeaderMap, decoder: DecoderKind) -> Result<(), Refused> 
             let known = ["application/x-ndjson", "application/ndjson", "application/json"];
             (known.contains(&said.as_str()), known[0])
         }
-        _ => (true, "application/octet-stream"),
     };
     // What curl and the like say where nobody said anything.
     let says_nothing = ["", "application/octet-stream", "application/x-www-form-urlencoded"];
