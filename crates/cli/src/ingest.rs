@@ -52,12 +52,7 @@ pub(crate) struct Ingest {
     #[arg(long, value_name = "NAME", requires = "table")]
     pub(crate) profile: Option<String>,
     /// Columns that tell duplicates, separated by commas (default: the first unique index that rows have whole).
-    #[arg(
-        long,
-        value_name = "COLUMN",
-        value_delimiter = ',',
-        requires = "table"
-    )]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "table")]
     pub(crate) key: Vec<String>,
     /// Go on when the file grows, and with the next file of its name.
     #[arg(long, requires = "table")]
@@ -124,7 +119,10 @@ fn streams(asked: &Ingest) -> Result<(Server, Vec<Stream>), Failure> {
         )));
     }
     let wanted = |stream: &Stream| asked.streams.is_empty() || asked.streams.contains(&stream.name);
-    Ok((server, declared.streams.into_iter().filter(wanted).collect()))
+    Ok((
+        server,
+        declared.streams.into_iter().filter(wanted).collect(),
+    ))
 }
 
 /// The configuration file's streams; flags say more about the target.
