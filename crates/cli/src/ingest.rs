@@ -52,12 +52,7 @@ pub(crate) struct Ingest {
     #[arg(long, value_name = "NAME", requires = "table")]
     pub(crate) profile: Option<String>,
     /// Columns that tell duplicates, separated by commas (default: the first unique index that rows have whole).
-    #[arg(
-        long,
-        value_name = "COLUMN",
-        value_delimiter = ',',
-        requires = "table"
-    )]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "table")]
     pub(crate) key: Vec<String>,
     /// Go on when the file grows, and with the next file of its name.
     #[arg(long, requires = "table")]

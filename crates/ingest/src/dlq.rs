@@ -30,8 +30,10 @@ pub(crate) async fn connect(server: &Server) -> Result<Session, Error> {
     if hyperhaul_ledger::exists(&session).await? {
         return Ok(session);
     }
-    Err(Error::usage("the target has no ledger: nothing was ingested into it")
-        .hint("Name the database that hyperhaul ingest writes to."))
+    Err(
+        Error::usage("the target has no ledger: nothing was ingested into it")
+            .hint("Name the database that hyperhaul ingest writes to."),
+    )
 }
 
 /// The newest dead letters, at most `count_max`, oldest of them first.

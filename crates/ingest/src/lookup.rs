@@ -77,8 +77,9 @@ impl Lookups {
 
 impl Lookup {
     async fn new(session: &Session, spec: &LookupSpec) -> Result<Lookup, Trouble> {
-        let missing =
-            |what: String| Error::usage(what).hint("Correct the lookup in the stream's configuration.");
+        let missing = |what: String| {
+            Error::usage(what).hint("Correct the lookup in the stream's configuration.")
+        };
         let relation = Relation::parse(&spec.table)
             .ok_or_else(|| missing(format!("\"{}\" is no name of a table", spec.table)))?;
         let found = hyperhaul_catalog::live_table(session, &relation).await?;
@@ -89,7 +90,10 @@ impl Lookup {
             let column = table.columns.iter().find(|column| column.name == *name);
             let of_type = column.map(|column| column.type_sql.clone());
             of_type.ok_or_else(|| {
-                missing(format!("table {} has no column \"{name}\"", relation.plain()))
+                missing(format!(
+                    "table {} has no column \"{name}\"",
+                    relation.plain()
+                ))
             })
         });
         Ok(Lookup {
@@ -181,9 +185,8 @@ impl Lookup {
         let column = |at: usize| keys.iter().map(|key| key.key.get(at).cloned()).collect();
         let columns: Vec<Vec<Option<String>>> = (0..key_count).map(column).collect();
         let equal = self.spec.key_columns.iter().zip(&self.types).enumerate();
-        let equal = equal.map(|(at, (name, of_type))| {
-            format!("there.{} = c{at}::{of_type}", quote_ident(name))
-        });
+        let equal = equal
+            .map(|(at, (name, of_type))| format!("there.{} = c{at}::{of_type}", quote_ident(name)));
         let returned = match &self.spec.returned_column {
             Some(column) => format!("there.{}::text", quote_ident(column)),
             None => "NULL::text".to_owned(),
@@ -197,9 +200,7 @@ impl Lookup {
         );
         for row in session.query(&sql, &parameters(&columns)).await? {
             let number: i64 = row.get(0);
-            let key = usize::try_from(number - 1)
-                .ok()
-                .and_then(|at| keys.get(at));
+            let key = usize::try_from(number - 1).ok().and_then(|at| keys.get(at));
             let text = row.get::<_, Option<String>>(1);
             let id = text.and_then(|text| id(self.spec.id_type, &text));
             if let (Some(key), Some(id)) = (key, id) {

@@ -96,11 +96,7 @@ impl Table {
 
     /// Inserts what is staged and not there yet, in the key's order: sessions that write the same keys meet in one order.
     pub(crate) fn insert_staged(&self, index: usize) -> String {
-        let order: String = self
-            .key
-            .iter()
-            .map(|key| quote_ident(key) + ", ")
-            .collect();
+        let order: String = self.key.iter().map(|key| quote_ident(key) + ", ").collect();
         format!(
             "INSERT INTO {} ({names}) SELECT {names} FROM {} ORDER BY {order}{SEQ} ON CONFLICT DO NOTHING",
             self.relation,
@@ -235,6 +231,8 @@ mod tests {
     #[test]
     fn staged_rows_are_inserted_in_the_order_of_the_key() {
         let sql = table().insert_staged(0);
-        assert!(sql.ends_with("ORDER BY \"well\", \"at\", \"hyperhaul seq\" ON CONFLICT DO NOTHING"));
+        assert!(
+            sql.ends_with("ORDER BY \"well\", \"at\", \"hyperhaul seq\" ON CONFLICT DO NOTHING")
+        );
     }
 }

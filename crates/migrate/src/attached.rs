@@ -2,12 +2,12 @@
 //! asked for, their rows are hashed before and after.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Meter, digests};
 use chrono::Utc;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Action, AttachedLeaf, ChunkDigest, Plan, Relation, Step, TablePlan};
 use std::sync::Arc;

@@ -6,7 +6,6 @@
 //! ```
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::observe::Silent;
 use crate::slice::SliceWorker;
 use crate::{Connections, Error, Interrupt, Meter, RunId, chunks, columnstore, digests};
@@ -14,6 +13,7 @@ use futures_util::future::join_all;
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::{Pool, Progress, SourceReader};
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::sql::{self, Scratch};
 use hyperhaul_plan::{

@@ -5,7 +5,6 @@
 //! source goes through the hypertable for each, and the chunk is truncated, in the same transaction.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Meter};
 use chrono::Utc;
@@ -14,6 +13,7 @@ use hyperhaul_engine::{
     self as engine, ArrayRewrite, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
 };
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{ChunkRange, Relation, Routing, Step, TablePlan, sql};
 use std::collections::{BTreeMap, BTreeSet};

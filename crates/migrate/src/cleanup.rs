@@ -1,10 +1,10 @@
 //! Cleaning up: the old tables go, and with them the way back.
 
-use hyperhaul_ledger::failpoint;
 use crate::identity::check_database;
 use crate::leader::change_state;
 use crate::{Connections, Error, Run, RunId, RunState, calls, survey};
 use hyperhaul_catalog as catalog;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, CallId, Command};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Topology, sql};

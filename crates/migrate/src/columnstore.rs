@@ -10,13 +10,13 @@
 //! in the columnstore.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::{Error, Kind, Meter};
 use chrono::Utc;
 use futures_util::future::join_all;
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::sql::RowHash;

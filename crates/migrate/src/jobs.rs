@@ -8,11 +8,11 @@
 //! So a process that is killed leaves either paused jobs and a run that `rollback` can end, or neither.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::leader::{Leader, change_state};
 use crate::{Error, Event, RunState};
 use chrono::SecondsFormat;
 use hyperhaul_catalog::{self as catalog, Job};
+use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, HeldJob};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Relation, sql};

@@ -10,10 +10,10 @@
 
 use crate::context::Context;
 use crate::differences::retention_cutoff_us;
-use hyperhaul_ledger::failpoint;
 use crate::leader::{Leader, change_state};
 use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Relation, StepId, TablePlan, sql};
 use std::collections::BTreeSet;

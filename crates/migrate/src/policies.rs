@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::steps::{Direction, Lane};
 use chrono::Utc;
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_plan::{Declaration, Step};
 
 /// Runs statements that the server refuses in a transaction block, then marks the step: after a kill in between they run again,

@@ -2,13 +2,13 @@
 
 use crate::Error;
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use chrono::Utc;
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{
     self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
     SourceReader,
 };
+use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, Batch, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_pgcopy::Digest;

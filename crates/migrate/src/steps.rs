@@ -1,12 +1,12 @@
 //! Steps that are SQL: one transaction with the ledger's mark, tried again where that makes sense.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::watch::Watch;
 use crate::{Error, Event, fence};
 use chrono::{DateTime, Utc};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_plan::{Step, StepId};

@@ -13,13 +13,13 @@
 
 use crate::context::Context;
 use crate::crew::{Crew, Supervision};
-use hyperhaul_ledger::failpoint;
 use crate::slice::{SliceWorker, Turn};
 use crate::staged::Finishing;
 use crate::steps::Lane;
 use crate::{Error, Meter, guard, late_writes};
 use chrono::Utc;
 use hyperhaul_engine::Pool;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, Batch};
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::Step;

@@ -72,7 +72,9 @@ struct Batch {
 pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
     let place = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("could not read configuration file \"{place}\": {error}"))
+        Failure::usage(format!(
+            "could not read configuration file \"{place}\": {error}"
+        ))
     })?;
     let file: File = toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
@@ -147,7 +149,11 @@ fn declared_stream(written: toml::Table) -> Result<Stream, Failure> {
 }
 
 /// A stream whose source is known already.
-pub(crate) fn stream(name: String, written: toml::Table, origin: Origin) -> Result<Stream, Failure> {
+pub(crate) fn stream(
+    name: String,
+    written: toml::Table,
+    origin: Origin,
+) -> Result<Stream, Failure> {
     let mut filled = fill_from_profile(written).map_err(failure)?;
     Ok(Stream {
         name,

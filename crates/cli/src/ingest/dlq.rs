@@ -119,7 +119,11 @@ async fn retry(asked: &Retry) -> Result<Exit, Failure> {
     let selection = selection(&asked.which);
     let mut all = Vec::new();
     for stream in declared.streams {
-        if selection.stream.as_ref().is_some_and(|name| *name != stream.name) {
+        if selection
+            .stream
+            .as_ref()
+            .is_some_and(|name| *name != stream.name)
+        {
             continue;
         }
         let name = stream.name.clone();

@@ -115,7 +115,15 @@ pub(crate) fn letters(letters: &[DeadLetter], look: Look) -> String {
     }
     let aligns = [Right, Left, Right, Left, Right, Left, Left, Left, Left];
     let mut table = Columns::new(aligns).heading([
-        "id", "stream", "position", "received", "size", "reason", "sqlstate", "column", "constraint",
+        "id",
+        "stream",
+        "position",
+        "received",
+        "size",
+        "reason",
+        "sqlstate",
+        "column",
+        "constraint",
     ]);
     for letter in letters {
         let size = u64::try_from(letter.payload_bytes).unwrap_or(0);

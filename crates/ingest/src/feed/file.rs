@@ -201,8 +201,8 @@ impl FileFeed {
         };
         let header = self.carried.split_to(length);
         self.position = length as u64;
-        let order = order(&header)
-            .map_err(|error| Error::mapping(&error).about(self.path.display()))?;
+        let order =
+            order(&header).map_err(|error| Error::mapping(&error).about(self.path.display()))?;
         self.order = (!order.is_kept()).then_some(order);
         Ok(())
     }

@@ -38,16 +38,19 @@ pub(super) async fn keep(
     let conflicts: Vec<&Envelope> = conflicts.collect();
     let texts: Vec<String> = conflicts.iter().map(|record| attributes(record)).collect();
     let conflicts = conflicts.iter().zip(&texts);
-    let conflicts: Vec<KeptRecord<'_>> = conflicts
-        .map(|(record, text)| kept(record, text))
-        .collect();
+    let conflicts: Vec<KeptRecord<'_>> =
+        conflicts.map(|(record, text)| kept(record, text)).collect();
     let table = first.relation.plain();
     hyperhaul_ledger::keep_conflicts(session, source, &table, &conflicts).await?;
     Ok(())
 }
 
 /// The records that die, by index, each with one cause.
-pub(super) fn causes(tables: &[Table], batch: &Batch, left_out: &[LeftOut]) -> BTreeMap<usize, Cause> {
+pub(super) fn causes(
+    tables: &[Table],
+    batch: &Batch,
+    left_out: &[LeftOut],
+) -> BTreeMap<usize, Cause> {
     let mut causes = BTreeMap::new();
     let refused = batch.stripes.iter().flat_map(|stripe| &stripe.refused);
     for (position, refusal) in refused {

@@ -4,8 +4,8 @@ use super::Way;
 use crate::batch::Batch;
 use crate::limits::COPY_PIECE_BYTES;
 use crate::statements::{
-    CLEAR_LEFT_OUT, CONSTRAINTS_AT_ONCE, CREATE_LEFT_OUT, LEFT_OUT_ROWS, LIFT_DECOMPRESSION_LIMIT, Table,
-    clear_stage,
+    CLEAR_LEFT_OUT, CONSTRAINTS_AT_ONCE, CREATE_LEFT_OUT, LEFT_OUT_ROWS, LIFT_DECOMPRESSION_LIMIT,
+    Table, clear_stage,
 };
 use crate::trouble::Trouble;
 use bytes::{BufMut, BytesMut};
@@ -183,7 +183,11 @@ async fn stage(
             let position = rows.position(row);
             let record = position.and_then(|position| batch.index_of(position));
             numbered.clear();
-            put_numbered(&mut numbered, rows.row_bytes(row), record.unwrap_or_default());
+            put_numbered(
+                &mut numbered,
+                rows.row_bytes(row),
+                record.unwrap_or_default(),
+            );
             pieces.put(&numbered).await?;
         }
     }

@@ -3,9 +3,9 @@
 
 use super::{ScheduledCommand, Work};
 use crate::Error;
-use hyperhaul_ledger::failpoint;
 use hyperhaul_catalog::{self as catalog, Chunk, ReferringKey};
 use hyperhaul_ledger::Declared;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_plan::{Declaration, Relation, sql};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 use super::{ScheduledCommand, Work};
 use crate::Error;
-use hyperhaul_ledger::failpoint;
 use hyperhaul_catalog as catalog;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, Declared};
 use hyperhaul_plan::{Aggregate, ChunkRange, Relation, sql};
 use serde::Serialize;

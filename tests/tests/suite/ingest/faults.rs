@@ -88,8 +88,14 @@ async fn two_writers_with_reversed_keys_get_through() {
     let count = |ended: crate::support::Ended, name: &str| {
         ended.expect_code(0).json()[0][name].as_i64().unwrap()
     };
-    let stored = (one.json()[0]["stored_count"].as_i64(), other.json()[0]["stored_count"].as_i64());
-    assert_eq!(stored.0.unwrap() + stored.1.unwrap(), i64::from(WELLS * TIMES));
+    let stored = (
+        one.json()[0]["stored_count"].as_i64(),
+        other.json()[0]["stored_count"].as_i64(),
+    );
+    assert_eq!(
+        stored.0.unwrap() + stored.1.unwrap(),
+        i64::from(WELLS * TIMES)
+    );
     let duplicates = count(one, "duplicate_count") + count(other, "duplicate_count");
     assert_eq!(duplicates, i64::from(WELLS * TIMES));
     pumps.assert_readings(WELLS, TIMES).await;

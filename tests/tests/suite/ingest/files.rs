@@ -15,7 +15,10 @@ async fn a_file_goes_in_once_and_what_is_appended_goes_on_from_there() {
     let again = pumps.ingest(&file).run().await.expect_code(0).json();
     assert_eq!(again[0]["record_count"], 0);
     // The last line without its end is a record, too.
-    append(&file, &(reading(1, 2000, "") + "\n" + &reading(2, 2000, "")));
+    append(
+        &file,
+        &(reading(1, 2000, "") + "\n" + &reading(2, 2000, "")),
+    );
     let more = pumps.ingest(&file).run().await.expect_code(0).json();
     assert_eq!(more[0]["stored_count"], 2);
     pumps.assert_proved().await;
@@ -24,7 +27,10 @@ async fn a_file_goes_in_once_and_what_is_appended_goes_on_from_there() {
 #[tokio::test]
 async fn values_are_those_of_the_records() {
     let pumps = Pumps::new("ingest_values").await;
-    let file = pumps.file("one.ndjson", &reading(7, 90, ",\"flow_variance\":null,\"unheard_of\":1"));
+    let file = pumps.file(
+        "one.ndjson",
+        &reading(7, 90, ",\"flow_variance\":null,\"unheard_of\":1"),
+    );
     pumps.ingest(&file).run().await.expect_code(0);
     let sql = "SELECT concat_ws('|', well_id, to_char(timestamp AT TIME ZONE 'UTC', 'HH24:MI:SS'), flow_rate, pip, motor_temp, \
                flow_variance IS NULL, created_at > now() - interval '1 hour', id) FROM esp_telemetry";
@@ -40,7 +46,11 @@ async fn csv_goes_by_its_header_and_compressed_files_by_their_endings() {
         let time = reading(0, minute, "").split('"').nth(7).unwrap().to_owned();
         writeln!(text, "{time},\"a \"\"b\"\"\n,\",W-1,{}.25\r", 1500 + minute).unwrap();
     }
-    for (name, packer) in [("a.csv", None), ("b.csv.gz", Some("gzip")), ("c.csv.zst", Some("zstd"))] {
+    for (name, packer) in [
+        ("a.csv", None),
+        ("b.csv.gz", Some("gzip")),
+        ("c.csv.zst", Some("zstd")),
+    ] {
         let text = text.replace("W-1", name);
         let mut file = pumps.file(name.trim_end_matches(".gz").trim_end_matches(".zst"), &text);
         if let Some(packer) = packer {
@@ -48,13 +58,22 @@ async fn csv_goes_by_its_header_and_compressed_files_by_their_endings() {
                 eprintln!("skipped: {packer} is not installed");
                 continue;
             }
-            assert!(Command::new(packer).args(["-f", "-q"]).arg(&file).status().unwrap().success());
+            assert!(
+                Command::new(packer)
+                    .args(["-f", "-q"])
+                    .arg(&file)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
             file = pumps.folder.join(name);
         }
         let call = pumps.ingest(&file).arg("--decoder").arg("csv");
         let done = call.run().await.expect_code(0).json();
         assert_eq!(done[0]["stored_count"], 100, "{name}");
-        let rows = format!("esp_telemetry WHERE well_id = '{name}' AND flow_rate BETWEEN 1500.25 AND 1599.25");
+        let rows = format!(
+            "esp_telemetry WHERE well_id = '{name}' AND flow_rate BETWEEN 1500.25 AND 1599.25"
+        );
         assert_eq!(pumps.count(&rows).await, 100, "{name}");
     }
     pumps.assert_proved().await;
@@ -93,7 +112,10 @@ async fn a_file_that_grows_and_is_replaced_is_followed() {
     append(&file, &line[20..]);
     pumps.eventually_stored(101).await;
     std::fs::rename(&file, pumps.folder.join("log.ndjson.1")).unwrap();
-    append(&pumps.folder.join("log.ndjson.1"), &(reading(2, 501, "") + "\n"));
+    append(
+        &pumps.folder.join("log.ndjson.1"),
+        &(reading(2, 501, "") + "\n"),
+    );
     std::fs::write(&file, reading(3, 502, "") + "\n").unwrap();
     pumps.eventually_stored(103).await;
     append(&file, &(reading(4, 503, "") + "\n"));

@@ -15,8 +15,17 @@ async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
         file.display()
     );
     let config = pumps.file("ingest.toml", &config);
-    let call = |arguments: &str| pumps.call(arguments).arg("--config").arg(config.to_str().unwrap());
-    call("ingest").run().await.expect_code(0).expect_printed(&["esp", "27", "25", "2"]);
+    let call = |arguments: &str| {
+        pumps
+            .call(arguments)
+            .arg("--config")
+            .arg(config.to_str().unwrap())
+    };
+    call("ingest")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["esp", "27", "25", "2"]);
 
     let listed = call("dlq list --json").run().await.expect_code(0).json();
     assert_eq!(listed[0]["constraint"], "esp_not_idle");
@@ -25,14 +34,40 @@ async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
     let shown = call("dlq show").arg(&id).run().await.expect_code(0);
     assert_eq!(shown.stdout, refused);
 
-    call("dlq retry").run().await.expect_code(4).expect_printed(&["0 dead letters gone, 2 kept"]);
-    pumps.database.exec("ALTER TABLE esp_telemetry DROP CONSTRAINT esp_not_idle").await.unwrap();
-    call("dlq retry").run().await.expect_code(4).expect_printed(&["1 dead letter gone, 1 kept"]);
+    call("dlq retry")
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["0 dead letters gone, 2 kept"]);
+    pumps
+        .database
+        .exec("ALTER TABLE esp_telemetry DROP CONSTRAINT esp_not_idle")
+        .await
+        .unwrap();
+    call("dlq retry")
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["1 dead letter gone, 1 kept"]);
     assert_eq!(pumps.count("esp_telemetry").await, 26);
-    assert_eq!(pumps.count("esp_telemetry WHERE motor_current = 13").await, 1);
+    assert_eq!(
+        pumps.count("esp_telemetry WHERE motor_current = 13").await,
+        1
+    );
 
-    call("dlq drop --reason bad-json").run().await.expect_code(2);
-    call("dlq drop --reason bad-json --yes").run().await.expect_code(0).expect_printed(&["dropped 1 dead letter"]);
-    call("dlq list").run().await.expect_code(0).expect_printed(&["There are no dead letters."]);
+    call("dlq drop --reason bad-json")
+        .run()
+        .await
+        .expect_code(2);
+    call("dlq drop --reason bad-json --yes")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["dropped 1 dead letter"]);
+    call("dlq list")
+        .run()
+        .await
+        .expect_code(0)
+        .expect_printed(&["There are no dead letters."]);
     pumps.assert_proved().await;
 }

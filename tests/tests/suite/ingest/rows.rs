@@ -100,7 +100,9 @@ async fn a_table_that_changes_meanwhile_is_looked_at_again() {
         pumps.database.exec(change).await.unwrap();
         let minute = 1000 + u32::try_from(at).unwrap();
         // Whole numbers fit everything.
-        let line = reading(1, minute, "").replace(".5,", ",").replace(".25,", ",");
+        let line = reading(1, minute, "")
+            .replace(".5,", ",")
+            .replace(".25,", ",");
         append(&file, &(line + "\n"));
         expected += 1;
     }
@@ -119,12 +121,28 @@ async fn what_makes_no_sense_is_said_before_anything_is_read() {
     let file = pumps.file("readings.ndjson", &readings(1, 1));
     let path = file.to_str().unwrap();
     let call = |arguments: &str| pumps.call(arguments);
-    call("ingest --table public.nothing").arg(path).run().await.expect_code(2).expect_printed(&["there is no table public.nothing"]);
-    call("ingest --profile esp-telemetry --table public.esp_telemetry --key well_id").arg(path).run().await
-        .expect_code(2).expect_printed(&["has no unique index on the key", "CREATE UNIQUE INDEX"]);
-    call("ingest --table public.esp_telemetry --profile pump").arg(path).run().await
-        .expect_code(2).expect_printed(&["there is no profile pump", "esp-telemetry"]);
-    call("ingest --table public.esp_telemetry /nowhere/at.all").run().await
-        .expect_code(2).expect_printed(&["could not read /nowhere/at.all"]);
+    call("ingest --table public.nothing")
+        .arg(path)
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["there is no table public.nothing"]);
+    call("ingest --profile esp-telemetry --table public.esp_telemetry --key well_id")
+        .arg(path)
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["has no unique index on the key", "CREATE UNIQUE INDEX"]);
+    call("ingest --table public.esp_telemetry --profile pump")
+        .arg(path)
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["there is no profile pump", "esp-telemetry"]);
+    call("ingest --table public.esp_telemetry /nowhere/at.all")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["could not read /nowhere/at.all"]);
     assert_eq!(pumps.count("esp_telemetry").await, 0);
 }

@@ -71,7 +71,9 @@ const TABLE: &[Allowed] = &[
     },
     Allowed {
         name: "ingest",
-        ours: &["pg", "plan", "pgcopy", "catalog", "ledger", "decode", "spool"],
+        ours: &[
+            "pg", "plan", "pgcopy", "catalog", "ledger", "decode", "spool",
+        ],
         others: Others::AllButClient,
     },
     Allowed {
