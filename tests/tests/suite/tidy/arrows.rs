@@ -33,6 +33,11 @@ const TABLE: &[Allowed] = &[
         others: Others::Only(&["chrono", "serde", "serde_json", "thiserror"]),
     },
     Allowed {
+        name: "spool",
+        ours: &[],
+        others: Others::Only(&["crc32c", "thiserror"]),
+    },
+    Allowed {
         name: "pg",
         ours: &[],
         others: Others::WithClient,
