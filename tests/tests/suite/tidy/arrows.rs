@@ -45,6 +45,11 @@ const TABLE: &[Allowed] = &[
         ]),
     },
     Allowed {
+        name: "spool",
+        ours: &[],
+        others: Others::Only(&["crc32c", "thiserror"]),
+    },
+    Allowed {
         name: "pg",
         ours: &[],
         others: Others::WithClient,
