@@ -39,7 +39,11 @@ impl Taken {
 
     /// How many positions never had a record that was acknowledged.
     pub(crate) fn skipped_count(&self) -> u64 {
-        if self.is_skipped { self.to - self.from } else { 0 }
+        if self.is_skipped {
+            self.to - self.from
+        } else {
+            0
+        }
     }
 
     /// Records that were acknowledged once and cannot be read any more.

@@ -37,7 +37,9 @@ impl Health {
             match intake.state() {
                 SpoolState::Open => {}
                 SpoolState::Full => obstacles.push(format!("the spool of stream {stream} is full")),
-                SpoolState::Failed => obstacles.push(format!("the spool of stream {stream} failed")),
+                SpoolState::Failed => {
+                    obstacles.push(format!("the spool of stream {stream} failed"))
+                }
             }
         }
         if !self.is_database_there().await {

@@ -9,12 +9,16 @@
 
 use crate::Error;
 use crate::envelope::Envelope;
+use crate::limits::REFUSAL_AGE_MAX;
 use crate::spool_folder::SpoolFolder;
 use hyperhaul_ledger::failpoint;
-use hyperhaul_spool::{Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk};
+use hyperhaul_spool::{
+    Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
+};
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 /// A stream's spool, shared by those that store and the one that reads.
@@ -31,6 +35,9 @@ struct Inner {
     durable: watch::Sender<Position>,
     /// No more records come.
     closed: watch::Sender<bool>,
+    segment_bytes: u64,
+    /// When records were refused last because the spool was full.
+    refused_at: Mutex<Option<Instant>>,
     /// Why nothing can be acknowledged any more.
     failed: watch::Sender<Option<SpoolError>>,
 }
@@ -77,7 +84,10 @@ impl Intake {
     /// Opens the spool in a stream's folder, or begins one there.
     pub(crate) fn open(folder: &SpoolFolder) -> Result<Intake, Error> {
         let opened = folder.open()?;
-        let (durable, closed) = (watch::Sender::new(opened.found.last), watch::Sender::new(false));
+        let (durable, closed) = (
+            watch::Sender::new(opened.found.last),
+            watch::Sender::new(false),
+        );
         let tell = durable.clone();
         let on_durable = Box::new(move |position| {
             tell.send_replace(position);
@@ -90,6 +100,8 @@ impl Intake {
             source: opened.source,
             durable,
             closed,
+            segment_bytes: opened.segment_bytes,
+            refused_at: Mutex::default(),
             failed: watch::Sender::new(None),
         })))
     }
@@ -121,7 +133,15 @@ impl Intake {
 
     fn not_stored(&self, error: SpoolError) -> NotStored {
         let reason = match () {
-            () if error.is_full() => NoRoom::Full,
+            () if error.is_full() => {
+                let mut refused_at = self
+                    .0
+                    .refused_at
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *refused_at = Some(Instant::now());
+                NoRoom::Full
+            }
             () if error.is_busy() => NoRoom::Busy,
             () if error.is_misuse() => NoRoom::TooLarge,
             () => NoRoom::Failed,
@@ -155,12 +175,31 @@ impl Intake {
 
     pub(crate) fn state(&self) -> SpoolState {
         let status = self.0.keeper.status();
-        let is_failed = status.store_error.is_some_and(|error| !error.is_full());
-        match (is_failed || self.0.failed.borrow().is_some(), status.is_full) {
-            (true, _) => SpoolState::Failed,
-            (false, true) => SpoolState::Full,
-            (false, false) => SpoolState::Open,
+        let was_refused = match &status.store_error {
+            Some(error) if error.is_full() => true,
+            Some(_) => return SpoolState::Failed,
+            None => false,
+        };
+        // A refusal says nothing for long: whoever looks at this may send nothing until then.
+        let is_full = if was_refused {
+            self.was_refused_lately() || status.bytes + self.0.segment_bytes > status.bytes_max
+        } else {
+            status.is_full
+        };
+        if is_full {
+            SpoolState::Full
+        } else {
+            SpoolState::Open
         }
+    }
+
+    fn was_refused_lately(&self) -> bool {
+        let refused_at = *self
+            .0
+            .refused_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        refused_at.is_some_and(|at| at.elapsed() < REFUSAL_AGE_MAX)
     }
 
     /// What its source is called in the ledger.

@@ -77,3 +77,6 @@ pub(crate) const HTTP_LAST_ANSWER_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
 /// How long it may take to answer.
 pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(5);
+
+/// For how long a spool that has refused records counts as full, where it may have room again.
+pub(crate) const REFUSAL_AGE_MAX: Duration = Duration::from_secs(5);

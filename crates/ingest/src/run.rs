@@ -89,11 +89,19 @@ pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, 
 /// The spools of all streams whose source cannot keep its records.
 fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
     let mut intakes = HashMap::new();
-    for stream in work.streams.iter().filter(|stream| stream.origin.is_spooled()) {
+    for stream in work
+        .streams
+        .iter()
+        .filter(|stream| stream.origin.is_spooled())
+    {
         let Some(place) = &work.spool else {
-            let message = format!("stream {} needs a spool, and none is configured", stream.name);
-            return Err(Error::usage(message)
-                .hint("Add [spool] with a path on a local disk: what is acknowledged is kept there."));
+            let message = format!(
+                "stream {} needs a spool, and none is configured",
+                stream.name
+            );
+            return Err(Error::usage(message).hint(
+                "Add [spool] with a path on a local disk: what is acknowledged is kept there.",
+            ));
         };
         let intake = Intake::open(&SpoolFolder::new(place, &stream.name))?;
         intakes.insert(stream.name.clone(), intake);
@@ -121,10 +129,14 @@ async fn http(
         return Ok(None);
     }
     let Some(place) = &work.http else {
-        return Err(Error::usage("streams take records by HTTP, and no address is configured")
-            .hint("Add [http] with listen = \"127.0.0.1:8080\" or another address."));
+        return Err(
+            Error::usage("streams take records by HTTP, and no address is configured")
+                .hint("Add [http] with listen = \"127.0.0.1:8080\" or another address."),
+        );
     };
-    let all = intakes.iter().map(|(name, intake)| (name.clone(), intake.clone()));
+    let all = intakes
+        .iter()
+        .map(|(name, intake)| (name.clone(), intake.clone()));
     let health = Health::new(server.clone(), all.collect());
     Ok(Some(HttpServer::bind(place, routes, health).await?))
 }

@@ -19,7 +19,10 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// Said in the configuration, or alone in a file, of which the end of the line is left out.
-    pub(crate) fn read(said: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, Error> {
+    pub(crate) fn read(
+        said: Option<&Secret>,
+        file: Option<&Path>,
+    ) -> Result<Option<Secret>, Error> {
         let Some(path) = file else {
             return Ok(said.cloned());
         };

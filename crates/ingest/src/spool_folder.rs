@@ -11,7 +11,9 @@
 
 use crate::Error;
 use crate::intake::{Found, spool_error};
-use hyperhaul_spool::{Error as SpoolError, Limits, RealDisk, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Spool};
+use hyperhaul_spool::{
+    Error as SpoolError, Limits, RealDisk, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Spool,
+};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -49,6 +51,7 @@ pub(crate) struct Opened {
     pub(crate) found: Found,
     /// The source's name in the ledger.
     pub(crate) source: String,
+    pub(crate) segment_bytes: u64,
 }
 
 impl SpoolFolder {
@@ -74,8 +77,11 @@ impl SpoolFolder {
         // The folder is locked by now: nobody else makes the file.
         let id = self.id().map_err(|error| {
             let path = self.path.join(SOURCE);
-            Error::unexpected(format!("could not read or make {}: {error}", path.display()))
-                .hint("See the permissions of the spool's folder.")
+            Error::unexpected(format!(
+                "could not read or make {}: {error}",
+                path.display()
+            ))
+            .hint("See the permissions of the spool's folder.")
         })?;
         Ok(Opened {
             spool,
@@ -84,6 +90,7 @@ impl SpoolFolder {
                 last: recovery.next_position - 1,
             },
             source: format!("spool {} {id}", self.stream),
+            segment_bytes: self.limits.segment_bytes,
         })
     }
 

@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::size::parse_bytes;
 use hyperhaul_ingest::{
-    BatchLimits, HttpPlace, Mapping, MappingError, Origin, Secret, SpoolPlace, Stream, fill_from_profile,
+    BatchLimits, HttpPlace, Mapping, MappingError, Origin, Secret, SpoolPlace, Stream,
+    fill_from_profile,
 };
 use serde::Deserialize;
 use std::net::SocketAddr;

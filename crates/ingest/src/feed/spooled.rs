@@ -60,7 +60,11 @@ impl SpooledFeed {
 
     fn skip_to(&mut self, position: Position) {
         let source = self.intake.source();
-        tracing::warn!(source, position, "records up to here were let go of before this ledger knew the spool");
+        tracing::warn!(
+            source,
+            position,
+            "records up to here were let go of before this ledger knew the spool"
+        );
         self.waiting.push_back(Taken::skipped(self.read, position));
         self.read = position;
     }
@@ -76,7 +80,13 @@ impl SpooledFeed {
         let batch = batch.map_err(|error| spool_error(self.intake.source(), &error))?;
         for loss in batch.losses() {
             let (source, reason) = (self.intake.source(), loss.reason.code());
-            tracing::error!(source, reason, from = loss.from, to = loss.to, "positions of the spool have no record");
+            tracing::error!(
+                source,
+                reason,
+                from = loss.from,
+                to = loss.to,
+                "positions of the spool have no record"
+            );
         }
         self.read = batch.next() - 1;
         self.waiting.extend(pieces(from - 1, &batch));
@@ -89,7 +99,10 @@ fn pieces(from: Position, batch: &Batch) -> Vec<Taken> {
     let mut pieces = Vec::new();
     let mut records = batch.records().peekable();
     let mut take = |from: Position, to: Position| {
-        let mut taken = Taken { to, ..Taken::none(from) };
+        let mut taken = Taken {
+            to,
+            ..Taken::none(from)
+        };
         while let Some((position, payload)) = records.next_if(|(position, _)| *position <= to) {
             // What cannot be read is lost as damaged bytes are: counted, since nothing has its position.
             let read = Envelope::from_spool(position, Bytes::copy_from_slice(payload));
@@ -98,7 +111,11 @@ fn pieces(from: Position, batch: &Batch) -> Vec<Taken> {
         taken
     };
     let mut at = from;
-    for loss in batch.losses().iter().filter(|loss| loss.reason == Reason::Unfinished) {
+    for loss in batch
+        .losses()
+        .iter()
+        .filter(|loss| loss.reason == Reason::Unfinished)
+    {
         if loss.from - 1 > at {
             pieces.push(take(at, loss.from - 1));
         }

@@ -59,7 +59,10 @@ fn ordered(order: &CsvOrder, line: &[u8], number: usize) -> Result<Bytes, Refuse
         Err(refusal) => {
             let reason = refusal.reason.code();
             let message = format!("record {number} does not fit the header: {reason}");
-            Err(bad(message, Some("Send records with the header's fields, in UTF-8.")))
+            Err(bad(
+                message,
+                Some("Send records with the header's fields, in UTF-8."),
+            ))
         }
     }
 }

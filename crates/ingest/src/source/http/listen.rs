@@ -86,12 +86,7 @@ impl Listener {
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-async fn connection(
-    tcp: TcpStream,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    stop: &Stop,
-) {
+async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, router: Router, stop: &Stop) {
     let Some(tls) = tls else {
         return answer(tcp, router, stop).await;
     };
@@ -108,7 +103,8 @@ async fn answer(
     stop: &Stop,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HTTP_HEADER_WAIT);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEADER_WAIT);
     let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut served = pin!(served);
     let ended = tokio::select! {
@@ -128,8 +124,10 @@ fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
         (Some(certificate), Some(key)) => (certificate, key),
         (None, None) => return Ok(None),
         _ => {
-            return Err(Error::usage("[http] has a certificate without a key, or the other way round")
-                .hint("Name both files, or none."));
+            return Err(Error::usage(
+                "[http] has a certificate without a key, or the other way round",
+            )
+            .hint("Name both files, or none."));
         }
     };
     let unreadable = |path: &Path, error: rustls::pki_types::pem::Error| {
@@ -144,7 +142,11 @@ fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
         .map(|builder| builder.with_no_client_auth())
         .and_then(|builder| builder.with_single_cert(chain, private))
         .map_err(|error| {
-            Error::usage(format!("certificate {} and key {} do not serve: {error}", certificate.display(), key.display()))
+            Error::usage(format!(
+                "certificate {} and key {} do not serve: {error}",
+                certificate.display(),
+                key.display()
+            ))
         })?;
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }

@@ -79,13 +79,18 @@ impl Taking {
     ) -> Result<Receipt, Refused> {
         self.authorize(headers)?;
         let route = self.routes.get(&stream).ok_or_else(|| {
-            Refused::new(StatusCode::NOT_FOUND, "there is no stream of that name by HTTP")
-                .hint("Name one that the configuration file declares with source http.")
+            Refused::new(
+                StatusCode::NOT_FOUND,
+                "there is no stream of that name by HTTP",
+            )
+            .hint("Name one that the configuration file declares with source http.")
         })?;
         check_type(headers, route.mapping.decoder)?;
         let compression = compression(headers)?;
         let said_bytes = self.said_bytes(headers)?;
-        let _room = self.room(said_bytes.filter(|_| compression == Compression::None)).await?;
+        let _room = self
+            .room(said_bytes.filter(|_| compression == Compression::None))
+            .await?;
         let received_at_us = now_us();
         let body = tokio::time::timeout(HTTP_BODY_WAIT, self.read(body)).await;
         let body = body.map_err(|_| {
@@ -120,8 +125,11 @@ impl Taking {
             Some((scheme, offered)) if scheme.eq_ignore_ascii_case(BEARER) && token.is(offered) => {
                 Ok(())
             }
-            _ => Err(Refused::new(StatusCode::UNAUTHORIZED, "the token is missing or not the right one")
-                .hint("Send the header Authorization: Bearer and the configured token.")),
+            _ => Err(Refused::new(
+                StatusCode::UNAUTHORIZED,
+                "the token is missing or not the right one",
+            )
+            .hint("Send the header Authorization: Bearer and the configured token.")),
         }
     }
 
@@ -140,7 +148,9 @@ impl Taking {
 
     /// Waits until memory for the body is free.
     async fn room(&self, bytes: Option<usize>) -> Result<SemaphorePermit<'_>, Refused> {
-        let units = bytes.unwrap_or(self.body_bytes_max).div_ceil(ROOM_UNIT_BYTES);
+        let units = bytes
+            .unwrap_or(self.body_bytes_max)
+            .div_ceil(ROOM_UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let waited = tokio::time::timeout(HTTP_ROOM_WAIT, self.room.acquire_many(units)).await;
         match waited {
@@ -154,7 +164,10 @@ impl Taking {
         let mut read = BytesMut::new();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|_| {
-                Refused::new(StatusCode::BAD_REQUEST, "the body ended before its length was reached")
+                Refused::new(
+                    StatusCode::BAD_REQUEST,
+                    "the body ended before its length was reached",
+                )
             })?;
             if read.len() + piece.len() > self.body_bytes_max {
                 return Err(self.too_large());
@@ -209,16 +222,29 @@ fn compression(headers: &HeaderMap) -> Result<Compression, Refused> {
 /// A body that says what it is must be what the stream decodes.
 fn check_type(headers: &HeaderMap, decoder: DecoderKind) -> Result<(), Refused> {
     let said = text(headers, &CONTENT_TYPE).unwrap_or_default();
-    let said = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let said = said
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let (fits, expected) = match decoder {
         DecoderKind::Csv => (said == "text/csv", "text/csv"),
         DecoderKind::Ndjson => {
-            let known = ["application/x-ndjson", "application/ndjson", "application/json"];
+            let known = [
+                "application/x-ndjson",
+                "application/ndjson",
+                "application/json",
+            ];
             (known.contains(&said.as_str()), known[0])
         }
     };
     // What curl and the like say where nobody said anything.
-    let says_nothing = ["", "application/octet-stream", "application/x-www-form-urlencoded"];
+    let says_nothing = [
+        "",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    ];
     if fits || says_nothing.contains(&said.as_str()) {
         return Ok(());
     }
