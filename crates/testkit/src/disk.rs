@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::connection::{quoted, run_blocking};
 use crate::database::random_word;
@@ -72,6 +72,11 @@ impl SmallDisk {
     /// The folder as the server names it.
     pub fn tablespace_location(&self) -> &str {
         &self.location
+    }
+
+    /// The same folder as this process sees it: for files of other programs, beside the server's.
+    pub fn folder(&self) -> &Path {
+        &self.seen_here
     }
 
     /// Leaves no more than `free_bytes` free, by a file beside the tablespace's own.

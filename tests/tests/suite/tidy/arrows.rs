@@ -43,6 +43,9 @@ const TABLE: &[Allowed] = &[
             "thiserror",
             "toml",
         ]),
+        name: "spool",
+        ours: &[],
+        others: Others::Only(&["crc32c", "thiserror"]),
     },
     Allowed {
         name: "pg",
