@@ -363,6 +363,9 @@ async fn other_values_are_what_the_server_makes_of_them() {
         "{\"a\": 1, \"a\": 2}",
         " [1] ",
         "[1,]",
+        "1e131071",
+        "1e131072",
+        "[1e-20000]",
         "\"\t\"",
         "\"\\x\"",
     ]);
