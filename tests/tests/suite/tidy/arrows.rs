@@ -43,6 +43,8 @@ const TABLE: &[Allowed] = &[
             "thiserror",
             "toml",
         ]),
+    },
+    Allowed {
         name: "spool",
         ours: &[],
         others: Others::Only(&["crc32c", "thiserror"]),
