@@ -177,6 +177,12 @@ mod tests {
             bytes: 210 << 20,
         };
         let text = done(&[stream], Duration::from_secs(5), Look::PLAIN);
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            stream    records   stored  duplicate  conflict  dead            rate       size
+            esp     1,000,000  999,000        900        90    10  200,000 rows/s  210.0 MiB
+            in 5.0 s
+            hyperhaul dlq list shows what no table took, and why.
+        "#]]
+        .assert_eq(&text);
     }
 }

@@ -51,7 +51,7 @@ async fn backends_that_are_terminated_are_replaced() {
     let mut terminated = 0;
     while !running.has_ended() {
         terminated += pumps.database.value::<i64>(terminate).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(terminated > 0, "no backend was seen");
     running.wait().await.expect_code(0);

@@ -69,7 +69,8 @@ async fn one_bad_row_in_ten_dies_once_and_all_others_are_stored() {
             "nul-byte 22021 well_id 20",
             "null 23502 well_id 20",
             "refused-by-server 23514 esp_not_idle 40",
-            "time-window 22008 timestamp 40",
+            "time-range 22008 timestamp 20",
+            "time-window 22008 timestamp 20",
             "too-long 22001 well_id 20",
             "wrong-type 22P02 pip 20",
         ]
@@ -138,7 +139,7 @@ async fn what_makes_no_sense_is_said_before_anything_is_read() {
         .run()
         .await
         .expect_code(2)
-        .expect_printed(&["there is no profile pump", "esp-telemetry"]);
+        .expect_printed(&["there is no profile \"pump\"", "esp-telemetry"]);
     call("ingest --table public.esp_telemetry /nowhere/at.all")
         .run()
         .await
