@@ -42,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Receipts(asked) => ingest::receipts(&asked).await,
         Command::Dlq(asked) => ingest::dlq(&asked).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
+        Command::Workload(Workload::Esp(asked)) => sample::esp(&asked),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -5,11 +5,13 @@
 //! `fixtures/`, compiled in. What is loaded is what a user has *before* a migration; this crate knows nothing of hypertables.
 
 mod error;
+mod esp;
 mod load;
 mod random;
 mod soar;
 mod trigonometry;
 
 pub use error::WorkloadError;
+pub use esp::{EspFormat, EspOptions};
 pub use load::{Progress, load_soar};
 pub use soar::{EncodedBlock, Soar, SoarOptions, SoarTable};
