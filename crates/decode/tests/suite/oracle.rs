@@ -1,11 +1,8 @@
 //! What PostgreSQL makes of a text, against what it gives back for the tuple that we made of the same text.
 
+use crate::server::Database;
 use crate::values::{column, decoder, kinds, record};
-use bytes::Bytes;
-use futures_util::SinkExt;
 use hyperhaul_decode::{ColumnKind, Reason, Rows};
-use hyperhaul_pgcopy::{HEADER, TRAILER};
-use hyperhaul_testkit::{Client, Servers, TestDatabase};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -25,23 +22,15 @@ const ASKED: &str = "
     END $$";
 
 struct Oracle {
-    client: Client,
-    _database: TestDatabase,
+    database: Database,
 }
 
 impl Oracle {
     async fn new() -> Oracle {
-        let servers = Servers::shared().expect("there are servers");
-        let database = TestDatabase::create(servers.target.url(), "decode").await;
-        let database = database.expect("a database is made");
-        database.exec(ASKED).await.expect("the oracle is made");
-        let client = database.connect().await.expect("a session begins");
+        let database = Database::new(ASKED).await;
         let set = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'";
-        client.batch_execute(set).await.expect("it is set");
-        Oracle {
-            client,
-            _database: database,
-        }
+        database.run(set).await;
+        Oracle { database }
     }
 
     /// An empty table with a column `v`.
@@ -49,49 +38,23 @@ impl Oracle {
         let sql = format!(
             "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (id bigserial, v {type_name})"
         );
-        self.client
-            .batch_execute(&sql)
-            .await
-            .expect("a table is made");
+        self.database.run(&sql).await;
     }
 
     /// What the server makes of each text.
     async fn ask(&self, type_name: &str, texts: &[String]) -> Vec<String> {
         self.table("own", type_name).await;
         let sql = "SELECT asked(value) FROM unnest($1::text[]) WITH ORDINALITY AS t (value, place) ORDER BY place";
-        let rows = self.client.query(sql, &[&texts]).await;
-        let rows = rows.expect("the oracle answers");
+        let rows = self.database.query(sql, &[&texts]).await;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// What the server gives back for tuples that were copied in.
     async fn stored(&self, type_name: &str, rows: &mut Rows) -> Vec<Option<String>> {
         self.table("copied", type_name).await;
-        let count = rows.len();
-        let sink = self
-            .client
-            .copy_in::<_, Bytes>("COPY copied (v) FROM STDIN (FORMAT binary)")
-            .await;
-        let mut sink = Box::pin(sink.expect("COPY begins"));
-        let tuples = rows.take().expect("nothing is looked up");
-        for bytes in [
-            Bytes::from_static(&HEADER),
-            tuples,
-            Bytes::from_static(&TRAILER),
-        ] {
-            sink.send(bytes).await.expect("the server takes bytes");
-        }
-        let copied = sink
-            .as_mut()
-            .finish()
-            .await
-            .expect("the server takes the tuples");
-        assert_eq!(usize::try_from(copied).ok(), Some(count));
-        let rows = self
-            .client
-            .query("SELECT v::text FROM copied ORDER BY id", &[])
-            .await;
-        let rows = rows.expect("the rows are read");
+        self.database.copy("copied (v)", rows).await;
+        let sql = "SELECT v::text FROM copied ORDER BY id";
+        let rows = self.database.query(sql, &[]).await;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
