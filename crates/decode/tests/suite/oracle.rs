@@ -1,8 +1,9 @@
 //! What PostgreSQL makes of a text, against what it gives back for the tuple that we made of the same text.
 
 use crate::server::Database;
-use crate::values::{column, decoder, kinds, record};
-use hyperhaul_decode::{ColumnKind, Reason, Rows};
+use crate::values::{decoder, kinds, record};
+use hyperhaul_decode::{ColumnKind, Reason, Rows, TargetColumn};
+use hyperhaul_pgcopy::Numeric;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -75,7 +76,7 @@ impl Oracle {
         } else {
             toml.trim_end_matches("infinity = true")
         };
-        let decoder = decoder(toml, &[column("v", kind.clone())]);
+        let decoder = decoder(toml, &[TargetColumn::new("v", kind.clone())]);
         let mut rows = decoder.empty_rows();
         let mut ours = Vec::new();
         for text in &texts {
@@ -349,7 +350,7 @@ async fn other_values_are_what_the_server_makes_of_them() {
 async fn arrays_of_texts_are_stored_as_they_are() {
     let oracle = Oracle::new().await;
     let toml = "table = \"t\"\ndecoder = \"ndjson\"\ncolumns = \"all\"";
-    let decoder = decoder(toml, &[column("v", ColumnKind::TextArray)]);
+    let decoder = decoder(toml, &[TargetColumn::new("v", ColumnKind::TextArray)]);
     let mut rows = decoder.empty_rows();
     for array in [r#"["a", "b c", "\"{", 1.50]"#, "[]", r#"[""]"#] {
         let payload = format!("{{\"v\": {array}}}");
@@ -359,4 +360,23 @@ async fn arrays_of_texts_are_stored_as_they_are() {
     let stored = oracle.stored("text[]", &mut rows[0]).await;
     let expected = [r#"{a,"b c","\"{",1.50}"#, "{}", "{\"\"}"];
     assert_eq!(stored, expected.map(|text| Some(text.to_owned())));
+}
+
+/// But for the infinities: the scale that the server sends with those means nothing.
+#[tokio::test]
+async fn numerics_have_the_bytes_that_the_server_sends() {
+    let database = Database::new("SELECT").await;
+    let mut texts = listed(&[
+        "0", "-0.00", "NaN", "1e131071", "1e-16383", "10000", "0.0001",
+    ]);
+    texts.extend(samples(
+        "[-+]?[0-9]{1,25}(\\.[0-9]{1,12})?([eE][-+]?[0-9]{1,2})?",
+    ));
+    let sql = "SELECT numeric_send(value::numeric) FROM unnest($1::text[]) WITH ORDINALITY AS t (value, place) ORDER BY place";
+    let sent = database.query(sql, &[&texts]).await;
+    for (text, row) in texts.iter().zip(sent) {
+        let mut ours = Vec::new();
+        Numeric::parse(text).expect(text).write(&mut ours);
+        assert_eq!(ours, row.get::<_, Vec<u8>>(0), "{text}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The profiles against their tables on a real server: what was sent is what is there.
 
 use crate::server::Database;
-use crate::values::{column, record};
+use crate::values::record;
 use hyperhaul_decode::{
     ColumnKind, Decoder, Found, Id, LookupKey, Mapping, Reason, Rows, TargetColumn,
     fill_from_profile,
@@ -30,14 +30,6 @@ const TABLES: &str = "
         value_json jsonb);
     INSERT INTO factory_telemetry.metric_def (equipment_code, metric_key, value_type) VALUES ('L1', 'count', 'INT');
     SET timezone = 'UTC'";
-
-fn needed(name: &str, kind: ColumnKind, has_default: bool) -> TargetColumn {
-    TargetColumn {
-        not_null: true,
-        has_default,
-        ..column(name, kind)
-    }
-}
 
 fn text(chars_max: u32) -> ColumnKind {
     ColumnKind::Text {
@@ -73,9 +65,9 @@ fn into(decoder: &dyn Decoder) -> String {
 async fn telemetry_arrives_in_the_units_of_the_table() {
     let database = Database::new(TABLES).await;
     let mut columns = vec![
-        needed("id", ColumnKind::Int4, true),
-        needed("well_id", text(50), false),
-        needed("timestamp", ColumnKind::Timestamptz, true),
+        TargetColumn::needed("id", ColumnKind::Int4).with_default(),
+        TargetColumn::needed("well_id", text(50)),
+        TargetColumn::needed("timestamp", ColumnKind::Timestamptz).with_default(),
     ];
     let measures = [
         "flow_rate",
@@ -88,7 +80,7 @@ async fn telemetry_arrives_in_the_units_of_the_table() {
         "torque",
         "gor",
     ];
-    columns.extend(measures.map(|name| column(name, ColumnKind::Float8)));
+    columns.extend(measures.map(|name| TargetColumn::new(name, ColumnKind::Float8)));
     let decoder = decoder(
         "profile = \"esp-telemetry\"
         [[column]]
@@ -140,15 +132,15 @@ async fn diagnoses_keep_their_documents() {
     let decoder = decoder(
         "profile = \"diagnostic-results\"",
         &[
-            column("well_id", text(50)),
-            column("timestamp", ColumnKind::Timestamptz),
-            column("diagnosis", text(50)),
-            column("confidence", ColumnKind::Float8),
-            column("severity", text(20)),
-            column("actions", ColumnKind::Jsonb),
-            column("telemetry_snapshot", ColumnKind::Jsonb),
-            column("resolution_time", text(50)),
-            column("notes", ColumnKind::Text { chars_max: None }),
+            TargetColumn::new("well_id", text(50)),
+            TargetColumn::new("timestamp", ColumnKind::Timestamptz),
+            TargetColumn::new("diagnosis", text(50)),
+            TargetColumn::new("confidence", ColumnKind::Float8),
+            TargetColumn::new("severity", text(20)),
+            TargetColumn::new("actions", ColumnKind::Jsonb),
+            TargetColumn::new("telemetry_snapshot", ColumnKind::Jsonb),
+            TargetColumn::new("resolution_time", text(50)),
+            TargetColumn::new("notes", ColumnKind::Text { chars_max: None }),
         ],
     );
     let (mut rows, refused) = decode(
@@ -188,14 +180,14 @@ async fn metrics_are_learned_and_their_values_find_their_columns() {
     let decoder = decoder(
         "profile = \"metric-hist\"",
         &[
-            needed("id", ColumnKind::Int8, true),
-            needed("metric_def_id", ColumnKind::Uuid, false),
-            needed("ts", ColumnKind::Timestamptz, false),
-            column("value_bool", ColumnKind::Bool),
-            column("value_int", ColumnKind::Int8),
-            column("value_real", ColumnKind::Float8),
-            column("value_text", ColumnKind::Text { chars_max: None }),
-            column("value_json", ColumnKind::Jsonb),
+            TargetColumn::needed("id", ColumnKind::Int8).with_default(),
+            TargetColumn::needed("metric_def_id", ColumnKind::Uuid),
+            TargetColumn::needed("ts", ColumnKind::Timestamptz),
+            TargetColumn::new("value_bool", ColumnKind::Bool),
+            TargetColumn::new("value_int", ColumnKind::Int8),
+            TargetColumn::new("value_real", ColumnKind::Float8),
+            TargetColumn::new("value_text", ColumnKind::Text { chars_max: None }),
+            TargetColumn::new("value_json", ColumnKind::Jsonb),
         ],
     );
     let line = |key: &str, value: &str| {
