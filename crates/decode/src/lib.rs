@@ -29,6 +29,7 @@ mod record;
 mod refusal;
 mod rows;
 mod span;
+mod table;
 #[cfg(test)]
 mod testing;
 mod time;
