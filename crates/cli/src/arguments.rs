@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Report(crate::report::Report),
     /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
     Maintain(Maintain),
-    /// Load sample data to try hyperhaul with.
+    /// Load or play sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
     /// Print the completion script for a shell.
@@ -171,6 +171,8 @@ pub(crate) struct Cleanup {
 pub(crate) enum Workload {
     /// SOAR: aircraft positions and the messages that they came in, in daily partitions under pg_partman.
     Soar(Soar),
+    /// Play SOAR's packets over TCP, with the manners of an APRS-IS server.
+    AprsFeed(crate::feed::AprsFeed),
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{maintain, report, sample, signals};
+use crate::{feed, maintain, report, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
@@ -39,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Report(asked) => report::report(&asked).await,
         Command::Maintain(asked) => maintain(&asked, plain).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
+        Command::Workload(Workload::AprsFeed(asked)) => feed::play(&asked).await,
         Command::Completions { shell } => completions(shell),
     }
 }

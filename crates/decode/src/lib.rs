@@ -11,16 +11,23 @@
 //! Hostile bytes end in a [`Refusal`], never in a panic. A record is all of its rows, or none.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
+mod aprs;
 mod column;
 mod decoder;
 mod lookup;
+mod recent;
 mod record;
 mod refusal;
 mod rows;
 
+pub use aprs::{
+    AprsDecoder, AprsError, AprsOptions, FIX_KEY as APRS_FIX_KEY, Kind as AprsKind,
+    KindCounts as AprsCounts,
+};
 pub use column::{ColumnKind, TargetColumn};
 pub use decoder::{Decoder, Target};
 pub use lookup::{Found, Id, IdType, LookupKey, LookupSpec};
+pub use recent::RecentKeys;
 pub use record::Record;
 pub use refusal::{Reason, Refusal};
 pub use rows::{Rows, Tally, TupleWriter, Unresolved};

@@ -5,6 +5,7 @@ mod attach;
 mod embedded;
 mod faults;
 mod hard;
+mod ingest;
 mod lifecycle;
 mod policies;
 mod stage;

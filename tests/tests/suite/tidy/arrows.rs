@@ -40,8 +40,10 @@ const TABLE: &[Allowed] = &[
             "memchr",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "toml",
+            "xxhash-rust",
         ]),
     },
     Allowed {
@@ -67,6 +69,11 @@ const TABLE: &[Allowed] = &[
     Allowed {
         name: "migrate",
         ours: &["pg", "plan", "pgcopy", "catalog", "ledger", "engine"],
+        others: Others::AllButClient,
+    },
+    Allowed {
+        name: "ingest",
+        ours: &["pg"],
         others: Others::AllButClient,
     },
     Allowed {

@@ -1,0 +1,3 @@
+//! Live rows into hypertables: sources, and what becomes of what they take in.
+
+pub mod source;
