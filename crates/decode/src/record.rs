@@ -15,9 +15,9 @@ pub struct Record<'a> {
     pub attributes: &'a [(String, String)],
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// The attribute of that name.
-    pub fn attribute(&self, name: &str) -> Option<&str> {
+    pub fn attribute(&self, name: &str) -> Option<&'a str> {
         let found = self.attributes.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }

@@ -92,6 +92,11 @@ impl Encoder {
         &mut self.buffer
     }
 
+    /// Adds rows that are finished already.
+    pub fn append(&mut self, rows: &[u8]) {
+        self.buffer.put_slice(rows);
+    }
+
     /// Takes back all but the first `bytes` bytes, which must end at a row's end.
     pub fn truncate(&mut self, bytes: usize) {
         self.buffer.truncate(bytes);

@@ -53,6 +53,10 @@ pub(crate) enum Kind {
     OidTwice(u32),
     #[error("row digest sum is not 32 hexadecimal digits")]
     DigestHex,
+    #[error("invalid input syntax for type numeric")]
+    NumericSyntax,
+    #[error("value overflows numeric format")]
+    NumericRange,
 }
 
 /// Where the data ended.
@@ -86,7 +90,7 @@ impl Error {
         matches!(self.kind, Kind::Truncated(_))
     }
 
-    /// The bytes break the format: they are not binary COPY, or the reader lost its place in them.
+    /// The bytes break the format: they are not binary COPY, or the reader lost its place in them; or a text is no number.
     pub fn is_malformed(&self) -> bool {
         matches!(
             self.kind,
@@ -100,15 +104,16 @@ impl Error {
                 | Kind::TimeSize { .. }
                 | Kind::Structure(_)
                 | Kind::DigestHex
+                | Kind::NumericSyntax
         )
     }
 
-    /// The bytes keep to the format and exceed a limit: a tuple's size, the depth of nested types,
-    /// or a time that microseconds since 1970 cannot tell in 64 bits.
+    /// The bytes keep to the format and exceed a limit: a tuple's size, the depth of nested types, a
+    /// time that microseconds since 1970 cannot tell in 64 bits, or the digits of a `numeric`.
     pub fn is_limit(&self) -> bool {
         matches!(
             self.kind,
-            Kind::TupleSize | Kind::Nesting | Kind::TimeRange(_)
+            Kind::TupleSize | Kind::Nesting | Kind::TimeRange(_) | Kind::NumericRange
         )
     }
 

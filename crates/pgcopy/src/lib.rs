@@ -27,7 +27,7 @@
 //!   it for bytes that begin and end at a tuple;
 //! - [`Tuple`] reads the fields of one tuple, [`TupleMut`] lends them to be changed in place;
 //! - [`Digest`] sums up a set of tuples, whatever their order;
-//! - [`Encoder`] writes rows;
+//! - [`Encoder`] writes rows, [`Numeric`] has the one type whose binary form is not simple;
 //! - [`TimeType`] reads a time attribute, and [`Router`] finds the range that it lies in;
 //! - [`OidMap`] renumbers the type OIDs that arrays and composites carry.
 //!
@@ -65,6 +65,7 @@ mod error;
 mod extent;
 mod framer;
 mod header;
+mod numeric;
 mod oid;
 mod route;
 mod time;
@@ -76,6 +77,7 @@ pub use error::Error;
 pub use extent::{FIELD_COUNT_MAX, TUPLE_BYTES_MAX};
 pub use framer::Framer;
 pub use header::{HEADER, TRAILER};
+pub use numeric::Numeric;
 pub use oid::{NESTING_MAX, OidMap, OidMapping, TypeShape, rewrite_array, rewrite_composite};
 pub use route::Router;
 pub use time::{POSTGRES_EPOCH_OFFSET_US, TimePoint, TimeType};

@@ -109,7 +109,13 @@ impl Feed {
         let (is_listening, listening) = watch::channel(true);
         let (is_played, played) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(keep_door(Arc::clone(&hall), address, listener, wanted, is_listening));
+        tasks.spawn(keep_door(
+            Arc::clone(&hall),
+            address,
+            listener,
+            wanted,
+            is_listening,
+        ));
         tasks.spawn(keep_alive(Arc::clone(&hall), address));
         tasks.spawn(player::play(Arc::clone(&hall), packets, is_played));
         Ok(Self {
@@ -151,7 +157,10 @@ impl Feed {
     pub async fn open_door(&mut self, is_open: bool) {
         self.door.send_replace(is_open);
         // The task that listens is gone only with this.
-        let _ = self.listening.wait_for(|listening| *listening == is_open).await;
+        let _ = self
+            .listening
+            .wait_for(|listening| *listening == is_open)
+            .await;
     }
 
     /// What it did so far.
@@ -248,7 +257,11 @@ async fn keep_alive(hall: Arc<Hall>, address: SocketAddr) {
     loop {
         tokio::time::sleep(every).await;
         let name = &hall.options().server_name;
-        let line = format!("# {} {} {name} {address}\r\n", client::SOFTWARE, clock::http_date());
+        let line = format!(
+            "# {} {} {name} {address}\r\n",
+            client::SOFTWARE,
+            clock::http_date()
+        );
         hall.say(line.as_bytes(), 0);
     }
 }

@@ -27,7 +27,6 @@
 //! A second reception that comes later than the memory reaches, or that another process writes, gives a second fix. Nothing is lost either
 //! way: the raw messages are all there.
 
-mod calendar;
 mod columns;
 mod comment;
 mod device;

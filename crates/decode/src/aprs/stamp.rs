@@ -1,9 +1,9 @@
 //! When: a packet says the time of day, or day and time, and leaves the rest to whoever receives it. What is missing is what brings the
 //! packet nearest to its time of reception, never to the time at which it is decoded: a replay gives the same.
 
-use super::calendar::{days_since_1970, is_date};
 use super::kind::Kind;
 use super::number::digits;
+use crate::time::calendar::{days_since_1970, is_date};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;

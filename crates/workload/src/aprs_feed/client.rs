@@ -24,7 +24,11 @@ pub(super) async fn serve(hall: Arc<Hall>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    if writer.write_all(format!("# {SOFTWARE}\r\n").as_bytes()).await.is_err() {
+    if writer
+        .write_all(format!("# {SOFTWARE}\r\n").as_bytes())
+        .await
+        .is_err()
+    {
         return;
     }
     let line = match timeout(hall.options().login_max, read_line(&mut reader)).await {
@@ -83,7 +87,11 @@ async fn talk(seat: Seat, mut reader: BufReader<OwnedReadHalf>, mut writer: Owne
 /// A line of a client, or `None` when it is gone or sends what is none.
 async fn read_line(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     let mut line = Vec::new();
-    let count = reader.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await.ok()?;
+    let count = reader
+        .take(LINE_BYTES_MAX)
+        .read_until(b'\n', &mut line)
+        .await
+        .ok()?;
     (count > 0 && line.last() == Some(&b'\n'))
         .then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
 }
@@ -125,11 +133,15 @@ mod tests {
     #[test]
     fn logins_are_read() {
         let (login, passcode) =
-            parse_login("user N0CALL pass -1 vers hyperhaul 0.1.0 filter r/48.0/11.0/200 t/p").unwrap();
+            parse_login("user N0CALL pass -1 vers hyperhaul 0.1.0 filter r/48.0/11.0/200 t/p")
+                .unwrap();
         assert_eq!(login.call_sign, "N0CALL");
         assert_eq!(login.filter.as_deref(), Some("r/48.0/11.0/200 t/p"));
         assert_eq!(passcode, None);
-        assert_eq!(parse_login("user N0CALL pass 13023").unwrap().1, Some(13_023));
+        assert_eq!(
+            parse_login("user N0CALL pass 13023").unwrap().1,
+            Some(13_023)
+        );
         for line in ["", "hello", "pass -1", "user", "user A word"] {
             assert_eq!(parse_login(line), None, "{line}");
         }

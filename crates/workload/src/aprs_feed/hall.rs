@@ -156,7 +156,11 @@ impl Hall {
 
     pub(super) async fn logged_in(&self, count: u64) {
         // The sender is ours.
-        let _ = self.logins.subscribe().wait_for(|logins| *logins >= count).await;
+        let _ = self
+            .logins
+            .subscribe()
+            .wait_for(|logins| *logins >= count)
+            .await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

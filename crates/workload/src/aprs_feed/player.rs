@@ -132,7 +132,10 @@ mod tests {
             ("A>B,qAS,C:/074548h5111.32N", "A>B,qAS,C:/235959h5111.32N"),
             ("A>B,qAC,C:>074548h v0.2.8", "A>B,qAC,C:>235959h v0.2.8"),
             ("A>B,qAS,C:/111234z5111.32N", "A>B,qAS,C:/111234z5111.32N"),
-            ("A>B,qAS,C:>Name=\"h\" 012345h", "A>B,qAS,C:>Name=\"h\" 012345h"),
+            (
+                "A>B,qAS,C:>Name=\"h\" 012345h",
+                "A>B,qAS,C:>Name=\"h\" 012345h",
+            ),
             ("A>B,qAS,C:/07", "A>B,qAS,C:/07"),
             ("nothing", "nothing"),
         ];

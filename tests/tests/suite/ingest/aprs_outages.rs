@@ -23,7 +23,11 @@ fn assert_in_place(kept: &Kept) {
             Event::Packet(packet) => (packet.received_at_us, packet.received_at_us),
             Event::Gap(Gap { from_us, to_us, .. }) => (from_us, to_us),
         };
-        assert!(last_us <= from_us && from_us <= to_us, "{:?}", kept.events());
+        assert!(
+            last_us <= from_us && from_us <= to_us,
+            "{:?}",
+            kept.events()
+        );
         last_us = to_us;
     }
 }
@@ -58,7 +62,10 @@ async fn a_server_that_is_away_is_one_gap_however_often_it_is_tried() {
     feed.open_door(false).await;
     feed.drop_clients();
     let before = counts.failures.load(Ordering::Relaxed);
-    until("a third attempt", || counts.failures.load(Ordering::Relaxed) >= before + 3).await;
+    until("a third attempt", || {
+        counts.failures.load(Ordering::Relaxed) >= before + 3
+    })
+    .await;
     feed.say(b"A>B,qAS,C:nobody is there to hear this");
     feed.open_door(true).await;
     logged_in(&feed, 2).await;
@@ -86,12 +93,21 @@ async fn a_server_that_says_nothing_any_more_is_left() {
     until("the second packet", || running.kept.packets().len() == 2).await;
     let kept = running.stop().await;
     let told = told(&kept);
-    let second = told.iter().position(|said| said == "A>B,qAS,C:two").unwrap();
+    let second = told
+        .iter()
+        .position(|said| said == "A>B,qAS,C:two")
+        .unwrap();
     assert_eq!(told[0], "A>B,qAS,C:one");
     // A slow machine may be silent once more before the second packet.
-    assert!(second > 1 && told[1..second].iter().all(|said| said == "[silent]"), "{told:?}");
+    assert!(
+        second > 1 && told[1..second].iter().all(|said| said == "[silent]"),
+        "{told:?}"
+    );
     let gap = &kept.gaps()[0];
-    assert!(gap.to_us - gap.from_us >= 300_000, "from the last line on: {gap:?}");
+    assert!(
+        gap.to_us - gap.from_us >= 300_000,
+        "from the last line on: {gap:?}"
+    );
     assert_in_place(&kept);
 }
 
@@ -107,7 +123,10 @@ async fn lines_of_the_server_alone_are_signs_of_life() {
     let counts = source.counts.clone();
     let running = Running::start(source);
     // A banner, an answer, and keepalives for twice the silence that would end the connection.
-    until("40 keepalives", || counts.server_lines.load(Ordering::Relaxed) >= 42).await;
+    until("40 keepalives", || {
+        counts.server_lines.load(Ordering::Relaxed) >= 42
+    })
+    .await;
     let kept = running.stop().await;
     assert_eq!(feed.counts().logins, 1);
     assert_eq!(told(&kept), [""; 0]);
@@ -176,7 +195,10 @@ async fn the_time_without_a_process_is_told_first() {
     running.kept.has(1).await;
     let kept = running.stop().await;
     let gaps = kept.gaps();
-    assert_eq!((gaps[0].reason, gaps[0].from_us), (GapReason::NotRunning, 1_765_411_200_000_000));
+    assert_eq!(
+        (gaps[0].reason, gaps[0].from_us),
+        (GapReason::NotRunning, 1_765_411_200_000_000)
+    );
     assert!(gaps[0].to_us > gaps[0].from_us);
 }
 
@@ -217,7 +239,13 @@ async fn a_source_that_can_never_begin_says_so() {
         ..with_bad_call_sign.login
     };
     let ended = Running::start(without_servers).ended().await;
-    assert!(matches!(ended, Err(AprsEnd::Source(AprsSourceError::NoServers))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(AprsEnd::Source(AprsSourceError::NoServers))),
+        "{ended:?}"
+    );
     let ended = Running::start(with_bad_call_sign).ended().await;
-    assert!(matches!(ended, Err(AprsEnd::Source(AprsSourceError::CallSign(_)))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(AprsEnd::Source(AprsSourceError::CallSign(_)))),
+        "{ended:?}"
+    );
 }

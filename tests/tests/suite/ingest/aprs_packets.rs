@@ -95,7 +95,13 @@ async fn packets_that_nobody_should_send_are_handed_over_and_known_for_what_they
     logged_in(&feed, 1).await;
     let header = "FLRDDE626>OGFLR,qAS,EGHL:";
     let long = vec![b'x'; LINE_BYTES_MAX + 1];
-    feed.say(&[header.as_bytes(), b"!5111.32N/00102.04W' id0ADDE626 H\xF6he"].concat());
+    feed.say(
+        &[
+            header.as_bytes(),
+            b"!5111.32N/00102.04W' id0ADDE626 H\xF6he",
+        ]
+        .concat(),
+    );
     feed.say(format!("{header}/111000/5111.32N/00102.04W' id0ADDE626").as_bytes());
     feed.say(format!("{header}!4899.99N/00102.04W' id0ADDE626").as_bytes());
     feed.say_bytes(&long);
@@ -143,9 +149,15 @@ async fn while_the_sink_waits_the_socket_is_read_and_what_finds_no_room_is_count
     for said in 1..=PACKETS {
         feed.say(line.as_bytes());
         // The server must not outrun the test's own reader: what is looked at is whether the source reads at all.
-        until("reading", || counts.packets.load(Ordering::Relaxed) + 500 > said).await;
+        until("reading", || {
+            counts.packets.load(Ordering::Relaxed) + 500 > said
+        })
+        .await;
     }
-    until("the last packet", || counts.packets.load(Ordering::Relaxed) == PACKETS).await;
+    until("the last packet", || {
+        counts.packets.load(Ordering::Relaxed) == PACKETS
+    })
+    .await;
     assert_eq!(feed.counts().slow_readers, 0);
     running.kept.stall(false);
     // The gap is told before the next packet that finds room.
@@ -156,12 +168,24 @@ async fn while_the_sink_waits_the_socket_is_read_and_what_finds_no_room_is_count
     .await;
     let kept = running.stop().await;
     let (kept_packets, gaps) = (kept.packets(), kept.gaps());
-    assert!(gaps.iter().all(|gap| gap.reason == GapReason::Overflow), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| gap.reason == GapReason::Overflow),
+        "{gaps:?}"
+    );
     let dropped: u64 = gaps.iter().filter_map(|gap| gap.packets).sum();
     assert_eq!(dropped, counts.dropped_packets.load(Ordering::Relaxed));
-    assert_eq!(kept_packets.len() as u64 + dropped, counts.packets.load(Ordering::Relaxed));
-    let waited = kept_packets.iter().filter(|packet| **packet == line).count() as u64;
-    assert!(waited < PACKETS / 10, "the queue was bounded: {waited} packets");
+    assert_eq!(
+        kept_packets.len() as u64 + dropped,
+        counts.packets.load(Ordering::Relaxed)
+    );
+    let waited = kept_packets
+        .iter()
+        .filter(|packet| **packet == line)
+        .count() as u64;
+    assert!(
+        waited < PACKETS / 10,
+        "the queue was bounded: {waited} packets"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,8 +196,12 @@ async fn a_slow_reader_is_disconnected_and_nobody_else_notices() {
         ..FeedOptions::default()
     })
     .await;
-    let mut slow = tokio::net::TcpStream::connect(feed.address()).await.unwrap();
-    slow.write_all(b"user SLOW pass -1 vers test 1\r\n").await.unwrap();
+    let mut slow = tokio::net::TcpStream::connect(feed.address())
+        .await
+        .unwrap();
+    slow.write_all(b"user SLOW pass -1 vers test 1\r\n")
+        .await
+        .unwrap();
     logged_in(&feed, 1).await;
     let source = source(&[&feed]);
     let counts = source.counts.clone();
@@ -189,7 +217,10 @@ async fn a_slow_reader_is_disconnected_and_nobody_else_notices() {
         feed.counts().slow_readers > 0
     })
     .await;
-    until("the last packet", || counts.packets.load(Ordering::Relaxed) == said).await;
+    until("the last packet", || {
+        counts.packets.load(Ordering::Relaxed) == said
+    })
+    .await;
     assert_eq!(feed.client_count(), 1);
     let kept = running.stop().await;
     assert_eq!(kept.packets().len() as u64, said);
@@ -205,6 +236,9 @@ async fn lines_of_the_server_are_packets_where_that_is_wanted() {
     running.kept.has(2).await;
     let kept = running.stop().await;
     assert!(kept.packets()[0].starts_with("# hyperhaul-feed "));
-    assert_eq!(kept.packets()[1], "# logresp N0CALL unverified, server HYPERFEED");
+    assert_eq!(
+        kept.packets()[1],
+        "# logresp N0CALL unverified, server HYPERFEED"
+    );
     assert_eq!(decoded(&kept, AprsKind::ServerLine), 2);
 }

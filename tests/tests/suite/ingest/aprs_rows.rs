@@ -25,7 +25,10 @@ fn table(soar: &Soar, table: SoarTable) -> Vec<HashMap<String, Option<Vec<u8>>>>
         .collect()
 }
 
-fn columns<C: ToString>(names: impl Iterator<Item = C>, tuple: Tuple<'_>) -> HashMap<String, Option<Vec<u8>>> {
+fn columns<C: ToString>(
+    names: impl Iterator<Item = C>,
+    tuple: Tuple<'_>,
+) -> HashMap<String, Option<Vec<u8>>> {
     let values = tuple.fields().map(|value| value.map(<[u8]>::to_vec));
     names.map(|name| name.to_string()).zip(values).collect()
 }
@@ -35,7 +38,10 @@ fn ids(soar: &Soar) -> HashMap<Vec<String>, [u8; 16]> {
     let field = |row: &HashMap<String, Option<Vec<u8>>>, name: &str| row[name].clone().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let receivers = table(soar, SoarTable::Receivers).into_iter().map(|row| {
-        (vec![text(field(&row, "callsign"))], field(&row, "id").try_into().unwrap())
+        (
+            vec![text(field(&row, "callsign"))],
+            field(&row, "id").try_into().unwrap(),
+        )
     });
     let aircraft = table(soar, SoarTable::Aircraft).into_iter().map(|row| {
         let address = i32::from_be_bytes(field(&row, "address").try_into().unwrap());
@@ -72,7 +78,11 @@ fn decode(soar: &Soar, decoder: &AprsDecoder) -> Vec<Rows> {
                     returned: None,
                 })
             });
-            assert!(unknown.is_empty(), "lookup {lookup}: {} keys are not the sample's", unknown.len());
+            assert!(
+                unknown.is_empty(),
+                "lookup {lookup}: {} keys are not the sample's",
+                unknown.len()
+            );
         }
     }
     rows
@@ -97,7 +107,10 @@ fn fixes_of_the_sample_s_packets_are_the_sample_s_fixes() {
     assert_eq!(rows[1].len(), expected.len());
     // Both are in order of reception.
     for (index, expected) in expected.iter().enumerate() {
-        let found = columns(names.iter(), Tuple::parse(rows[1].row_bytes(index)).unwrap());
+        let found = columns(
+            names.iter(),
+            Tuple::parse(rows[1].row_bytes(index)).unwrap(),
+        );
         for name in names {
             match name.as_str() {
                 // Made of the record here, and at random there.
@@ -125,8 +138,17 @@ fn raw_messages_of_the_sample_s_packets_are_the_sample_s() {
         .collect();
     assert_eq!(rows[0].len(), expected.len());
     for (index, expected) in expected.iter().enumerate() {
-        let found = columns(names.iter(), Tuple::parse(rows[0].row_bytes(index)).unwrap());
-        for name in ["received_at", "raw_message", "raw_message_hash", "receiver_id", "source"] {
+        let found = columns(
+            names.iter(),
+            Tuple::parse(rows[0].row_bytes(index)).unwrap(),
+        );
+        for name in [
+            "received_at",
+            "raw_message",
+            "raw_message_hash",
+            "receiver_id",
+            "source",
+        ] {
             assert_eq!(found[name], expected[name], "{name} of raw message {index}");
         }
         assert_eq!(found["unparsed"], None, "raw message {index}");
@@ -135,7 +157,11 @@ fn raw_messages_of_the_sample_s_packets_are_the_sample_s() {
     assert_eq!(counts.of(AprsKind::Fix), 5_000);
     let others = [AprsKind::Status, AprsKind::ReceiverPosition];
     let sum: u64 = others.iter().map(|kind| counts.of(*kind)).sum();
-    assert_eq!(sum + 5_000, expected.len() as u64, "nothing in the sample is unreadable");
+    assert_eq!(
+        sum + 5_000,
+        expected.len() as u64,
+        "nothing in the sample is unreadable"
+    );
 }
 
 #[test]
@@ -147,8 +173,11 @@ fn the_sample_has_no_fix_twice() {
     let dropped = recent.drop_duplicates(&mut rows[1]);
     assert_eq!((dropped, rows[1].len()), (0, 20_000));
     // What the table has is known, whoever wrote it.
-    let mut after_restart = RecentKeys::new(&decoder.targets()[1].columns, APRS_FIX_KEY, 100_000).unwrap();
-    after_restart.learn(&key_tuples(&rows[1], &decoder.targets()[1].columns)).unwrap();
+    let mut after_restart =
+        RecentKeys::new(&decoder.targets()[1].columns, APRS_FIX_KEY, 100_000).unwrap();
+    after_restart
+        .learn(&key_tuples(&rows[1], &decoder.targets()[1].columns))
+        .unwrap();
     assert_eq!(after_restart.drop_duplicates(&mut rows[1]), 20_000);
 }
 

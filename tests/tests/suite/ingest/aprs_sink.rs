@@ -83,7 +83,11 @@ impl Kept {
     }
 
     async fn ready(&self) -> Result<(), Broken> {
-        self.stalled.subscribe().wait_for(|stalled| !stalled).await.unwrap();
+        self.stalled
+            .subscribe()
+            .wait_for(|stalled| !stalled)
+            .await
+            .unwrap();
         if self.is_broken { Err(Broken) } else { Ok(()) }
     }
 }
@@ -112,13 +116,18 @@ pub(super) async fn feed(options: FeedOptions) -> Feed {
 
 pub(super) async fn feed_of(options: FeedOptions, packets: Vec<SoarPacket>) -> Feed {
     let any = "127.0.0.1:0".parse().unwrap();
-    Feed::start(any, options, packets.into_iter()).await.unwrap()
+    Feed::start(any, options, packets.into_iter())
+        .await
+        .unwrap()
 }
 
 /// A source that tries again at once.
 pub(super) fn source(servers: &[&Feed]) -> AprsSource {
     AprsSource {
-        servers: servers.iter().map(|feed| feed.address().to_string()).collect(),
+        servers: servers
+            .iter()
+            .map(|feed| feed.address().to_string())
+            .collect(),
         login: Login {
             call_sign: "N0CALL".to_owned(),
             passcode: None,
@@ -159,7 +168,10 @@ impl Running {
 
     /// Waits until the source has ended by itself.
     pub(super) async fn ended(self) -> Result<(), AprsEnd<Broken>> {
-        tokio::time::timeout(PATIENCE, self.task).await.expect("the source ends").unwrap()
+        tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .expect("the source ends")
+            .unwrap()
     }
 
     /// Ends the source and returns what it handed over.
@@ -182,7 +194,10 @@ pub(super) async fn logged_in(feed: &Feed, count: u64) {
 pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(tokio::time::Instant::now() < deadline, "{what} does not happen");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{what} does not happen"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

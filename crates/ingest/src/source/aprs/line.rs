@@ -127,7 +127,11 @@ mod tests {
         for length in [513, 514, 515, 100_000] {
             for piece in [1, 513, 514, 4_096] {
                 let (lines, is_whole) = lines(&vec![b'x'; length], piece);
-                assert_eq!(lines, [vec![b'x'; 513]], "{length} bytes in pieces of {piece}");
+                assert_eq!(
+                    lines,
+                    [vec![b'x'; 513]],
+                    "{length} bytes in pieces of {piece}"
+                );
                 assert!(is_whole);
             }
         }

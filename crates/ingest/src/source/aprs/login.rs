@@ -45,13 +45,17 @@ impl Login {
         );
         if let Some(filter) = &self.filter {
             if filter.chars().any(char::is_control) {
-                return Err(AprsSourceError::Filter("has line ends or control characters"));
+                return Err(AprsSourceError::Filter(
+                    "has line ends or control characters",
+                ));
             }
             line.push_str(" filter ");
             line.push_str(filter.trim());
         }
         if line.len() > LOGIN_BYTES_MAX {
-            return Err(AprsSourceError::Filter("makes the login line longer than 510 bytes"));
+            return Err(AprsSourceError::Filter(
+                "makes the login line longer than 510 bytes",
+            ));
         }
         line.push_str("\r\n");
         Ok(line)
@@ -62,10 +66,7 @@ impl Login {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// `# logresp CALL verified|unverified, server NAME`, for our call sign.
-    In {
-        is_verified: bool,
-        server: String,
-    },
+    In { is_verified: bool, server: String },
     /// The same for another call sign, or with another verdict.
     Refused,
     /// Anything else: banners and remarks.
@@ -79,13 +80,19 @@ pub(super) fn answer(line: &[u8], call_sign: &str) -> Answer {
     if words.next() != Some("logresp") {
         return Answer::Other;
     }
-    let is_ours = words.next().is_some_and(|call| call.eq_ignore_ascii_case(call_sign));
+    let is_ours = words
+        .next()
+        .is_some_and(|call| call.eq_ignore_ascii_case(call_sign));
     let is_verified = match words.next().map(|verdict| verdict.trim_end_matches(',')) {
         Some("verified") if is_ours => true,
         Some("unverified") if is_ours => false,
         _ => return Answer::Refused,
     };
-    let server = words.nth(1).unwrap_or_default().trim_end_matches(',').to_owned();
+    let server = words
+        .nth(1)
+        .unwrap_or_default()
+        .trim_end_matches(',')
+        .to_owned();
     Answer::In {
         is_verified,
         server,
@@ -118,37 +125,71 @@ mod tests {
         };
         assert_eq!(
             with_all.line().unwrap(),
-            format!("user N0CALL pass 13023 vers hyperhaul {version} filter r/48.0/11.0/200 t/p\r\n")
+            format!(
+                "user N0CALL pass 13023 vers hyperhaul {version} filter r/48.0/11.0/200 t/p\r\n"
+            )
         );
     }
 
     #[test]
     fn nothing_can_be_smuggled_into_a_login_line() {
         for call_sign in ["", "TOOLONG-10", "A B", "A\r\nB", "Ä"] {
-            let login = Login { call_sign: call_sign.to_owned(), ..login() };
-            assert!(matches!(login.line(), Err(AprsSourceError::CallSign(_))), "{call_sign}");
+            let login = Login {
+                call_sign: call_sign.to_owned(),
+                ..login()
+            };
+            assert!(
+                matches!(login.line(), Err(AprsSourceError::CallSign(_))),
+                "{call_sign}"
+            );
         }
         for filter in ["a\r\nb", "\u{7}", &"x".repeat(500)] {
-            let login = Login { filter: Some(filter.to_owned()), ..login() };
-            assert!(matches!(login.line(), Err(AprsSourceError::Filter(_))), "{filter}");
+            let login = Login {
+                filter: Some(filter.to_owned()),
+                ..login()
+            };
+            assert!(
+                matches!(login.line(), Err(AprsSourceError::Filter(_))),
+                "{filter}"
+            );
         }
     }
 
     #[test]
     fn answers_are_told_apart() {
-        let inside = |is_verified, server: &str| Answer::In { is_verified, server: server.to_owned() };
+        let inside = |is_verified, server: &str| Answer::In {
+            is_verified,
+            server: server.to_owned(),
+        };
         let cases: [(&[u8], Answer); 8] = [
-            (b"# logresp N0CALL unverified, server GLIDERN3", inside(false, "GLIDERN3")),
-            (b"# logresp n0call verified, server T2HUB, adjunct \"filter\" OK", inside(true, "T2HUB")),
+            (
+                b"# logresp N0CALL unverified, server GLIDERN3",
+                inside(false, "GLIDERN3"),
+            ),
+            (
+                b"# logresp n0call verified, server T2HUB, adjunct \"filter\" OK",
+                inside(true, "T2HUB"),
+            ),
             (b"#logresp N0CALL unverified", inside(false, "")),
-            (b"# logresp OTHER unverified, server GLIDERN3", Answer::Refused),
-            (b"# logresp N0CALL invalid, server GLIDERN3", Answer::Refused),
+            (
+                b"# logresp OTHER unverified, server GLIDERN3",
+                Answer::Refused,
+            ),
+            (
+                b"# logresp N0CALL invalid, server GLIDERN3",
+                Answer::Refused,
+            ),
             (b"# logresp", Answer::Refused),
             (b"# aprsc 2.1.19-g730c5c0", Answer::Other),
             (b"# \xFF\xFE", Answer::Other),
         ];
         for (line, expected) in cases {
-            assert_eq!(answer(line, "N0CALL"), expected, "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                answer(line, "N0CALL"),
+                expected,
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 }

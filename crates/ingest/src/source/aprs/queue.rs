@@ -140,7 +140,11 @@ impl Drain {
         Ok(())
     }
 
-    async fn hand_over<S: PacketSink>(&self, sink: &S, packets: Vec<Packet>) -> Result<(), S::Error> {
+    async fn hand_over<S: PacketSink>(
+        &self,
+        sink: &S,
+        packets: Vec<Packet>,
+    ) -> Result<(), S::Error> {
         if packets.is_empty() {
             return Ok(());
         }

@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 
+use super::AprsSource;
 use super::counts::add;
 use super::gap::{GapReason, Outage};
 use super::line::{LINE_BYTES_MAX, LineCutter};
 use super::login::{Answer, answer};
 use super::queue::Filler;
-use super::AprsSource;
 
 /// Bytes that are read from the socket at once.
 const READ_BYTES: usize = 64 << 10;
@@ -64,7 +64,12 @@ impl Link<'_> {
             }
         };
         let mut reader = Reader::default();
-        match timeout(limits.login_max, self.log_in(&mut stream, &mut reader, server)).await {
+        match timeout(
+            limits.login_max,
+            self.log_in(&mut stream, &mut reader, server),
+        )
+        .await
+        {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Ended::early(reason),
             Err(_) => {
@@ -75,9 +80,15 @@ impl Link<'_> {
         let since = Instant::now();
         let reason = self.read(&mut stream, &mut reader).await;
         let filler = &mut self.filler;
-        let is_whole = reader.cutter.finish(|line| packet(filler, self.source, line, now_us()));
+        let is_whole = reader
+            .cutter
+            .finish(|line| packet(filler, self.source, line, now_us()));
         add(&self.source.counts.broken_lines, usize::from(!is_whole));
-        tracing::warn!(server, reason = reason.code(), "the connection to the APRS server ended");
+        tracing::warn!(
+            server,
+            reason = reason.code(),
+            "the connection to the APRS server ended"
+        );
         Ended {
             reason,
             lasted: since.elapsed(),
@@ -98,16 +109,24 @@ impl Link<'_> {
             .map_err(|_| GapReason::Login)?;
         loop {
             let mut said = Answer::Other;
-            self.receive(stream, reader, &mut said).await.map_err(|_| GapReason::Login)?;
+            self.receive(stream, reader, &mut said)
+                .await
+                .map_err(|_| GapReason::Login)?;
             match said {
                 Answer::Other => {}
                 Answer::Refused => {
                     tracing::warn!(server, "the APRS server refuses the login");
                     return Err(GapReason::Login);
                 }
-                Answer::In { is_verified, server: name } => {
+                Answer::In {
+                    is_verified,
+                    server: name,
+                } => {
                     if self.source.login.passcode.is_some() && !is_verified {
-                        tracing::warn!(server, "the APRS server does not take the passcode; listening works without");
+                        tracing::warn!(
+                            server,
+                            "the APRS server does not take the passcode; listening works without"
+                        );
                     }
                     tracing::info!(server, name, "the APRS server has us in");
                     return Ok(());
@@ -154,7 +173,11 @@ impl Link<'_> {
             Ok(count) => count,
             Err(_) => return Err(GapReason::Broken),
         };
-        let Reader { buffer, cutter, heard } = reader;
+        let Reader {
+            buffer,
+            cutter,
+            heard,
+        } = reader;
         let received_at_us = now_us();
         cutter.push(buffer.get(..count).unwrap_or_default(), |line| {
             *heard = Instant::now();
@@ -166,7 +189,9 @@ impl Link<'_> {
     fn line(&mut self, line: &[u8], received_at_us: i64, said: &mut Answer) {
         if line.first() == Some(&b'#') {
             add(&self.source.counts.server_lines, 1);
-            if let answer @ (Answer::In { .. } | Answer::Refused) = answer(line, &self.source.login.call_sign) {
+            if let answer @ (Answer::In { .. } | Answer::Refused) =
+                answer(line, &self.source.login.call_sign)
+            {
                 self.let_in(&answer, received_at_us);
                 *said = answer;
             }
@@ -193,7 +218,10 @@ impl Link<'_> {
 
 /// Gives a line to the queue.
 fn packet(filler: &mut Filler, source: &AprsSource, line: &[u8], received_at_us: i64) {
-    add(&source.counts.cut_lines, usize::from(line.len() > LINE_BYTES_MAX));
+    add(
+        &source.counts.cut_lines,
+        usize::from(line.len() > LINE_BYTES_MAX),
+    );
     filler.packet(line, received_at_us);
 }
 
