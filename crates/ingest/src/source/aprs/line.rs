@@ -6,7 +6,7 @@ pub const LINE_BYTES_MAX: usize = 512;
 /// Bytes that are kept of a longer line: one more than allowed, so that its length alone tells that it was longer.
 const CUT_BYTES: usize = LINE_BYTES_MAX + 1;
 
-/// Bytes that are gathered before a line counts as longer: its last may be the CR of its end.
+/// Bytes that are gathered of a line: with the CR of its end it may be one longer.
 const GATHERED_BYTES_MAX: usize = CUT_BYTES + 1;
 
 /// Cuts lines; they end with LF, or CR and LF. Empty ones are left out.
@@ -40,7 +40,11 @@ impl LineCutter {
             return;
         }
         self.gather(bytes);
-        if self.begun.len() >= GATHERED_BYTES_MAX {
+        let is_long = match self.begun.as_slice() {
+            [line @ .., b'\r'] => line.len() > LINE_BYTES_MAX,
+            line => line.len() > LINE_BYTES_MAX,
+        };
+        if is_long {
             hand_over(&self.begun, &mut each);
             self.begun.clear();
             self.is_skipping = true;
