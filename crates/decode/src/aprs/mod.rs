@@ -42,6 +42,7 @@ mod stamp;
 mod tests;
 mod tuple;
 
+use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +52,7 @@ use crate::lookup::{IdType, LookupSpec};
 use crate::record::Record;
 use crate::refusal::{Reason, Refusal};
 use crate::rows::Rows;
+use crate::span::Span;
 use columns::{Field, all, choose};
 use reading::{TimeLimits, read};
 use tuple::{FIX_FIELDS, FixField, Packed, RAW_FIELDS, RawField};
@@ -61,8 +63,9 @@ pub use kind::Kind;
 /// The columns of fixes by which two receptions of one fix are told from two fixes.
 pub const FIX_KEY: &[&str] = &["aircraft_id", "timestamp", "latitude", "longitude"];
 
-/// Where packets go and how far their time may be off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where packets go and how far their time may be off: the part `[stream.aprs]` of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AprsOptions {
     /// The table of raw messages.
     pub raw_messages: String,
@@ -72,10 +75,12 @@ pub struct AprsOptions {
     pub receivers: String,
     /// The table of aircraft, with columns `id`, `address`, `address_type` and `aircraft_type_ogn`.
     pub aircraft: String,
-    /// Microseconds by which a fix may lie before its reception.
-    pub past_max_us: i64,
-    /// Microseconds by which a fix may lie after its reception.
-    pub future_max_us: i64,
+    /// How long before its reception a fix may be.
+    pub past_max: Span,
+    /// How long after.
+    pub future_max: Span,
+    /// Fixes that are remembered to know those that come again; 0: none, and each reception is a fix.
+    pub remembered_fixes_max: usize,
 }
 
 impl Default for AprsOptions {
@@ -87,8 +92,10 @@ impl Default for AprsOptions {
             fixes: "public.fixes".to_owned(),
             receivers: "public.receivers".to_owned(),
             aircraft: "public.aircraft".to_owned(),
-            past_max_us: 12 * HOUR_US,
-            future_max_us: HOUR_US,
+            past_max: Span::from_us(12 * HOUR_US),
+            future_max: Span::from_us(HOUR_US),
+            // Four to eight minutes of the whole network at its busiest.
+            remembered_fixes_max: 1 << 19,
         }
     }
 }
@@ -133,8 +140,8 @@ impl AprsDecoder {
             raw_fields,
             fix_fields,
             limits: TimeLimits {
-                past_max_us: options.past_max_us,
-                future_max_us: options.future_max_us,
+                past_max_us: options.past_max.us(),
+                future_max_us: options.future_max.us(),
             },
             counts: Arc::new(KindCounts::default()),
         })

@@ -52,7 +52,7 @@ fn ids(soar: &Soar) -> HashMap<Vec<String>, [u8; 16]> {
 }
 
 /// Decodes all packets and fills the ids in.
-fn decode(soar: &Soar, decoder: &AprsDecoder) -> Vec<Rows> {
+pub(super) fn decode(soar: &Soar, decoder: &AprsDecoder) -> Vec<Rows> {
     let mut rows = decoder.empty_rows();
     let mut position = 0;
     for block in 0..soar.block_count(SoarTable::RawMessages) {

@@ -4,3 +4,4 @@ mod aprs_outages;
 mod aprs_packets;
 mod aprs_rows;
 mod aprs_sink;
+mod aprs_tables;

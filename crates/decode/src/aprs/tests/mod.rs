@@ -263,6 +263,21 @@ fn fill_ids(rows: &mut [Rows]) {
 }
 
 #[test]
+fn options_are_what_a_stream_says_and_the_defaults_for_the_rest() {
+    let options: AprsOptions =
+        toml::from_str("fixes = \"live.fixes\"\nfuture_max = \"10 minutes\"").unwrap();
+    assert_eq!(
+        options,
+        AprsOptions {
+            fixes: "live.fixes".to_owned(),
+            future_max: crate::Span::from_us(600 * SECOND_US),
+            ..AprsOptions::default()
+        }
+    );
+    assert!(toml::from_str::<AprsOptions>("fixs = \"live.fixes\"").is_err());
+}
+
+#[test]
 fn tables_that_cannot_take_packets_are_refused_with_the_column() {
     let options = AprsOptions::default();
     let without = |columns: Vec<TargetColumn>, name: &str| -> Vec<_> {
