@@ -2,6 +2,7 @@
 //! out, but for [`is_json`].
 
 use crate::refusal::Reason;
+use hyperhaul_pgcopy::Numeric;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
@@ -64,6 +65,55 @@ pub(crate) fn has_storable_escapes(text: &str) -> bool {
     true
 }
 
+/// Whether `jsonb` can store the numbers of a JSON text: it keeps them as `numeric`.
+pub(crate) fn has_storable_numbers(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some(byte) = rest.first() {
+        let length = match byte {
+            b'"' => string_length(rest),
+            b'-' | b'0'..=b'9' => {
+                let is_of_number =
+                    |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                let length = rest.iter().take_while(is_of_number).count();
+                let number = rest.get(..length).unwrap_or_default();
+                if is_perhaps_too_large(number) && !is_numeric(number) {
+                    return false;
+                }
+                length
+            }
+            _ => 1,
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    true
+}
+
+/// Bytes of the string at the beginning, with its quotes.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    loop {
+        match bytes
+            .get(at..)
+            .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+        {
+            None => return bytes.len(),
+            Some(found) if bytes.get(at + found) == Some(&b'"') => return at + found + 1,
+            Some(found) => at += found + 2,
+        }
+    }
+}
+
+/// Digits that no `numeric` can be too large with, if there is no exponent.
+const SAFE_DIGITS: usize = 16_000;
+
+fn is_perhaps_too_large(number: &[u8]) -> bool {
+    number.len() > SAFE_DIGITS || memchr::memchr2(b'e', b'E', number).is_some()
+}
+
+fn is_numeric(number: &[u8]) -> bool {
+    std::str::from_utf8(number).is_ok_and(|number| Numeric::parse(number).is_ok())
+}
+
 /// Whether the bytes begin with the escape of the second half of a pair: `\uDC00` to `\uDFFF`.
 fn is_low_surrogate(bytes: Option<&[u8]>) -> bool {
     matches!(
@@ -74,7 +124,7 @@ fn is_low_surrogate(bytes: Option<&[u8]>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_storable_escapes, is_json, unescape};
+    use super::{has_storable_escapes, has_storable_numbers, is_json, unescape};
     use crate::refusal::Reason;
 
     #[test]
@@ -110,6 +160,22 @@ mod tests {
             (r#""\ud83d\ude80\ude80""#, false),
         ] {
             assert_eq!(has_storable_escapes(text), is_storable, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_jsonb_refuses_are_seen() {
+        let long = "1".repeat(131_073);
+        for (text, is_storable) in [
+            ("1e400", true),
+            ("[1, -2.5e3, {\"1e999999\": \"\\\"1e999999\"}]", true),
+            ("1e131072", false),
+            ("{\"a\": [1, 1E-20000]}", false),
+            (&long[1..], true),
+            (&long, false),
+        ] {
+            let shown = &text[..text.len().min(40)];
+            assert_eq!(has_storable_numbers(text), is_storable, "{shown}");
         }
     }
 

@@ -268,6 +268,8 @@ fn in_float_range(text: &str, is_zero: bool, is_infinite: bool) -> Result<(), Re
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::{Decimal, float4, float8, integer, narrowed, rounded_float};
     use crate::refusal::Reason;
     use Reason::{Overflow, WrongType};

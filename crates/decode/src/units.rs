@@ -240,6 +240,8 @@ fn greatest_common_divisor(a: i128, b: i128) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::{UNITS, conversion};
     use std::collections::BTreeSet;
 

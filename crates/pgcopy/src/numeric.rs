@@ -213,6 +213,8 @@ fn length(bytes: &[u8]) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::{INFINITY, MINUS_INFINITY, NAN, NEGATIVE, Numeric, POSITIVE};
 
     #[test]

@@ -1,4 +1,5 @@
 //! CSV as senders write it.
+#![allow(clippy::expect_used)]
 
 use super::{CsvOrder, RecordEnds};
 use crate::testing::{TEXT, column, decode, decoder, int8, mapping, record, text};

@@ -183,6 +183,9 @@ fn jsonb_text(raw: Raw<'_>, row: &mut Row<'_>) -> Result<Outcome, Reason> {
     if !json::has_storable_escapes(text) {
         return Err(Reason::BadEscape);
     }
+    if !json::has_storable_numbers(text) {
+        return Err(Reason::Overflow);
+    }
     row.jsonb(text);
     Ok(Outcome::Written)
 }

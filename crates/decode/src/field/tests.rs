@@ -1,4 +1,5 @@
 //! Values of every form into columns of every type.
+#![allow(clippy::expect_used)]
 
 use super::{Field, Outcome};
 use crate::measure::{Limits, Measure};

@@ -1,4 +1,5 @@
 //! Rows with ids of other tables, and values whose column a lookup tells.
+#![allow(clippy::expect_used)]
 
 use crate::testing::{
     RECEIVED_AT, TEXT, column, decode, decoder, fields, float8, int8, needed, record, text,

@@ -1,4 +1,5 @@
 //! Mappings as people write them, and what is said about those that make no sense.
+#![allow(clippy::expect_used)]
 
 use super::{Mapping, MappingError, fill_from_profile, profile_names};
 use crate::testing::{TEXT, column, decode, decoder, float8, mapping, needed, record};

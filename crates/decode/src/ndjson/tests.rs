@@ -1,4 +1,5 @@
 //! Objects as senders write them, and the rows that they become.
+#![allow(clippy::expect_used)]
 
 use crate::testing::{
     RECEIVED_AT, TEXT, column, decode, decoder, fields, float8, int8, needed, record, text,

@@ -1,4 +1,5 @@
 //! Rows as decoders write them and as a writer takes them out.
+#![allow(clippy::expect_used)]
 
 use super::{Rows, Unresolved};
 use crate::lookup::{Found, Id, IdType, LookupSpec};

@@ -1,6 +1,7 @@
 //! Times as text: RFC 3339, and what PostgreSQL prints with `DateStyle = ISO`. The reader takes fixed widths from left to
 //! right; nothing is guessed.
 
+use super::DAY_US;
 use super::calendar::{days_since_1970, is_date};
 use crate::refusal::Reason;
 
@@ -9,8 +10,8 @@ use crate::refusal::Reason;
 pub(crate) enum Moment {
     /// A point in time, in microseconds since 1970-01-01 UTC.
     Unix { us: i64 },
-    /// A day since 1970-01-01, the time of that day, and how far that is ahead of UTC. `time_us` may be a day or, with a leap
-    /// second, up to a second more.
+    /// A day since 1970-01-01, the time of that day, and how far that is ahead of UTC. `time_us` is a day
+    /// at most (`time_overflows` in PostgreSQL's `date.c`).
     Written {
         days: i64,
         time_us: i64,
@@ -117,11 +118,11 @@ impl Reader<'_> {
             fraction_us = self.fraction_us()?;
         }
         // Second 60 is a leap second, which is the next minute's first; hour 24 is the next day's first.
-        let is_end_of_day = hour == 24 && minute == 0 && second == 0 && fraction_us == 0;
-        if minute > 59 || second > 60 || (hour > 23 && !is_end_of_day) {
+        let us = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction_us;
+        if minute > 59 || second > 60 || us > DAY_US {
             return Err(Reason::TimeRange);
         }
-        Ok(((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction_us)
+        Ok(us)
     }
 
     /// `.` and digits, as microseconds; none if there is no point.
