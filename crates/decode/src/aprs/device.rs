@@ -101,6 +101,8 @@ impl Device {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn said(device: &Device) -> (u32, String, &'static str, bool, bool) {

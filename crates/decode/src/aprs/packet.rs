@@ -119,6 +119,8 @@ impl ExactSizeIterator for Via<'_> {}
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn receiver(packet: &str) -> &str {

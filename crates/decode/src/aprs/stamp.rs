@@ -70,6 +70,8 @@ fn days_of_month(near: i64, day: i64) -> impl Iterator<Item = i64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     /// Of `YYYY-MM-DDTHH:MM:SSZ`, with or without milliseconds.

@@ -128,6 +128,8 @@ fn expected_passcode(call_sign: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     #[test]

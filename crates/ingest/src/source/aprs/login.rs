@@ -101,6 +101,8 @@ pub(super) fn answer(line: &[u8], call_sign: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn login() -> Login {
