@@ -5,6 +5,7 @@ use hyperhaul_ingest::source::aprs::{AprsEnd, AprsSourceError, Gap, GapReason, L
 use hyperhaul_workload::aprs_feed::FeedOptions;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// What a source handed over, gaps as their reason.
 fn told(kept: &Kept) -> Vec<String> {
@@ -170,20 +171,38 @@ async fn servers_are_tried_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_let_us_in_is_no_outage_that_ends() {
+async fn a_server_that_does_not_let_us_in_is_passed_over_with_its_reason() {
     let full = feed(FeedOptions {
         clients_max: 0,
         ..FeedOptions::default()
     })
     .await;
-    let open = feed(FeedOptions::default()).await;
-    let running = Running::start(source(&[&full, &open]));
-    logged_in(&open, 1).await;
-    open.say(b"A>B,qAS,C:one");
-    running.kept.has(2).await;
-    let kept = running.stop().await;
-    assert_eq!(told(&kept), ["[login]", "A>B,qAS,C:one"]);
-    assert_eq!(kept.gaps()[0].server, Some(full.address().to_string()));
+    // Takes connections as far as the system does it by itself, and never says a word.
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        gone.local_addr().unwrap()
+    };
+    let cases = [
+        (full.address().to_string(), GapReason::Login),
+        (mute.local_addr().unwrap().to_string(), GapReason::Login),
+        (nobody.to_string(), GapReason::Connect),
+        ("no host and no port".to_owned(), GapReason::Connect),
+    ];
+    for (server, reason) in cases {
+        let open = feed(FeedOptions::default()).await;
+        let mut source = source(&[&open]);
+        source.servers.insert(0, server.clone());
+        source.limits.login_max = Duration::from_millis(500);
+        let running = Running::start(source);
+        logged_in(&open, 1).await;
+        open.say(b"A>B,qAS,C:one");
+        running.kept.has(2).await;
+        let kept = running.stop().await;
+        assert_eq!(told(&kept)[1], "A>B,qAS,C:one", "{server}");
+        let gap = &kept.gaps()[0];
+        assert_eq!((gap.reason, gap.server.as_ref()), (reason, Some(&server)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

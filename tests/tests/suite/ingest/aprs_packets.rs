@@ -5,8 +5,10 @@ use hyperhaul_decode::{AprsDecoder, AprsKind, Decoder, Record};
 use hyperhaul_ingest::source::aprs::{GapReason, LINE_BYTES_MAX};
 use hyperhaul_workload::aprs_feed::{FeedLogin, FeedOptions, Pace, Stamps};
 use hyperhaul_workload::{Soar, SoarOptions, SoarPacket, SoarTable};
+use std::process::Stdio;
 use std::sync::atomic::Ordering;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
 
 /// The packets of a small sample.
 pub(super) fn sample(fixes: u64) -> Vec<SoarPacket> {
@@ -241,4 +243,49 @@ async fn lines_of_the_server_are_packets_where_that_is_wanted() {
         "# logresp N0CALL unverified, server HYPERFEED"
     );
     assert_eq!(decoded(&kept, AprsKind::ServerLine), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_plays_packets_and_does_what_is_typed() {
+    let mut command = Command::new(crate::support::program())
+        .args([
+            "workload",
+            "aprs-feed",
+            "--listen",
+            "127.0.0.1:0",
+            "--fixes",
+            "500",
+        ])
+        .args(["--rate", "100000", "--recorded-times"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut typed = command.stdin.take().unwrap();
+    let mut printed = BufReader::new(command.stdout.take().unwrap()).lines();
+    let listening = printed.next_line().await.unwrap().unwrap();
+    let address = listening.strip_prefix("listening at ").expect(&listening);
+    let mut source = source(&[]);
+    source.servers = vec![address.to_owned()];
+    let running = Running::start(source);
+    let packets = sample(500);
+    running.kept.has(packets.len()).await;
+    typed.write_all(b"drop\n").await.unwrap();
+    running.kept.has(packets.len() + 1).await;
+    let kept = running.stop().await;
+    assert_eq!(kept.gaps()[0].reason, GapReason::Closed);
+    let first = String::from_utf8_lossy(&packets[0].bytes);
+    assert_eq!(kept.packets()[0], first);
+    typed.write_all(b"quit\n").await.unwrap();
+    let mut last = String::new();
+    while let Some(line) = printed.next_line().await.unwrap() {
+        last = line;
+    }
+    let said = format!("{} lines said, 2 logins", packets.len());
+    assert!(
+        last.replace(',', "").starts_with(&said.replace(',', "")),
+        "{last}"
+    );
+    assert!(command.wait().await.unwrap().success());
 }
