@@ -83,6 +83,14 @@ impl RecentKeys {
         Ok(())
     }
 
+    /// Forgets a record that got no rows after all, such as one that became a dead letter: the next one with its key is the first. Rare:
+    /// it looks at every key.
+    pub fn forget(&mut self, position: u64) {
+        for generation in [&mut self.young, &mut self.old] {
+            generation.retain(|_, first| *first != position);
+        }
+    }
+
     /// Whether the record at `position` is the first with this key, or the same again.
     fn admit(&mut self, key: Key, position: u64) -> bool {
         let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
@@ -111,5 +119,111 @@ impl RecentKeys {
         }
         let hash = xxh3_128(&self.hashed);
         Some([hash as u64, (hash >> 64) as u64])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use hyperhaul_pgcopy::{Encoder, Row};
+
+    /// Rows of `value, place, note` with these values and places, one record each from position `first` on.
+    fn rows(first: u64, values: impl IntoIterator<Item = (Option<i32>, i64)>) -> Rows {
+        let mut rows = Rows::new(3, &[]);
+        for (position, (value, place)) in (first..).zip(values) {
+            let mut tuple = rows.tuple(position);
+            let note = format!("record {position}");
+            tuple
+                .field()
+                .optional(value, Row::int4)
+                .int8(place)
+                .text(&note);
+            tuple.finish().unwrap();
+        }
+        rows
+    }
+
+    fn memory(keys_max: usize) -> RecentKeys {
+        let columns = ["value", "place", "note"].map(str::to_owned);
+        RecentKeys::new(&columns, &["place", "value"], keys_max).unwrap()
+    }
+
+    fn positions(rows: &Rows) -> Vec<u64> {
+        (0..rows.len())
+            .map(|index| rows.position(index).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_first_record_with_a_key_stays() {
+        let mut recent = memory(100);
+        let mut first = rows(
+            1,
+            [
+                (Some(7), 1),
+                (Some(7), 2),
+                (Some(7), 1),
+                (None, 1),
+                (None, 1),
+            ],
+        );
+        assert_eq!(recent.drop_duplicates(&mut first), 2);
+        assert_eq!(positions(&first), [1, 2, 4]);
+        let mut later = rows(6, [(Some(7), 2), (Some(8), 2)]);
+        assert_eq!(recent.drop_duplicates(&mut later), 1);
+        assert_eq!(positions(&later), [7]);
+    }
+
+    #[test]
+    fn a_record_that_comes_again_is_not_its_own_duplicate() {
+        let mut recent = memory(100);
+        let twice = [(Some(7), 1), (Some(7), 1)];
+        for _ in 0..3 {
+            let mut again = rows(1, twice);
+            assert_eq!(recent.drop_duplicates(&mut again), 1);
+            assert_eq!(positions(&again), [1]);
+        }
+    }
+
+    #[test]
+    fn after_a_dead_letter_the_next_record_is_the_first() {
+        let mut recent = memory(100);
+        let mut batch = rows(1, [(Some(7), 1), (Some(7), 1)]);
+        assert_eq!(recent.drop_duplicates(&mut batch), 1);
+        recent.forget(1);
+        let mut rest = rows(2, [(Some(7), 1)]);
+        assert_eq!(recent.drop_duplicates(&mut rest), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_last_keys_are_in_it() {
+        let mut recent = memory(1_000);
+        let mut many = rows(0, (0..100_000).map(|place| (Some(7), place)));
+        assert_eq!(recent.drop_duplicates(&mut many), 0);
+        assert!(recent.young.len() + recent.old.len() <= 1_000);
+        let mut last = rows(100_000, (99_500..100_000).map(|place| (Some(7), place)));
+        assert_eq!(recent.drop_duplicates(&mut last), 500);
+        let mut forgotten = rows(200_000, [(Some(7), 0)]);
+        assert_eq!(recent.drop_duplicates(&mut forgotten), 0);
+    }
+
+    #[test]
+    fn what_the_table_has_is_known() {
+        let mut recent = memory(100);
+        let mut encoder = Encoder::new();
+        encoder.row(2).int8(1).int4(7);
+        encoder.row(2).int8(1).null();
+        recent.learn(&encoder.take()).unwrap();
+        let mut new = rows(1, [(Some(7), 1), (None, 1), (Some(8), 1)]);
+        assert_eq!(recent.drop_duplicates(&mut new), 2);
+        assert_eq!(positions(&new), [3]);
+        assert!(recent.learn(b"no tuples").is_err());
+    }
+
+    #[test]
+    fn a_key_needs_its_columns() {
+        assert!(RecentKeys::new(&["value".to_owned()], &["place"], 100).is_none());
     }
 }
