@@ -31,6 +31,7 @@ mod record;
 mod refusal;
 mod rows;
 mod span;
+mod table;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -1,24 +1,19 @@
 //! Rows with ids of other tables, and values whose column a lookup tells.
 #![allow(clippy::expect_used)]
 
-use crate::testing::{
-    RECEIVED_AT, TEXT, column, decode, decoder, fields, float8, int8, needed, record, text,
-};
+use crate::testing::{RECEIVED_AT, TEXT, decode, decoder, fields, float8, int8, record, text};
 use crate::{ColumnKind, Decoder, Found, Id, Reason, Rows, TargetColumn};
 
 fn metric_hist() -> Vec<TargetColumn> {
     vec![
-        TargetColumn {
-            has_default: true,
-            ..needed("id", ColumnKind::Int8)
-        },
-        needed("metric_def_id", ColumnKind::Uuid),
-        needed("ts", ColumnKind::Timestamptz),
-        column("value_bool", ColumnKind::Bool),
-        column("value_int", ColumnKind::Int8),
-        column("value_real", ColumnKind::Float8),
-        column("value_text", TEXT),
-        column("value_json", ColumnKind::Json),
+        TargetColumn::needed("id", ColumnKind::Int8).with_default(),
+        TargetColumn::needed("metric_def_id", ColumnKind::Uuid),
+        TargetColumn::needed("ts", ColumnKind::Timestamptz),
+        TargetColumn::new("value_bool", ColumnKind::Bool),
+        TargetColumn::new("value_int", ColumnKind::Int8),
+        TargetColumn::new("value_real", ColumnKind::Float8),
+        TargetColumn::new("value_text", TEXT),
+        TargetColumn::new("value_json", ColumnKind::Json),
     ]
 }
 
@@ -152,7 +147,7 @@ fn a_key_without_a_value_makes_null_or_a_refusal() {
     ] {
         let columns = [TargetColumn {
             not_null,
-            ..column("receiver_id", ColumnKind::Int8)
+            ..TargetColumn::new("receiver_id", ColumnKind::Int8)
         }];
         let decoder = decoder(toml, &columns).expect("the mapping fits");
         for payload in ["{}", r#"{"station": null}"#] {

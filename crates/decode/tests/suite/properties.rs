@@ -1,6 +1,6 @@
 //! Whatever comes in, a record is one whole row or a refusal, and nothing panics.
 
-use crate::values::{column, decoder, kinds, record};
+use crate::values::{decoder, kinds, record};
 use hyperhaul_decode::{ColumnKind, CsvOrder, Decoder, Mapping, RecordEnds, TargetColumn};
 use hyperhaul_pgcopy::Tuple;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn columns() -> Vec<TargetColumn> {
     let kinds = kinds.chain([ColumnKind::TextArray]);
     let named = kinds.enumerate();
     named
-        .map(|(index, kind)| column(&format!("c{index}"), kind))
+        .map(|(index, kind)| TargetColumn::new(&format!("c{index}"), kind))
         .collect()
 }
 
@@ -109,7 +109,7 @@ proptest! {
     /// What is brought into order is decoded as if it had come in that order.
     #[test]
     fn another_order_makes_the_same_row(texts in prop::collection::vec("[ -~\n]{0,6}", 3)) {
-        let columns = [0, 1, 2].map(|index| column(&format!("c{index}"), ColumnKind::Text { chars_max: None }));
+        let columns = [0, 1, 2].map(|index| TargetColumn::new(&format!("c{index}"), ColumnKind::Text { chars_max: None }));
         let toml = "table = \"t\"\ndecoder = \"csv\"\n[[column]]\nname = \"c0\"\n[[column]]\nname = \"c1\"\n[[column]]\nname = \"c2\"";
         let mut stream = toml.parse().expect("it is TOML");
         let mapping = Mapping::take(&mut stream).expect("it is a mapping");
