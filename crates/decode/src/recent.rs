@@ -66,8 +66,8 @@ impl RecentKeys {
         dropped
     }
 
-    /// Learns the keys of rows that are in the table: binary COPY tuples of the key's columns alone, in the key's order, without header
-    /// and trailer, oldest first.
+    /// Learns the keys of rows that are in the table: the tuples, without header and trailer, of a `COPY (SELECT key's columns in their
+    /// order FROM table WHERE the last minutes ORDER BY reception) TO STDOUT (FORMAT binary)`.
     ///
     /// # Errors
     ///

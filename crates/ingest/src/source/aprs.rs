@@ -67,7 +67,7 @@ pub trait PacketSink: Send + Sync + 'static {
 /// Times and sizes; the defaults fit APRS-IS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AprsLimits {
-    /// For reaching a server, all of its addresses together.
+    /// For looking a server's name up, and again for reaching it: all of its addresses together.
     pub connect_max: Duration,
     /// From the connection to the answer to the login.
     pub login_max: Duration,

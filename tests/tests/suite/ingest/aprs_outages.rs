@@ -206,6 +206,18 @@ async fn a_server_that_does_not_let_us_in_is_passed_over_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_address_of_a_server_s_name_is_tried() {
+    let feed = feed(FeedOptions::default()).await;
+    let mut source = source(&[]);
+    // Where the name has an address of version 6 too, nobody listens there.
+    source.servers = vec![format!("localhost:{}", feed.address().port())];
+    let running = Running::start(source);
+    logged_in(&feed, 1).await;
+    let kept = running.stop().await;
+    assert_eq!(kept.gaps(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_time_without_a_process_is_told_first() {
     let feed = feed(FeedOptions::default()).await;
     let mut source = source(&[&feed]);

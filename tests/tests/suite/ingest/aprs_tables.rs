@@ -1,7 +1,7 @@
 //! Packets' rows in SOAR's own tables: the server takes them, keys, enum, generated columns and all, and takes none twice.
 
 use super::aprs_rows::{decode, decoder};
-use hyperhaul_decode::{AprsDecoder, Decoder, Record};
+use hyperhaul_decode::{APRS_FIX_KEY, AprsDecoder, Decoder, RecentKeys, Record};
 use hyperhaul_pg::{Server, Session};
 use hyperhaul_pgcopy::{HEADER, TRAILER};
 use hyperhaul_testkit::{Servers, TestDatabase};
@@ -26,6 +26,12 @@ async fn soar() -> (TestDatabase, Session, Soar) {
     (database, session, Soar::new(&options).unwrap())
 }
 
+/// Names as a list of columns.
+fn quoted<N: std::fmt::Display>(names: impl Iterator<Item = N>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    quoted.join(", ")
+}
+
 /// Copies tuples into one of the decoder's tables.
 async fn copy(
     session: &Session,
@@ -34,15 +40,10 @@ async fn copy(
     tuples: Bytes,
 ) -> Result<u64, hyperhaul_pg::Error> {
     let target = &decoder.targets()[table];
-    let columns: Vec<_> = target
-        .columns
-        .iter()
-        .map(|name| format!("\"{name}\""))
-        .collect();
+    let columns = quoted(target.columns.iter());
     let sql = format!(
-        "COPY {} ({}) FROM STDIN (FORMAT binary)",
-        target.table,
-        columns.join(", ")
+        "COPY {} ({columns}) FROM STDIN (FORMAT binary)",
+        target.table
     );
     let mut copy = session.copy_in(&sql).await?;
     for piece in [
@@ -53,6 +54,18 @@ async fn copy(
         copy.send(piece).await?;
     }
     copy.finish().await
+}
+
+/// The tuples that a query gives.
+async fn copy_out(session: &Session, query: &str) -> Vec<u8> {
+    let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+    let mut copy = session.copy_out(&sql).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(piece) = copy.next().await.unwrap() {
+        bytes.extend_from_slice(&piece);
+    }
+    let tuples = bytes.strip_prefix(&HEADER).unwrap();
+    tuples.strip_suffix(&TRAILER).unwrap().to_vec()
 }
 
 async fn count(database: &TestDatabase, from: &str) -> i64 {
@@ -104,6 +117,17 @@ async fn the_server_takes_the_rows_of_packets_and_none_twice() {
     for (what, from) in wrong {
         assert_eq!(count(&database, from).await, 0, "{what}");
     }
+    // After a restart the table says which fixes came before, whichever record brings them again.
+    let key = quoted(APRS_FIX_KEY.iter());
+    let known = copy_out(
+        &session,
+        &format!("SELECT {key} FROM public.fixes ORDER BY received_at"),
+    )
+    .await;
+    let mut recent = RecentKeys::new(&decoder.targets()[1].columns, APRS_FIX_KEY, 10_000).unwrap();
+    recent.learn(&known).unwrap();
+    let mut again = decode(&soar, &decoder);
+    assert_eq!(recent.drop_duplicates(&mut again[1]), 2_000);
     // The same records again have the same ids.
     for (table, tuples) in tuples.into_iter().enumerate() {
         let error = copy(&session, &decoder, table, tuples).await.unwrap_err();

@@ -52,14 +52,10 @@ impl Link<'_> {
     /// Connects to `server`, logs in and reads until the connection ends.
     pub(super) async fn run(&mut self, server: &str) -> Ended {
         let limits = &self.source.limits;
-        let mut stream = match timeout(limits.connect_max, connect(server)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+        let mut stream = match connect(server, limits.connect_max).await {
+            Ok(stream) => stream,
+            Err(error) => {
                 tracing::warn!(server, %error, "can't connect to the APRS server");
-                return Ended::early(GapReason::Connect);
-            }
-            Err(_) => {
-                tracing::warn!(server, "the APRS server takes too long to connect");
                 return Ended::early(GapReason::Connect);
             }
         };
@@ -243,13 +239,21 @@ impl Default for Reader {
     }
 }
 
-/// Connects to the first address of a server that answers.
-async fn connect(server: &str) -> std::io::Result<TcpStream> {
+/// Connects to the first address of a server that answers. Looking its name up may take `max`, and so may all of its addresses
+/// together: none of them can use up the time of the others.
+async fn connect(server: &str, max: Duration) -> std::io::Result<TcpStream> {
+    let too_slow = |_| std::io::Error::from(ErrorKind::TimedOut);
+    let addresses: Vec<_> = timeout(max, lookup_host(server))
+        .await
+        .map_err(too_slow)??
+        .collect();
+    let share = max / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let mut last = std::io::Error::from(ErrorKind::NotFound);
-    for address in lookup_host(server).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(elapsed) => last = too_slow(elapsed),
         }
     }
     Err(last)
