@@ -131,6 +131,12 @@ impl Layout {
         }
         let key: Option<Vec<&str>> = key.iter().map(Option::as_deref).collect();
         let Some(key) = key else {
+            // Without a lookup nobody tells where the value goes.
+            let tells = |choice: &ChoiceLayout| choice.lookup == slots.lookup;
+            let choice = self.choice.as_ref().filter(|choice| tells(choice));
+            if choice.is_some_and(|choice| choice.value(values).is_some()) {
+                return Err(Reason::Null);
+            }
             return null(column, tuple);
         };
         let extra: Vec<Option<&str>> = extra.iter().map(Option::as_deref).collect();
@@ -200,8 +206,7 @@ impl ChoiceLayout {
     /// The last fields: what each of them would be, until the lookup tells which it is.
     fn write(&self, values: Values<'_>, tuple: &mut TupleWriter<'_>) {
         let field_count = self.ways.len();
-        let value = values.get(&self.slot).filter(|raw| !raw.is_null());
-        let Some(raw) = value else {
+        let Some(raw) = self.value(values) else {
             for _ in 0..field_count {
                 tuple.field().null();
             }
@@ -221,9 +226,13 @@ impl ChoiceLayout {
         tuple.alternatives(self.lookup, alternatives);
     }
 
+    fn value<'r>(&self, values: Values<'r>) -> Option<Raw<'r>> {
+        values.get(&self.slot).filter(|raw| !raw.is_null())
+    }
+
     /// The label of the value's own type.
     fn own_label(&self, values: Values<'_>) -> Option<&str> {
-        let way = self.own_way(values.get(&self.slot)?)?;
+        let way = self.own_way(self.value(values)?)?;
         self.ways.get(way).map(|way| &*way.label)
     }
 

@@ -159,3 +159,30 @@ fn a_key_without_a_value_makes_null_or_a_refusal() {
         assert_eq!(rows.wanted(0)[0].key, ["5"]);
     }
 }
+
+#[test]
+fn a_value_without_a_key_is_not_lost() {
+    let toml = "
+        table = \"t\"
+        decoder = \"ndjson\"
+        [[column]]
+        name = \"def_id\"
+        lookup = { table = \"d\", id = \"id\", key = [\"k\"] }
+        [choice]
+        from = \"v\"
+        lookup = \"def_id\"
+        returned = \"type\"
+        columns = { INT = \"number\" }";
+    let columns = [
+        TargetColumn::new("def_id", ColumnKind::Int8),
+        TargetColumn::new("number", ColumnKind::Int8),
+    ];
+    let decoder = decoder(toml, &columns).expect("the mapping fits");
+    let refusal = decode(&*decoder, &record(br#"{"v": 1}"#)).expect_err("there is no key");
+    let expected = (Reason::Null, Some("def_id".to_owned()));
+    assert_eq!((refusal.reason, refusal.column), expected);
+    assert_eq!(
+        decode(&*decoder, &record(br#"{"v": null}"#)),
+        Ok(vec![None, None])
+    );
+}

@@ -4,6 +4,7 @@
 use super::{Mapping, MappingError, fill_from_profile, profile_names};
 use crate::testing::{TEXT, decode, decoder, float8, mapping, record};
 use crate::{ColumnKind, TargetColumn};
+use serde::Deserialize;
 
 fn esp() -> Vec<TargetColumn> {
     let measures = [
@@ -117,6 +118,14 @@ fn unknown_words_are_errors() {
     let span = "table = \"t\"\ndecoder = \"csv\"\ntime = { column = \"a\", past_max = \"10\" }";
     let error = mapping(span).expect_err("10 has no unit").to_string();
     assert!(error.contains("a span of time like 100 ms"), "{error}");
+}
+
+#[test]
+fn no_part_of_a_mapping_is_left_in_the_stream() {
+    let other = "other = 1".parse().expect("it is TOML");
+    let error = Mapping::deserialize(toml::Value::Table(other)).expect_err("there is no other");
+    let expected = error.message().split('`').skip(3).step_by(2);
+    assert_eq!(expected.collect::<Vec<_>>(), super::PARTS);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::assert_none;
 use super::repository::rust_files;
 use super::rust_text::{take_apart, without_tests};
 
-/// `testkit` has a client of its own.
-const KNOW_CODES: &[&str] = &["pg", "testkit"];
+/// `testkit` has a client of its own; `decode` refuses what a server would refuse, and says so in its words.
+const KNOW_CODES: &[&str] = &["pg", "testkit", "decode"];
 
 fn is_code(text: &str) -> bool {
     text.len() == 5
