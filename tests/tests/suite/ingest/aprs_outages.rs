@@ -1,8 +1,8 @@
 //! Whatever interrupts a source of packets is a gap in its place among them, with its reason; nothing else is missing.
 
 use super::aprs_sink::{Event, Kept, Running, feed, logged_in, source, until};
-use hyperhaul_ingest::source::aprs::{AprsEnd, AprsSourceError, Gap, GapReason, Login};
-use hyperhaul_workload::aprs_feed::FeedOptions;
+use hyperhaul_ingest::source::aprs::{AprsEnd, AprsSource, AprsSourceError, Gap, GapReason, Login};
+use hyperhaul_workload::aprs_feed::{Feed, FeedOptions};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -14,6 +14,15 @@ fn told(kept: &Kept) -> Vec<String> {
         Event::Gap(gap) => format!("[{}]", gap.reason.code()),
     };
     kept.events().into_iter().map(said).collect()
+}
+
+/// A source that is logged in and has a packet.
+async fn heard_one(feed: &Feed, source: AprsSource) -> Running {
+    let running = Running::start(source);
+    logged_in(feed, 1).await;
+    feed.say(b"A>B,qAS,C:one");
+    running.kept.has(1).await;
+    running
 }
 
 /// A gap lies between the packets around it.
@@ -36,10 +45,7 @@ fn assert_in_place(kept: &Kept) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_connection_is_a_gap_between_the_packets_around_it() {
     let feed = feed(FeedOptions::default()).await;
-    let running = Running::start(source(&[&feed]));
-    logged_in(&feed, 1).await;
-    feed.say(b"A>B,qAS,C:one");
-    running.kept.has(1).await;
+    let running = heard_one(&feed, source(&[&feed])).await;
     feed.drop_clients();
     logged_in(&feed, 2).await;
     feed.say(b"A>B,qAS,C:two");
@@ -56,10 +62,7 @@ async fn a_server_that_is_away_is_one_gap_however_often_it_is_tried() {
     let mut feed = feed(FeedOptions::default()).await;
     let source = source(&[&feed]);
     let counts = source.counts.clone();
-    let running = Running::start(source);
-    logged_in(&feed, 1).await;
-    feed.say(b"A>B,qAS,C:one");
-    running.kept.has(1).await;
+    let running = heard_one(&feed, source).await;
     feed.open_door(false).await;
     feed.drop_clients();
     let before = counts.failures.load(Ordering::Relaxed);
@@ -83,10 +86,7 @@ async fn a_server_that_says_nothing_any_more_is_left() {
     let feed = feed(FeedOptions::default()).await;
     let mut source = source(&[&feed]);
     source.limits.silence_max = Duration::from_millis(300);
-    let running = Running::start(source);
-    logged_in(&feed, 1).await;
-    feed.say(b"A>B,qAS,C:one");
-    running.kept.has(1).await;
+    let running = heard_one(&feed, source).await;
     feed.be_silent(true);
     logged_in(&feed, 2).await;
     feed.be_silent(false);
