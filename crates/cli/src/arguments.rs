@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// Records that no table takes: look at them, try them again, drop them.
     #[command(subcommand)]
     Dlq(Dlq),
-    /// Load sample data to try hyperhaul with.
+    /// Load or play sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
     /// Print the completion script for a shell.
@@ -179,6 +179,8 @@ pub(crate) struct Cleanup {
 pub(crate) enum Workload {
     /// SOAR: aircraft positions and the messages that they came in, in daily partitions under pg_partman.
     Soar(Soar),
+    /// Play SOAR's packets over TCP, with the manners of an APRS-IS server.
+    AprsFeed(crate::feed::AprsFeed),
     /// ESP: readings of submersible pumps, written to standard output for hyperhaul ingest.
     Esp(Esp),
 }

@@ -28,6 +28,7 @@ mod prepare;
 mod pump;
 mod receipts;
 mod run;
+pub mod source;
 mod statements;
 mod stop;
 mod stream;

@@ -1,7 +1,7 @@
 //! Times out of records: texts and numbers become what PostgreSQL stores. `text` reads texts, `calendar` counts days; here are
 //! the ranges of the types and the window of plausible times.
 
-mod calendar;
+pub(crate) mod calendar;
 mod text;
 
 use crate::number::Decimal;
