@@ -4,6 +4,7 @@
     missing_docs,
     reason = "criterion's macros generate undocumented items"
 )]
+#![allow(clippy::expect_used, reason = "a bench that fails has nothing to tell")]
 
 use std::fs::File;
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! Tests of the crate from within, on a simulated disk: tables, damage at every byte, and seeds of random operations with crashes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod batches;
 mod chance;
 mod damage;
