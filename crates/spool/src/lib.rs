@@ -74,7 +74,7 @@
 //! | sync | sync of the file | the same, or all |
 //! | new segment | sync of the last one; `new` written and synced; renamed; folder synced; only then written to | none, or an empty one |
 //! | release | oldest segment removed; folder synced; the next one | a segment more than was needed |
-//! | open | last segment read and synced; folder synced; a new segment | the same once more |
+//! | open | last segment read and synced; a new segment | the same once more |
 //!
 //! So only the last segment can end in an unfinished write, and only it is read when a spool is opened. A process appends to segments of its
 //! own making alone. It leaves a torn end where it is, unlike most logs, and begins behind it with a position that no torn record can have

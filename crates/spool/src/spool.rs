@@ -33,6 +33,8 @@ pub struct Spool<D: Disk = RealDisk> {
     released: Position,
     poison: Option<Error>,
     has_reserve: bool,
+    /// An append was refused for the limit, and nothing was removed since.
+    is_full: bool,
     /// Kept between appends, so that they need no new memory.
     buffer: Vec<u8>,
 }
@@ -53,9 +55,6 @@ impl<D: Disk> Spool<D> {
             last,
             recovery,
         } = look(&disk)?;
-        // What a killed process has left in the folder may not be durable.
-        disk.sync_folder()
-            .map_err(|error| Error::sync("the names of segments", error))?;
         let next = recovery.next_position;
         let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
         let shelf = Shelf::new(segments, next - 1);
@@ -77,6 +76,7 @@ impl<D: Disk> Spool<D> {
             released: recovery.first_position - 1,
             poison: None,
             has_reserve: false,
+            is_full: false,
             buffer: Vec::new(),
         };
         spool.has_reserve = spool.find_reserve();
@@ -191,9 +191,10 @@ impl<D: Disk> Spool<D> {
         self.older_bytes + self.active.bytes
     }
 
-    /// Whether the limit leaves too little room for an append of usual size. A full disk is not known before an append is tried.
+    /// Whether an append was refused for the spool's limit, and no segment was removed since. Senders can be turned away without asking
+    /// again. A full disk shows only when an append is tried: somebody else may have made room.
     pub fn is_full(&self) -> bool {
-        self.bytes() + self.limits.headroom_bytes() > self.limits.bytes_max
+        self.is_full
     }
 
     /// What the spool may take up.
@@ -220,7 +221,7 @@ impl<D: Disk> Spool<D> {
         result
     }
 
-    fn check_room(&self, bytes: u64) -> Result<(), Error> {
+    fn check_room(&mut self, bytes: u64) -> Result<(), Error> {
         let max = self.limits.append_bytes_max();
         if bytes > max {
             return Err(Kind::TooLarge { bytes, max }.into());
@@ -229,13 +230,13 @@ impl<D: Disk> Spool<D> {
             true => 0,
             false => SEGMENT_HEADER_BYTES,
         };
-        let full = Kind::Full {
-            bytes: self.bytes(),
-            wanted: bytes + header_bytes,
-            max: self.limits.bytes_max,
-        };
-        let is_full = self.bytes() + bytes + header_bytes > self.limits.bytes_max;
-        if is_full { Err(full.into()) } else { Ok(()) }
+        let (wanted, max) = (bytes + header_bytes, self.limits.bytes_max);
+        let bytes = self.bytes();
+        if bytes + wanted > max {
+            self.is_full = true;
+            return Err(Kind::Full { bytes, wanted, max }.into());
+        }
+        Ok(())
     }
 
     /// Writes the parcels behind each other into one segment, or leaves it as it was.
@@ -310,6 +311,7 @@ impl<D: Disk> Spool<D> {
                 _ => {}
             }
             self.older_bytes = self.older_bytes.saturating_sub(oldest.bytes);
+            self.is_full = false;
             let synced = self.disk.sync_folder();
             let synced = synced.map_err(|error| Error::sync("the removal of a segment", error));
             self.or_poison(synced)?;
