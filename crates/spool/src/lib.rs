@@ -123,3 +123,7 @@ pub use spool::Spool;
 
 /// A record's number in its spool: from 1 on, never given twice.
 pub type Position = u64;
+
+/// The last position that a segment may begin with: it fits into PostgreSQL's `bigint`, and no sum of positions overflows. At a million
+/// records a second it is reached after 146,000 years.
+pub const POSITION_MAX: Position = 1 << 62;

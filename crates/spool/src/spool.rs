@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::Position;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Kind};
 use crate::format::{RESERVE, SEGMENT_HEADER_BYTES, segment_name};
@@ -14,9 +13,13 @@ use crate::real_disk::RealDisk;
 use crate::recovery::{Found, Recovery, look};
 use crate::segment::{Active, write_file};
 use crate::shelf::Shelf;
+use crate::{POSITION_MAX, Position};
 
 /// What is given up to make a new segment on a full disk: some blocks of any file system.
 const RESERVE_BYTES: u64 = 64 * 1024;
+
+/// What is kept between appends, so that those of usual size need no new memory, and a large one does not hold its memory for ever.
+const BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A durable queue of records on a disk of its own.
 ///
@@ -35,7 +38,7 @@ pub struct Spool<D: Disk = RealDisk> {
     has_reserve: bool,
     /// An append was refused for the limit, and nothing was removed since.
     is_full: bool,
-    /// Kept between appends, so that they need no new memory.
+    /// See [`BUFFER_BYTES_MAX`].
     buffer: Vec<u8>,
 }
 
@@ -162,11 +165,14 @@ impl<D: Disk> Spool<D> {
     ///
     /// # Errors
     ///
-    /// As [`Spool::append`].
+    /// As [`Spool::append`]; a position beyond [`POSITION_MAX`].
     pub fn advance(&mut self, next: Position) -> Result<(), Error> {
         self.check_poison()?;
         if next <= self.next {
             return Ok(());
+        }
+        if next > POSITION_MAX {
+            return Err(Kind::Position(next).into());
         }
         self.begin_segment(next)
     }
@@ -247,6 +253,7 @@ impl<D: Disk> Spool<D> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let laid_out = self.active.lay_out(parcels, &mut buffer);
         let written = laid_out.map_or(Ok(()), |()| self.active.file.append(&buffer));
+        buffer.shrink_to(BUFFER_BYTES_MAX);
         self.buffer = buffer;
         if let Err(error) = written {
             let name = segment_name(self.active.first);

@@ -2,7 +2,7 @@
 
 use super::simulated_disk::End;
 use super::{ALL, fresh, numbered, open, parcel, read_all, records, store};
-use crate::{BatchLimits, Parcel, Position, Reason};
+use crate::{BatchLimits, POSITION_MAX, Parcel, Position, Reason};
 
 #[test]
 fn records_are_read_in_their_order_and_once_they_are_durable() {
@@ -188,6 +188,8 @@ fn positions_can_be_passed_over() {
     assert_eq!(store(&mut spool, "b"), 2);
     spool.advance(1000).unwrap();
     assert_eq!(spool.next_position(), 1000);
+    let error = spool.advance(POSITION_MAX + 1).unwrap_err();
+    assert!(error.is_misuse(), "{error}");
     drop(spool);
     let (mut spool, recovery) = open(&disk.restart(End::PowerCut));
     assert_eq!(recovery.next_position, 1000);

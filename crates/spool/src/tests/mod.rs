@@ -6,6 +6,7 @@ mod batches;
 mod chance;
 mod damage;
 mod folder;
+mod format;
 mod keeping;
 mod limits;
 mod model;
