@@ -1,7 +1,5 @@
 //! A disk of the system that is really full: what does not fit is refused as a whole, and room lets the spool go on.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use hyperhaul_spool::{BatchLimits, Error, Limits, Parcel, Position, RealDisk, Spool};
 use hyperhaul_testkit::{Servers, SmallDisk, skip};
 
