@@ -87,6 +87,8 @@
 //! - Space comes back a segment at a time.
 //! - Two damages in one segment can cost it as a whole only if they hit both copies of its header.
 //! - A sector that cannot be read at all is an error and not a loss: whether it comes back is not for this crate to decide.
+//! - A volume that finds out at a sync, and not at a write, that it has no space left (thin provisioning) poisons the spool.
+//! - What is released is remembered by the consumer alone: after a restart, up to a segment of it can be read once more.
 //! - The folder lies on a local file system. Only Unix is supported.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
