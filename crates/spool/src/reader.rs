@@ -135,8 +135,7 @@ impl<D: Disk> Reader<D> {
                     batch.lose(position_of(to).min(until), Reason::Header);
                 }
                 Some(Step::Tail { .. }) | None => {
-                    // What is appended behind damage can be numbered only from the segment's beginning.
-                    self.cursor = None;
+                    // The cursor stays in front of it: what is appended behind damage is found from there.
                     batch.lose(until, Reason::Tail);
                     return Ok(After::Segment);
                 }
