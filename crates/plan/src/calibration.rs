@@ -1,5 +1,7 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
+mod statistics;
+
 use crate::estimate::{Basis, disk, referencing_s, rowstore_share};
 use crate::{
     AttachedLeaf, Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy, TablePlan,
@@ -11,11 +13,6 @@ const UNCERTAIN_MIN: f64 = 0.15;
 /// And in addition for a small sample: by this for each time that it has to be doubled to be everything.
 const UNCERTAIN_A_DOUBLING: f64 = 0.03;
 
-/// PostgreSQL's `default_statistics_target`.
-const STATISTICS_TARGET: i32 = 100;
-/// ANALYZE looks at so many rows for each unit of the largest statistics target.
-const ROWS_A_TARGET: f64 = 300.0;
-
 /// What a sample of one table took, seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -26,7 +23,7 @@ pub struct Measured {
     /// Rows of the sample, about, and those of an attached part.
     #[serde(default)]
     pub rows: u64,
-    /// Chunks that they are in.
+    /// Chunks that rows were loaded into.
     #[serde(default)]
     pub chunks: u32,
     /// Making the empty hypertable.
@@ -67,6 +64,9 @@ pub struct MeasuredAttach {
     pub part_s: f64,
     /// Bytes of those rows, about.
     pub part_bytes: u64,
+    /// Those rows, about.
+    #[serde(default)]
+    pub part_rows: u64,
 }
 
 impl MeasuredAttach {
@@ -230,32 +230,11 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
             let validated = own
                 .attach
                 .map_or(0.0, |_| whole(own.foreign_keys_s, own, table));
-            validated + analyze_s(plan, own, table)
+            validated + statistics::analyze_s(plan, own, table)
         })
         .map(|seconds| seconds + referencing_s(&plan.facts)),
         Phase::Policies => None,
     }
-}
-
-/// Gathering statistics, seconds. The server looks at a fixed number of rows of each chunk, and again of all together.
-#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
-fn analyze_s(plan: &Plan, own: &Measured, table: &TablePlan) -> f64 {
-    let Some(found) = plan.facts.tables.get(own.table) else {
-        return 0.0;
-    };
-    let targets = found
-        .columns
-        .iter()
-        .filter_map(|column| column.statistics_target);
-    let target = targets.max().unwrap_or(STATISTICS_TARGET).max(1);
-    let rows_max = f64::from(target) * ROWS_A_TARGET;
-    let looked_at = |rows: f64, chunks: f64| {
-        chunks.max(1.0) * (rows / chunks.max(1.0)).min(rows_max) + rows.min(rows_max)
-    };
-    let chunks = (table.chunks.len() + table.attached.len() + table.staged.len()) as f64;
-    let all = looked_at(table.rows_estimate as f64, chunks);
-    let sample = looked_at(own.rows as f64, f64::from(own.chunks));
-    own.analyze_s * all / sample.max(1.0)
 }
 
 /// What the sample took by the way that most of the table's bytes go.
@@ -366,31 +345,5 @@ mod tests {
         let seconds = measured.seconds(&[leaf(1_000), leaf(200)]);
         assert!((seconds - (1.0 + 3.0)).abs() < 1e-9);
         assert!((measured.share(&[leaf(300), leaf(100)]) - 0.25).abs() < 1e-9);
-    }
-
-    #[test]
-    fn statistics_are_scaled_by_the_rows_that_are_looked_at() {
-        let mut plan = plan();
-        let found = &mut plan.facts.tables[0];
-        found.columns[0].statistics_target = Some(500);
-        let mut table = plan.tables[0].clone();
-        table.attached.clear();
-        let chunks = table.chunks.len() as u64;
-        let own = Measured {
-            table: 0,
-            rows: 75_000,
-            chunks: 1,
-            analyze_s: 1.0,
-            ..Measured::default()
-        };
-        // No chunk has more rows than are looked at: only the look at all together has its limit.
-        table.rows_estimate = chunks * 150_000;
-        let seconds = analyze_s(&plan, &own, &table);
-        let expected = (chunks * 150_000 + 150_000) as f64 / 150_000.0;
-        assert!((seconds - expected).abs() < 1e-6, "{seconds} {expected}");
-        // Ten times as many rows are no more work.
-        table.rows_estimate *= 10;
-        let more = analyze_s(&plan, &own, &table);
-        assert!((more - seconds).abs() < 1e-6);
     }
 }
