@@ -341,6 +341,7 @@ mod tests {
             empty_s: 0.5,
             part_s: 0.75,
             part_bytes: 100,
+            part_rows: 0,
         };
         let seconds = measured.seconds(&[leaf(1_000), leaf(200)]);
         assert!((seconds - (1.0 + 3.0)).abs() < 1e-9);

@@ -202,7 +202,7 @@ impl Work<'_> {
             Phase::Finish => CATALOG_S * table_count,
             Phase::Verify => self.verify(),
             Phase::Cutover => CATALOG_S,
-            Phase::After => self.after() + ANALYZE_S * self.chunk_count(),
+            Phase::After => self.after() + self.analyze(),
             Phase::Columnstore => self.foreign_keys(true) + self.columnstore(Moment::BeforeIndexes),
             Phase::Policies => {
                 policies::seconds(self.tables, self.facts, CATALOG_S)
@@ -211,9 +211,17 @@ impl Work<'_> {
         }
     }
 
+    /// Chunks that are made; attached and staged leaves become chunks by themselves.
     fn chunk_count(&self) -> f64 {
         let chunks = self.tables.iter().map(|table| table.chunks.len());
         chunks.sum::<usize>() as f64
+    }
+
+    /// Of all chunks, whatever they have come from.
+    fn analyze(&self) -> f64 {
+        let become_chunks = |table: &TablePlan| table.attached.len() + table.staged.len();
+        let others: usize = self.tables.iter().map(become_chunks).sum();
+        ANALYZE_S * (self.chunk_count() + others as f64)
     }
 
     /// Tables whose keys and indexes are built over all rows together; attached and staged leaves bring theirs along.

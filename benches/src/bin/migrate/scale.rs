@@ -186,9 +186,15 @@ fn print(all: &[Moved], strategies: &[String]) {
         );
     }
     for strategy in strategies {
-        let mut own: Vec<&Moved> = all.iter().filter(|moved| moved.strategy == *strategy).collect();
+        let mut own: Vec<&Moved> = all
+            .iter()
+            .filter(|moved| moved.strategy == *strategy)
+            .collect();
         own.sort_by_key(|moved| moved.rows);
-        let costs: Vec<f64> = own.iter().map(|moved| moved.verified_us_per_row()).collect();
+        let costs: Vec<f64> = own
+            .iter()
+            .map(|moved| moved.verified_us_per_row())
+            .collect();
         let growth = growth(&costs);
         println!(
             "{strategy}: a row of a larger size costs {growth:.2} x one of a smaller size at the most; at most {GROWTH_MAX}: {}",

@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
     use crate::testing::soar;
-    use crate::{AttachedLeaf, MeasuredAttach};
+    use crate::{AttachedLeaf, ChunkRange, MeasuredAttach};
 
     fn plan() -> Plan {
         let (facts, options) = soar();
@@ -99,9 +99,15 @@ mod tests {
         let mut table = plan.tables[0].clone();
         (table.chunks, table.staged) = (Vec::new(), Vec::new());
         let leaf = |leaf_oid| AttachedLeaf {
+            leaf: table.relation.clone(),
             leaf_oid,
+            relfilenode: leaf_oid,
+            range: ChunkRange {
+                start_us: 0,
+                end_us: 1,
+            },
             rows_estimate: 1_000_000,
-            ..table.attached[0].clone()
+            bytes: 0,
         };
         table.attached = oids.into_iter().map(leaf).collect();
         table.rows_estimate = 2_000_000;

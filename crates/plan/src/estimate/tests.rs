@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::StrategyChoice;
+use crate::facts::License;
 use crate::testing::{fixes, measured_fixes, soar};
 
 fn estimated(facts: &Facts, options: &Options) -> Estimate {
@@ -30,6 +31,24 @@ fn the_measured_table_gets_back_what_was_measured() {
     // Side by side on two cores: half of what the indexes took one after another.
     let indexes = phase(&estimate, Phase::Indexes);
     assert!((14.0..18.0).contains(&indexes), "{indexes}");
+}
+
+#[test]
+fn statistics_are_gathered_however_rows_have_come() {
+    let (mut facts, mut options) = measured_fixes();
+    for server in [&mut facts.source, &mut facts.target] {
+        if let Some(timescale) = &mut server.timescale {
+            (timescale.version, timescale.license) = ((2, 29, 2), License::Community);
+        }
+    }
+    let mut after = |strategy| {
+        options.strategy = StrategyChoice::Only(strategy);
+        phase(&estimated(&facts, &options), Phase::After)
+    };
+    let copied = after(Strategy::Copy);
+    assert!(copied > 0.0);
+    assert_eq!(after(Strategy::Stage), copied);
+    assert!(after(Strategy::Attach) >= copied);
 }
 
 #[test]
