@@ -36,7 +36,10 @@ pub struct Measured {
     pub keys_s: f64,
     /// Building indexes, side by side.
     pub indexes_s: f64,
-    /// Adding and validating foreign keys.
+    /// Adding foreign keys.
+    #[serde(default)]
+    pub add_foreign_keys_s: f64,
+    /// Validating them, one after another.
     pub foreign_keys_s: f64,
     /// Putting all of the sample's chunks into the columnstore, where some go there before the cutover.
     #[serde(default)]
@@ -186,10 +189,11 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         None if !table.staged.is_empty() => 0.0,
         None => whole(seconds, own, table),
     };
-    let foreign_keys_s = |own: &Measured, table: &TablePlan, before_columnstore: bool| {
-        let here = table.goes_to_columnstore_before_indexes() == before_columnstore;
+    // Where partitions are attached, they are added while the table is empty and validated after the cutover.
+    let foreign_keys_s = |seconds: f64, own: &Measured, table: &TablePlan, columnstore: bool| {
+        let here = table.goes_to_columnstore_before_indexes() == columnstore;
         if own.attach.is_none() && here {
-            whole(own.foreign_keys_s, own, table)
+            whole(seconds, own, table)
         } else {
             0.0
         }
@@ -218,13 +222,21 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
         Phase::Columnstore => sum(&|own, table| {
             let turned = whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table));
-            turned + foreign_keys_s(own, table, true)
+            let foreign_s = own.add_foreign_keys_s + own.foreign_keys_s;
+            turned + foreign_keys_s(foreign_s, own, table, true)
         }),
         Phase::Indexes => {
             sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
         }
-        Phase::ForeignKeys => sum(&|own, table| foreign_keys_s(own, table, false)),
-        Phase::Verify => sum(&|own, table| whole(own.verify_s, own, table)),
+        Phase::ForeignKeys => {
+            sum(&|own, table| foreign_keys_s(own.add_foreign_keys_s, own, table, false))
+        }
+        // A table's validations take one core beside those who compare.
+        Phase::Verify => sum(&|own, table| {
+            let validated = foreign_keys_s(own.foreign_keys_s, own, table, false);
+            let compared = whole(own.verify_s, own, table);
+            validated.max(compared + validated / f64::from(plan.width()))
+        }),
         Phase::Cutover => create_s.map(|seconds| seconds + survey_s),
         Phase::After => sum(&|own, table| {
             let validated = own
