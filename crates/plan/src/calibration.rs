@@ -319,6 +319,9 @@ mod tests {
                 create_s: 0.1,
                 load_s: vec![(Strategy::Server, 2.0), (Strategy::Copy, 9.0)],
                 indexes_s: 3.0,
+                add_foreign_keys_s: 0.1,
+                foreign_keys_s: 2.0,
+                verify_s: 1.0,
                 ..Measured::default()
             })
             .collect();
@@ -330,6 +333,9 @@ mod tests {
         // The plan takes the server's way.
         assert!((seconds(Phase::Copy) - 16.0).abs() < 0.01);
         assert!((seconds(Phase::Indexes) - 24.0).abs() < 0.01);
+        assert!((seconds(Phase::ForeignKeys) - 0.8).abs() < 0.01);
+        // Two tables, each of which is validated by one of two cores.
+        assert!((seconds(Phase::Verify) - 2.0 * (4.0 + 8.0 / 2.0)).abs() < 0.01);
         assert!(estimate.margin() > 0.15 && estimate.margin() < 0.25);
         let (low, high) = estimate.phases[0].bounds();
         assert!(low < estimate.phases[0].seconds && estimate.phases[0].seconds < high);

@@ -52,6 +52,27 @@ fn statistics_are_gathered_however_rows_have_come() {
 }
 
 #[test]
+fn foreign_keys_are_validated_by_a_core_that_does_not_compare() {
+    let (mut facts, mut options) = measured_fixes();
+    let keys = std::mem::take(&mut fixes(&mut facts).foreign_keys);
+    let compared = phase(&estimated(&facts, &options), Phase::Verify);
+    fixes(&mut facts).foreign_keys = keys;
+    let validated = validations(&facts);
+    let both = phase(&estimated(&facts, &options), Phase::Verify);
+    assert!((both - (compared + validated / 2.0)).abs() < 0.1, "{both}");
+    // There is but one of each table at a time, however many cores there are.
+    facts.target.cores = Some(64);
+    options.workers = Some(64);
+    let wide = phase(&estimated(&facts, &options), Phase::Verify);
+    assert!((wide - validated).abs() < 0.01, "{wide}");
+}
+
+fn validations(facts: &Facts) -> f64 {
+    let plan = crate::plan(facts.clone(), measured_fixes().1).unwrap();
+    plan.tables.iter().zip(&facts.tables).map(validation).sum()
+}
+
+#[test]
 fn more_workers_than_cores_promise_nothing_more() {
     let (facts, mut options) = measured_fixes();
     let with_two = estimated(&facts, &options).seconds();

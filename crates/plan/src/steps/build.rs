@@ -186,3 +186,33 @@ pub(crate) fn can_exist(key: &ForeignKey, tables: &[TablePlan], facts: &Facts) -
         key.references_hypertable || facts.target.hypertables.contains(&key.references);
     !moved && !hypertable && !facts.missing_relations.contains(&key.references)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use crate::testing::soar;
+
+    #[test]
+    fn foreign_keys_are_validated_beside_the_proof_and_keep_their_names() {
+        let (facts, options) = soar();
+        let plan = crate::plan(facts, options).unwrap();
+        let at = |title: &str| {
+            let mut steps = plan.steps.iter();
+            let at = steps.position(|step| step.title == title).unwrap();
+            (at, &plan.steps[at])
+        };
+        let added = at("add 3 foreign keys of public.fixes");
+        assert_eq!(added.1.phase, Phase::ForeignKeys);
+        let validated = at("validate foreign key fixes_flight_id_fkey of public.fixes");
+        assert_eq!(validated.1.phase, Phase::Verify);
+        assert_eq!(
+            validated.1.id.0,
+            "foreign keys:public.fixes:fixes_flight_id_fkey"
+        );
+        let proved = at("prove that public.raw_messages is equal");
+        assert!(added.0 < validated.0 && validated.0 < proved.0);
+        assert!(plan.steps.is_sorted_by_key(|step| step.phase));
+    }
+}
