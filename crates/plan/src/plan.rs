@@ -211,8 +211,7 @@ pub enum Routing {
     ByTime,
 }
 
-/// A step's stable name: `phase:table[:object]`. Foreign keys keep that of their own phase wherever they are validated before the
-/// cutover.
+/// A step's stable name: `phase:table[:object]`. Foreign keys keep that of their own phase in others before the cutover.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub String);
