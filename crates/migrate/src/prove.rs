@@ -9,7 +9,7 @@
 //! Rows that differ wait for no validation. Where either side fails, the other is given up: what it is at is cancelled.
 
 use crate::context::Context;
-use crate::failpoint::failpoint;
+use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::verify::{ComparedRows, TableVerification, compare_rows, conclude, is_built};
 use crate::{Error, Event, Kind, Meter, lanes};
