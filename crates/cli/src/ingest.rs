@@ -11,7 +11,7 @@ use crate::output::{self, Look};
 use crate::values::{Interval, parse_interval, parse_table};
 use clap::{Args, ValueEnum};
 use config::Declared;
-use hyperhaul_ingest::{Origin, Stop, Stream};
+use hyperhaul_ingest::{Origin, Stop, Stream, Work};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::Relation;
 use std::path::PathBuf;
@@ -85,11 +85,11 @@ pub(crate) struct Receipts {
 }
 
 pub(crate) async fn ingest(asked: &Ingest) -> Result<Exit, Failure> {
-    let (server, streams) = streams(asked)?;
+    let (server, work) = work(asked)?;
     let stop = Stop::default();
     listen(stop.clone());
     let begun = Instant::now();
-    let done = hyperhaul_ingest::run(&server, streams, &stop).await?;
+    let done = hyperhaul_ingest::run(&server, work, &stop).await?;
     if asked.format.json {
         output::print_json(&done, false)?;
     } else {
@@ -102,10 +102,15 @@ pub(crate) async fn ingest(asked: &Ingest) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn streams(asked: &Ingest) -> Result<(Server, Vec<Stream>), Failure> {
+fn work(asked: &Ingest) -> Result<(Server, Work), Failure> {
     if let Some(table) = &asked.table {
         let server = server(asked.target.target.as_deref())?;
-        return Ok((server, vec![of_flags(asked, table)?]));
+        let work = Work {
+            streams: vec![of_flags(asked, table)?],
+            spool: None,
+            http: None,
+        };
+        return Ok((server, work));
     }
     let declared = declared(&asked.target)?;
     let server = server(declared.target.as_deref())?;
@@ -119,10 +124,12 @@ fn streams(asked: &Ingest) -> Result<(Server, Vec<Stream>), Failure> {
         )));
     }
     let wanted = |stream: &Stream| asked.streams.is_empty() || asked.streams.contains(&stream.name);
-    Ok((
-        server,
-        declared.streams.into_iter().filter(wanted).collect(),
-    ))
+    let work = Work {
+        streams: declared.streams.into_iter().filter(wanted).collect(),
+        spool: declared.spool,
+        http: declared.http,
+    };
+    Ok((server, work))
 }
 
 /// The configuration file's streams; flags say more about the target.

@@ -13,6 +13,8 @@ pub(crate) struct Taken {
     pub(crate) to: u64,
     /// In the order of their positions, all of which lie behind `from` and up to `to`.
     pub(crate) records: Vec<Envelope>,
+    /// No position here ever had a record that was acknowledged.
+    pub(crate) is_skipped: bool,
 }
 
 impl Taken {
@@ -22,12 +24,32 @@ impl Taken {
             from: position,
             to: position,
             records: Vec::new(),
+            is_skipped: false,
+        }
+    }
+
+    /// Positions that never had a record that was acknowledged.
+    pub(crate) fn skipped(from: u64, to: u64) -> Taken {
+        Taken {
+            to,
+            is_skipped: true,
+            ..Taken::none(from)
+        }
+    }
+
+    /// How many positions never had a record that was acknowledged.
+    pub(crate) fn skipped_count(&self) -> u64 {
+        if self.is_skipped {
+            self.to - self.from
+        } else {
+            0
         }
     }
 
     /// Records that were acknowledged once and cannot be read any more.
     pub(crate) fn lost_count(&self, unit: PositionUnit) -> u64 {
         match unit {
+            _ if self.is_skipped => 0,
             PositionUnit::Record => (self.to - self.from).saturating_sub(self.records.len() as u64),
             PositionUnit::Byte => 0,
         }
@@ -41,6 +63,7 @@ impl Taken {
             from: middle,
             to: self.to,
             records: rest,
+            is_skipped: false,
         };
         let first = Taken { to: middle, ..self };
         (first, second)
@@ -119,6 +142,7 @@ mod tests {
             from,
             to,
             records: records.collect(),
+            is_skipped: false,
         }
     }
 

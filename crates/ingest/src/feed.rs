@@ -2,6 +2,7 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod spooled;
 
 use crate::Error;
 use crate::batch::Taken;

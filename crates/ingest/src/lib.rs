@@ -1,13 +1,15 @@
 //! Live ingest: records from sources become rows of hypertables, each exactly once, and what was acknowledged is durable.
 //!
 //! ```text
-//!   sources that keep their records (files)
+//!   sources that keep their records     others (HTTP)                      source
+//!   (files)                               |
+//!     |                                 spool, acknowledged when durable   intake, spool_folder
+//!     |                                   |
+//!   Feed: records, positions  <-----------+                                feed
 //!     |
-//!   Feed: records, positions                           feed
+//!   rows and refusals, decoded side by side                              prepare, learn, lookup
 //!     |
-//!   rows and refusals, decoded side by side            prepare, learn, lookup
-//!     |
-//!   one transaction: rows, dead letters, conflicts,    write
+//!   one transaction: rows, dead letters, conflicts,                      write
 //!   and the source's position in the ledger
 //! ```
 //!
@@ -21,6 +23,8 @@ mod dlq;
 mod envelope;
 mod error;
 mod feed;
+mod health;
+mod intake;
 mod learn;
 mod limits;
 mod lookup;
@@ -28,7 +32,9 @@ mod prepare;
 mod pump;
 mod receipts;
 mod run;
+mod secret;
 pub mod source;
+mod spool_folder;
 mod statements;
 mod stop;
 mod stream;
@@ -41,6 +47,9 @@ pub use feed::BatchLimits;
 pub use hyperhaul_decode::{Mapping, MappingError, fill_from_profile, profile_names};
 pub use hyperhaul_ledger::{Content, DeadLetter, Outcome, Receipt, Selection};
 pub use receipts::receipts;
-pub use run::{Done, run};
+pub use run::{Done, Work, run};
+pub use secret::Secret;
+pub use source::http::HttpPlace;
+pub use spool_folder::SpoolPlace;
 pub use stop::Stop;
 pub use stream::{Origin, Stream};

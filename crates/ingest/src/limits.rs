@@ -56,3 +56,27 @@ pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 
 /// Dead letters that are tried again in one transaction.
 pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
+
+/// How long the rest of a spool is written after the request to stop: what is left is written by the next process.
+pub(crate) const SPOOL_LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
+pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;
+/// How long a request waits for memory before it is sent away.
+pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);
+/// How long a body may take to come: 16 MiB in it are 0.5 MB/s.
+pub(crate) const HTTP_BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long a connection may be idle, or take to agree on TLS and send headers.
+pub(crate) const HTTP_HEADER_WAIT: Duration = Duration::from_secs(60);
+/// Connections at once; further ones wait to be accepted.
+pub(crate) const HTTP_CONNECTIONS_MAX: usize = 1024;
+/// How long requests under way are waited for after the request to stop.
+pub(crate) const HTTP_LAST_ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// An answer of the database is good for so long: whoever watches asks every few seconds.
+pub(crate) const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
+/// How long it may take to answer.
+pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(5);
+
+/// For how long a spool that has refused records counts as full, where it may have room again.
+pub(crate) const REFUSAL_AGE_MAX: Duration = Duration::from_secs(5);

@@ -28,6 +28,8 @@ pub(crate) struct Pump<F, C> {
 /// A batch that is in.
 #[derive(Clone, Debug)]
 pub(crate) struct Committed {
+    /// Everything up to here is dealt with.
+    pub(crate) position: u64,
     pub(crate) outcome: Outcome,
     /// Bytes of its records.
     pub(crate) bytes: u64,
@@ -72,10 +74,15 @@ async fn write_all(
     mut committed: impl FnMut(&Committed),
 ) -> Result<(), Error> {
     while let Some(batch) = batches.recv().await {
+        let position = batch.taken.to;
         let bytes = batch.taken.records.iter();
         let bytes = bytes.map(|record| record.payload.len() as u64).sum();
         let outcome = writer.write(batch).await?;
-        committed(&Committed { outcome, bytes });
+        committed(&Committed {
+            position,
+            outcome,
+            bytes,
+        });
     }
     Ok(())
 }

@@ -3,22 +3,38 @@
 use crate::Error;
 use crate::claim::claim;
 use crate::feed::Feed;
-use crate::feed::file::{FileFeed, Format, OrderByHeader, identity};
+use crate::feed::file::{FileFeed, Format, identity};
+use crate::feed::spooled::SpooledFeed;
+use crate::health::Health;
+use crate::intake::Intake;
 use crate::learn::learn;
-use crate::limits::{FILE_LOOK, PATIENT};
+use crate::limits::{FILE_LOOK, PATIENT, SPOOL_LAST_WAIT};
 use crate::lookup::Lookups;
 use crate::pump::{Committed, Pump};
+use crate::source::http::{HttpPlace, HttpServer, Route};
+use crate::spool_folder::{SpoolFolder, SpoolPlace};
 use crate::stop::Stop;
 use crate::stream::{Origin, Stream};
 use crate::trouble::{Trouble, judge};
 use crate::write::{Place, Writer, add};
-use hyperhaul_decode::{CsvOrder, DecoderKind, Header, RecordEnds};
 use hyperhaul_ledger::{Outcome, PositionUnit};
 use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
+
+/// What is to be fed, and what streams share.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The streams.
+    pub streams: Vec<Stream>,
+    /// For streams whose source cannot keep its records.
+    pub spool: Option<SpoolPlace>,
+    /// For streams with source `http`.
+    pub http: Option<HttpPlace>,
+}
 
 /// What became of a stream's records in this run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -37,14 +53,19 @@ pub struct Done {
 /// # Errors
 ///
 /// The first stream's that had to stop; the others are stopped then, too, and what was committed stays.
-pub async fn run(server: &Server, streams: Vec<Stream>, stop: &Stop) -> Result<Vec<Done>, Error> {
-    let mut totals = Vec::new();
+pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, Error> {
+    let intakes = open_spools(&work)?;
     let mut running = JoinSet::new();
-    for stream in streams {
+    if let Some(http) = http(server, &work, &intakes).await? {
+        running.spawn(http.run(stop.clone()));
+    }
+    let mut totals = Vec::new();
+    for stream in work.streams {
         let total = Total::new(&stream.name);
         totals.push(total.clone());
         let feeding = Feeding {
             server: server.clone(),
+            intake: intakes.get(&stream.name).cloned(),
             stream: Arc::new(stream),
             stop: stop.clone(),
             total,
@@ -63,6 +84,61 @@ pub async fn run(server: &Server, streams: Vec<Stream>, stop: &Stop) -> Result<V
         Some(error) => Err(error),
         None => Ok(totals.iter().map(|total| total.locked().clone()).collect()),
     }
+}
+
+/// The spools of all streams whose source cannot keep its records.
+fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
+    let mut intakes = HashMap::new();
+    for stream in work
+        .streams
+        .iter()
+        .filter(|stream| stream.origin.is_spooled())
+    {
+        let Some(place) = &work.spool else {
+            let message = format!(
+                "stream {} needs a spool, and none is configured",
+                stream.name
+            );
+            return Err(Error::usage(message).hint(
+                "Add [spool] with a path on a local disk: what is acknowledged is kept there.",
+            ));
+        };
+        let intake = Intake::open(&SpoolFolder::new(place, &stream.name))?;
+        intakes.insert(stream.name.clone(), intake);
+    }
+    Ok(intakes)
+}
+
+/// The server that all streams with source `http` share, if there are any.
+async fn http(
+    server: &Server,
+    work: &Work,
+    intakes: &HashMap<String, Intake>,
+) -> Result<Option<HttpServer>, Error> {
+    let streams = work.streams.iter();
+    let streams = streams.filter(|stream| matches!(stream.origin, Origin::Http {}));
+    let routes = streams.filter_map(|stream| {
+        let route = Route {
+            intake: intakes.get(&stream.name)?.clone(),
+            mapping: stream.mapping.clone(),
+        };
+        Some((stream.name.clone(), route))
+    });
+    let routes: HashMap<String, Route> = routes.collect();
+    if routes.is_empty() {
+        return Ok(None);
+    }
+    let Some(place) = &work.http else {
+        return Err(
+            Error::usage("streams take records by HTTP, and no address is configured")
+                .hint("Add [http] with listen = \"127.0.0.1:8080\" or another address."),
+        );
+    };
+    let all = intakes
+        .iter()
+        .map(|(name, intake)| (name.clone(), intake.clone()));
+    let health = Health::new(server.clone(), all.collect());
+    Ok(Some(HttpServer::bind(place, routes, health).await?))
 }
 
 /// Counts of a stream, which its pump adds to.
@@ -91,6 +167,8 @@ impl Total {
 /// One stream at work.
 struct Feeding {
     server: Server,
+    /// Of a stream whose source cannot keep its records.
+    intake: Option<Intake>,
     stream: Arc<Stream>,
     stop: Stop,
     total: Total,
@@ -101,6 +179,7 @@ impl Feeding {
         let fed = match &self.stream.origin {
             Origin::File { path, follow } => self.files(path, *follow).await,
             Origin::Stdin { resume } => self.stdin(resume.as_deref()).await,
+            Origin::Http {} => self.spooled().await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
     }
@@ -149,18 +228,37 @@ impl Feeding {
     }
 
     fn format(&self) -> Format {
-        let mapping = &self.stream.mapping;
-        if mapping.decoder != DecoderKind::Csv {
-            return Format::Lines;
+        Format::of(&self.stream.mapping)
+    }
+
+    /// What the stream's spool holds, until its source has ended and it is empty.
+    async fn spooled(&self) -> Result<(), Error> {
+        let Some(intake) = &self.intake else {
+            return Err(Error::unexpected("the stream has no spool"));
+        };
+        let feed = SpooledFeed::new(intake.clone());
+        let release = |position| intake.release(position);
+        let pump = self.pump_and(
+            intake.source(),
+            PositionUnit::Record,
+            feed,
+            SpooledFeed::begin,
+            release,
+        );
+        tokio::select! {
+            pumped = pump => pumped,
+            error = intake.failed() => Err(error),
+            () = self.last_wait() => {
+                tracing::warn!(stream = %self.stream.name, "the spool is not empty; the next process goes on with it");
+                Ok(())
+            }
         }
-        let order = (mapping.csv.header == Header::FirstLine(true)).then(|| -> OrderByHeader {
-            let mapping = mapping.clone();
-            Box::new(move |header| CsvOrder::new(&mapping, header))
-        });
-        Format::Csv {
-            ends: RecordEnds::new(mapping.csv.delimiter),
-            order,
-        }
+    }
+
+    /// Ends some time after the request to stop.
+    async fn last_wait(&self) {
+        self.stop.asked().await;
+        tokio::time::sleep(SPOOL_LAST_WAIT).await;
     }
 
     /// From the feed to the tables, until it ends. `begin` passes over what the ledger says is dealt with.
@@ -168,8 +266,20 @@ impl Feeding {
         &self,
         source: &str,
         unit: PositionUnit,
+        feed: F,
+        begin: impl FnOnce(&mut F, u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.pump_and(source, unit, feed, begin, |_| {}).await
+    }
+
+    /// The same; `dealt_with` is told of positions up to which everything is committed.
+    async fn pump_and<F: Feed>(
+        &self,
+        source: &str,
+        unit: PositionUnit,
         mut feed: F,
         begin: impl FnOnce(&mut F, u64) -> Result<(), Error>,
+        dealt_with: impl Fn(u64) + Send,
     ) -> Result<(), Error> {
         let mut writer = self.writer(source, unit).await?;
         begin(&mut feed, writer.position())?;
@@ -178,7 +288,10 @@ impl Feeding {
             feed,
             limits: self.stream.batch,
             source: source.into(),
-            committed: move |committed: &Committed| total.count(committed),
+            committed: move |committed: &Committed| {
+                total.count(committed);
+                dealt_with(committed.position);
+            },
         };
         pump.run(&mut writer).await
     }

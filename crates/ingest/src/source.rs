@@ -1,3 +1,4 @@
-//! Where records come from. Each source is a module of its own; none knows tables.
+//! Sources that cannot keep their records: what they take goes into the stream's spool before it is acknowledged. None knows tables.
 
 pub mod aprs;
+pub(crate) mod http;

@@ -22,6 +22,12 @@ impl Stop {
         *self.0.borrow()
     }
 
+    /// Returns when somebody has asked.
+    pub(crate) async fn asked(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+    }
+
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }

@@ -21,6 +21,16 @@ pub struct Stream {
     pub batch: BatchLimits,
 }
 
+impl Origin {
+    /// Whether it cannot keep its records: they are acknowledged when they are durable in a spool.
+    pub(crate) fn is_spooled(&self) -> bool {
+        match self {
+            Origin::File { .. } | Origin::Stdin { .. } => false,
+            Origin::Http {} => true,
+        }
+    }
+}
+
 /// Where records come from: `[stream.source]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -39,4 +49,6 @@ pub enum Origin {
         #[serde(default)]
         resume: Option<String>,
     },
+    /// Bodies of requests to the address that all such streams share.
+    Http {},
 }

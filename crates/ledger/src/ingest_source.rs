@@ -54,6 +54,8 @@ pub struct Outcome {
     pub dead_count: i64,
     /// Acknowledged once, and unreadable in the spool since.
     pub lost_count: i64,
+    /// Positions that never had a record that was acknowledged: of a write that a crash cut off.
+    pub skipped_count: i64,
     /// Rows that are new, over all tables.
     pub row_count: i64,
 }
@@ -148,7 +150,7 @@ impl Source {
                 UPDATE hyperhaul.ingest_source SET position = $4 \
                 WHERE source_id = $1 AND epoch = $2 AND position = $3 RETURNING source_id) \
             INSERT INTO hyperhaul.ingest_receipt AS receipt \
-            SELECT source_id, date_trunc('minute', clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM moved \
+            SELECT source_id, date_trunc('minute', clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM moved \
             ON CONFLICT (source_id, minute) DO UPDATE SET \
                 to_position = excluded.to_position, \
                 record_count = receipt.record_count + excluded.record_count, \
@@ -157,6 +159,7 @@ impl Source {
                 conflict_count = receipt.conflict_count + excluded.conflict_count, \
                 dead_count = receipt.dead_count + excluded.dead_count, \
                 lost_count = receipt.lost_count + excluded.lost_count, \
+                skipped_count = receipt.skipped_count + excluded.skipped_count, \
                 row_count = receipt.row_count + excluded.row_count";
         let moved = session
             .execute(
@@ -172,6 +175,7 @@ impl Source {
                     &outcome.conflict_count,
                     &outcome.dead_count,
                     &outcome.lost_count,
+                    &outcome.skipped_count,
                     &outcome.row_count,
                 ],
             )
@@ -207,12 +211,18 @@ pub struct Receipt {
 impl Receipt {
     /// Every record has one end, and between the positions none is missing.
     pub fn is_proved(&self) -> bool {
-        let counted = self.outcome.record_count + self.outcome.lost_count;
+        let Outcome {
+            record_count,
+            lost_count,
+            skipped_count,
+            ..
+        } = self.outcome;
+        let counted = record_count + lost_count + skipped_count;
         let spans = self.unit != PositionUnit::Record.name()
             || self.to_position - self.from_position == counted;
         self.broken_count == 0
             && self.outcome.adds_up()
-            && self.outcome.lost_count == 0
+            && lost_count == 0
             && spans
             && self.to_position == self.position
     }
@@ -226,7 +236,7 @@ impl Receipt {
 pub async fn receipts(session: &Session, seconds: f64) -> Result<Vec<Receipt>, Error> {
     let sql = "SELECT source.name, source.stream, source.unit, min(from_position), max(to_position), source.position, \
             sum(record_count)::bigint, sum(stored_count)::bigint, sum(duplicate_count)::bigint, sum(conflict_count)::bigint, \
-            sum(dead_count)::bigint, sum(lost_count)::bigint, sum(row_count)::bigint, \
+            sum(dead_count)::bigint, sum(lost_count)::bigint, sum(skipped_count)::bigint, sum(row_count)::bigint, \
             count(*) FILTER (WHERE from_position <> before), \
             (SELECT count(*) FROM hyperhaul.dead_letter AS letter WHERE letter.source_id = source.source_id \
                 AND letter.position > min(from_position) AND letter.position <= max(to_position)) \
@@ -254,9 +264,10 @@ fn receipt(row: &Row) -> Receipt {
             conflict_count: row.get(9),
             dead_count: row.get(10),
             lost_count: row.get(11),
-            row_count: row.get(12),
+            skipped_count: row.get(12),
+            row_count: row.get(13),
         },
-        broken_count: row.get(13),
-        dead_kept_count: row.get(14),
+        broken_count: row.get(14),
+        dead_kept_count: row.get(15),
     }
 }

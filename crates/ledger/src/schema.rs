@@ -106,6 +106,7 @@ CREATE TABLE hyperhaul.ingest_receipt (
     conflict_count bigint NOT NULL,
     dead_count bigint NOT NULL,
     lost_count bigint NOT NULL,
+    skipped_count bigint NOT NULL,
     row_count bigint NOT NULL,
     PRIMARY KEY (source_id, minute)
 );

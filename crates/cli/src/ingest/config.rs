@@ -2,15 +2,21 @@
 
 use crate::failure::Failure;
 use crate::size::parse_bytes;
-use hyperhaul_ingest::{BatchLimits, Mapping, MappingError, Origin, Stream, fill_from_profile};
+use hyperhaul_ingest::{
+    BatchLimits, HttpPlace, Mapping, MappingError, Origin, Secret, SpoolPlace, Stream,
+    fill_from_profile,
+};
 use serde::Deserialize;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 /// What a file declares.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) target: Option<String>,
     pub(crate) streams: Vec<Stream>,
+    pub(crate) spool: Option<SpoolPlace>,
+    pub(crate) http: Option<HttpPlace>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -19,6 +25,29 @@ struct File {
     target: Option<String>,
     #[serde(default, rename = "stream")]
     streams: Vec<toml::Table>,
+    spool: Option<Spool>,
+    http: Option<Http>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spool {
+    path: PathBuf,
+    bytes_max: Option<String>,
+}
+
+/// What a stream's spool may hold where nothing is said: an hour of 5,000 records of 200 bytes a second.
+const SPOOL_BYTES_MAX: u64 = 4 << 30;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    listen: SocketAddr,
+    token: Option<Secret>,
+    token_file: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    body_max: Option<String>,
 }
 
 /// What a stream says besides its mapping.
@@ -66,6 +95,8 @@ pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
     Ok(Declared {
         target: file.target,
         streams,
+        spool: file.spool.map(spool).transpose()?,
+        http: file.http.map(http).transpose()?,
     })
 }
 
@@ -77,6 +108,31 @@ fn check_names(streams: &[Stream]) -> Result<(), Failure> {
         None if names.is_empty() => Err(Failure::usage("the configuration file has no [[stream]]")),
         None => Ok(()),
     }
+}
+
+fn spool(written: Spool) -> Result<SpoolPlace, Failure> {
+    Ok(SpoolPlace {
+        path: written.path,
+        bytes_max: size(written.bytes_max.as_deref())?.unwrap_or(SPOOL_BYTES_MAX),
+    })
+}
+
+fn http(written: Http) -> Result<HttpPlace, Failure> {
+    let body_bytes_max = size(written.body_max.as_deref())?;
+    let body_bytes_max = body_bytes_max.and_then(|bytes| usize::try_from(bytes).ok());
+    Ok(HttpPlace {
+        listen: written.listen,
+        token: written.token,
+        token_file: written.token_file,
+        certificate: written.certificate,
+        key: written.key,
+        body_bytes_max: body_bytes_max.unwrap_or(HttpPlace::BODY_BYTES_MAX),
+    })
+}
+
+fn size(written: Option<&str>) -> Result<Option<u64>, Failure> {
+    let size = written.map(parse_bytes).transpose();
+    size.map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn declared_stream(written: toml::Table) -> Result<Stream, Failure> {
@@ -111,8 +167,7 @@ pub(crate) fn stream(
 
 fn limits(batch: &Batch) -> Result<BatchLimits, Failure> {
     let default = BatchLimits::default();
-    let bytes_max = batch.bytes_max.as_deref().map(parse_bytes).transpose();
-    let bytes_max = bytes_max.map_err(|error| Failure::usage(error.to_string()))?;
+    let bytes_max = size(batch.bytes_max.as_deref())?;
     let bytes_max = bytes_max.and_then(|bytes| usize::try_from(bytes).ok());
     Ok(BatchLimits {
         records_max: batch.rows_max.unwrap_or(default.records_max).max(1),

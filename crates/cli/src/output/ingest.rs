@@ -171,6 +171,7 @@ mod tests {
                 conflict_count: 90,
                 dead_count: 10,
                 lost_count: 0,
+                skipped_count: 0,
                 row_count: 999_000,
             },
             bytes: 210 << 20,

@@ -9,7 +9,7 @@ use crate::compression;
 use crate::envelope::Envelope;
 use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX};
 use bytes::{Buf, Bytes, BytesMut};
-use hyperhaul_decode::{CsvOrder, MappingError, RecordEnds};
+use hyperhaul_decode::{CsvOrder, DecoderKind, Header, Mapping, MappingError, RecordEnds};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -27,6 +27,50 @@ pub(crate) enum Format {
         /// How to put its fields in order by its first line, where that names them.
         order: Option<OrderByHeader>,
     },
+}
+
+impl Format {
+    /// As a mapping says.
+    pub(crate) fn of(mapping: &Mapping) -> Format {
+        if mapping.decoder != DecoderKind::Csv {
+            return Format::Lines;
+        }
+        let order = (mapping.csv.header == Header::FirstLine(true)).then(|| -> OrderByHeader {
+            let mapping = mapping.clone();
+            Box::new(move |header| CsvOrder::new(&mapping, header))
+        });
+        Format::Csv {
+            ends: RecordEnds::new(mapping.csv.delimiter),
+            order,
+        }
+    }
+
+    /// What the first line is for, if it is a header; the first time that it is asked for.
+    pub(crate) fn take_order(&mut self) -> Option<OrderByHeader> {
+        match self {
+            Format::Lines => None,
+            Format::Csv { order, .. } => order.take(),
+        }
+    }
+
+    /// How many of the bytes belong to the first record, with the end of its line. `None`: it goes on behind them; the next call
+    /// must have what follows, and not these bytes again.
+    pub(crate) fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Format::Lines => memchr::memchr(b'\n', bytes).map(|end| end + 1),
+            Format::Csv { ends, .. } => ends.next_end(bytes),
+        }
+    }
+}
+
+/// Takes off the end of the line, if there is one.
+pub(crate) fn without_line_end(mut line: Bytes) -> Bytes {
+    for end in [b'\n', b'\r'] {
+        if line.last() == Some(&end) {
+            line.truncate(line.len() - 1);
+        }
+    }
+    line
 }
 
 /// Makes of a header how its file's fields become those that the decoder expects.
@@ -144,10 +188,7 @@ impl FileFeed {
     }
 
     fn read_header(&mut self) -> Result<(), Error> {
-        let Format::Csv { order, .. } = &mut self.format else {
-            return Ok(());
-        };
-        let Some(order) = order.take() else {
+        let Some(order) = self.format.take_order() else {
             return Ok(());
         };
         let length = loop {
@@ -192,11 +233,7 @@ impl FileFeed {
     /// Length of the first record with its end of line.
     fn first_end(&mut self) -> Option<usize> {
         let unseen = &self.carried[self.scanned..];
-        let end = match &mut self.format {
-            Format::Lines => memchr::memchr(b'\n', unseen).map(|end| end + 1),
-            Format::Csv { ends, .. } => ends.next_end(unseen),
-        };
-        let Some(end) = end else {
+        let Some(end) = self.format.next_end(unseen) else {
             self.scanned = self.carried.len();
             return None;
         };
@@ -205,14 +242,9 @@ impl FileFeed {
 
     /// Takes `length` bytes off as one record; none for an empty line.
     fn take(&mut self, length: usize, received_at_us: i64, taken: &mut Taken) {
-        let mut line: Bytes = self.carried.split_to(length).freeze();
+        let mut line = without_line_end(self.carried.split_to(length).freeze());
         self.position += length as u64;
         taken.to = self.position;
-        for end in [b'\n', b'\r'] {
-            if line.last() == Some(&end) {
-                line.truncate(line.len() - 1);
-            }
-        }
         if line.is_empty() {
             return;
         }

@@ -149,6 +149,7 @@ pub(super) fn outcome(batch: &Batch, unit: PositionUnit, written: &Written) -> O
         conflict_count,
         dead_count,
         lost_count: ledger_position(batch.taken.lost_count(unit)),
+        skipped_count: ledger_position(batch.taken.skipped_count()),
         row_count: written.inserted.iter().copied().map(ledger_position).sum(),
     }
 }
@@ -166,6 +167,7 @@ pub(crate) fn sum(one: &Outcome, other: &Outcome) -> Outcome {
         conflict_count: one.conflict_count + other.conflict_count,
         dead_count: one.dead_count + other.dead_count,
         lost_count: one.lost_count + other.lost_count,
+        skipped_count: one.skipped_count + other.skipped_count,
         row_count: one.row_count + other.row_count,
     }
 }

@@ -7,8 +7,10 @@ mod aprs_sink;
 mod aprs_tables;
 mod faults;
 mod files;
+mod http;
 mod letters;
 mod rows;
+mod spooled;
 
 use crate::support::{Hyperhaul, target_database};
 use hyperhaul_testkit::{TestDatabase, eventually};
@@ -36,7 +38,10 @@ const TABLE: &str = "CREATE TABLE esp_telemetry (
 
 impl Pumps {
     async fn new(name: &str) -> Pumps {
-        let database = target_database(name).await;
+        Pumps::on(target_database(name).await).await
+    }
+
+    async fn on(database: TestDatabase) -> Pumps {
         database.exec(TABLE).await.unwrap();
         let folder = std::env::temp_dir().join(format!("hyperhaul-{}", database.name()));
         std::fs::create_dir_all(&folder).unwrap();

@@ -1,0 +1,240 @@
+//! Where sources that cannot keep their records hand them over: into the stream's spool, and acknowledged when they are durable.
+//!
+//! ```text
+//!   store() --+
+//!   store() --+--> spool's keeper: one append, one fsync for all --> positions, then acknowledged by the source
+//!   store() --+                        |
+//!                                      +--> SpooledFeed (reads durable records alone) --> tables --> release()
+//! ```
+
+use crate::Error;
+use crate::envelope::Envelope;
+use crate::limits::REFUSAL_AGE_MAX;
+use crate::spool_folder::SpoolFolder;
+use hyperhaul_ledger::failpoint;
+use hyperhaul_spool::{
+    Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
+};
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::sync::{oneshot, watch};
+
+/// A stream's spool, shared by those that store and the one that reads.
+#[derive(Clone)]
+pub(crate) struct Intake(Arc<Inner>);
+
+struct Inner {
+    keeper: Keeper,
+    /// Where the spool stood when it was opened.
+    found: Found,
+    /// What its source is called in the ledger.
+    source: String,
+    /// The last position that is durable.
+    durable: watch::Sender<Position>,
+    /// No more records come.
+    closed: watch::Sender<bool>,
+    segment_bytes: u64,
+    /// When records were refused last because the spool was full.
+    refused_at: Mutex<Option<Instant>>,
+    /// Why nothing can be acknowledged any more.
+    failed: watch::Sender<Option<SpoolError>>,
+}
+
+/// What positions a spool held when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Of the oldest record that may be there.
+    pub(crate) first: Position,
+    /// Of the last record that was ever there; 0 if none was.
+    pub(crate) last: Position,
+}
+
+/// Why records were not stored: none of them is in the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotStored {
+    pub(crate) reason: NoRoom,
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// The spool is full; there will be room when the database has taken some.
+    Full,
+    /// More comes in than the disk takes: there will be room in a moment.
+    Busy,
+    /// They would never fit together.
+    TooLarge,
+    /// The disk failed.
+    Failed,
+}
+
+/// How a spool is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpoolState {
+    Open,
+    Full,
+    Failed,
+}
+
+impl Intake {
+    /// Opens the spool in a stream's folder, or begins one there.
+    pub(crate) fn open(folder: &SpoolFolder) -> Result<Intake, Error> {
+        let opened = folder.open()?;
+        let (durable, closed) = (
+            watch::Sender::new(opened.found.last),
+            watch::Sender::new(false),
+        );
+        let tell = durable.clone();
+        let on_durable = Box::new(move |position| {
+            tell.send_replace(position);
+        });
+        let keeper = Keeper::start(opened.spool, KeeperLimits::default(), on_durable)
+            .map_err(|error| folder.failed(&error))?;
+        Ok(Intake(Arc::new(Inner {
+            keeper,
+            found: opened.found,
+            source: opened.source,
+            durable,
+            closed,
+            segment_bytes: opened.segment_bytes,
+            refused_at: Mutex::default(),
+            failed: watch::Sender::new(None),
+        })))
+    }
+
+    /// Makes records durable, all of them or none, and returns their positions; those that they hold have no meaning.
+    pub(crate) async fn store(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
+        let parcel: Parcel = records.iter().map(Envelope::to_spool).collect();
+        let (answer, answered) = oneshot::channel();
+        let done = Box::new(move |stored| {
+            // Whoever asked may have gone: the records are stored all the same.
+            let _ = answer.send(stored);
+        });
+        self.0.keeper.store(parcel, done);
+        let stored = match answered.await {
+            Ok(Ok(positions)) => positions,
+            Ok(Err(error)) => return Err(self.not_stored(error)),
+            // The keeper answers before it ends.
+            Err(_) => {
+                return Err(NotStored {
+                    reason: NoRoom::Failed,
+                    message: "the spool's thread gave no answer".to_owned(),
+                    hint: "Start the process again.",
+                });
+            }
+        };
+        failpoint("ingest.stored");
+        Ok(stored)
+    }
+
+    fn not_stored(&self, error: SpoolError) -> NotStored {
+        let reason = match () {
+            () if error.is_full() => {
+                let mut refused_at = self
+                    .0
+                    .refused_at
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *refused_at = Some(Instant::now());
+                NoRoom::Full
+            }
+            () if error.is_busy() => NoRoom::Busy,
+            () if error.is_misuse() => NoRoom::TooLarge,
+            () => NoRoom::Failed,
+        };
+        let not_stored = NotStored {
+            reason,
+            message: error.to_string(),
+            hint: error.hint(),
+        };
+        if error.is_poisoned() || error.is_closed() {
+            self.0.failed.send_replace(Some(error));
+        }
+        not_stored
+    }
+
+    /// Returns when nothing can be acknowledged any more: the process has to end and begin anew.
+    pub(crate) async fn failed(&self) -> Error {
+        let mut failed = self.0.failed.subscribe();
+        // The sender lives as long as this.
+        let _ = failed.wait_for(Option::is_some).await;
+        match &*failed.borrow() {
+            Some(error) => spool_error(&self.0.source, error),
+            None => Error::unexpected(format!("{}: the spool is gone", self.0.source)),
+        }
+    }
+
+    /// Says that no more records come.
+    pub(crate) fn close(&self) {
+        self.0.closed.send_replace(true);
+    }
+
+    pub(crate) fn state(&self) -> SpoolState {
+        let status = self.0.keeper.status();
+        let was_refused = match &status.store_error {
+            Some(error) if error.is_full() => true,
+            Some(_) => return SpoolState::Failed,
+            None => false,
+        };
+        // A refusal says nothing for long: whoever looks at this may send nothing until then.
+        let is_full = if was_refused {
+            self.was_refused_lately() || status.bytes + self.0.segment_bytes > status.bytes_max
+        } else {
+            status.is_full
+        };
+        if is_full {
+            SpoolState::Full
+        } else {
+            SpoolState::Open
+        }
+    }
+
+    fn was_refused_lately(&self) -> bool {
+        let refused_at = *self
+            .0
+            .refused_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        refused_at.is_some_and(|at| at.elapsed() < REFUSAL_AGE_MAX)
+    }
+
+    /// What its source is called in the ledger.
+    pub(crate) fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    pub(crate) fn found(&self) -> Found {
+        self.0.found
+    }
+
+    pub(crate) fn reader(&self) -> Reader<RealDisk> {
+        self.0.keeper.reader()
+    }
+
+    /// Told of each new durable position.
+    pub(crate) fn durable(&self) -> watch::Receiver<Position> {
+        self.0.durable.subscribe()
+    }
+
+    /// Told when no more records come.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.0.closed.subscribe()
+    }
+
+    /// Lets go of records up to a position, which the ledger says is dealt with.
+    pub(crate) fn release(&self, up_to: Position) {
+        self.0.keeper.release(up_to);
+        if let Some(error) = self.0.keeper.status().release_error {
+            tracing::warn!(source = %self.0.source, %error, "the spool keeps what it could let go of");
+        }
+    }
+}
+
+/// What a failure of a spool is to the user.
+pub(crate) fn spool_error(what: impl fmt::Display, error: &SpoolError) -> Error {
+    Error::unexpected(format!("{what}: {error}")).hint(error.hint())
+}

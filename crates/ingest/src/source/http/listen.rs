@@ -1,0 +1,152 @@
+//! Connections: bounded in number and in the time that they may take to ask something; TLS where it is configured.
+
+use super::HttpPlace;
+use crate::Error;
+use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_WAIT, HTTP_LAST_ANSWER_WAIT};
+use crate::stop::Stop;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// A socket that listens.
+pub(super) struct Listener {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listener {
+    pub(super) async fn bind(place: &HttpPlace) -> Result<Listener, Error> {
+        let tls = tls(place)?;
+        let socket = TcpListener::bind(place.listen).await.map_err(|error| {
+            Error::usage(format!("could not listen on {}: {error}", place.listen))
+                .hint("Name another address or port in [http], listen.")
+        })?;
+        if let Ok(address) = socket.local_addr() {
+            tracing::info!(%address, is_tls = tls.is_some(), "listening for records");
+        }
+        Ok(Listener { socket, tls })
+    }
+
+    /// Until somebody says stop. Who asks nothing is left then, who has asked is answered.
+    pub(super) async fn serve(self, router: Router, stop: Stop) {
+        let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.asked() => break,
+                accepted = self.accept(&places) => accepted,
+                Some(_) = connections.join_next() => continue,
+            };
+            let (tcp, place) = match accepted {
+                Ok(accepted) => accepted,
+                // Of one connection, or for lack of descriptors: others end.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (tls, router, stop) = (self.tls.clone(), router.clone(), stop.clone());
+            connections.spawn(async move {
+                connection(tcp, tls, router, &stop).await;
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        let answered = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(HTTP_LAST_ANSWER_WAIT, answered).await;
+    }
+
+    async fn accept(
+        &self,
+        places: &Arc<Semaphore>,
+    ) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await;
+        let place = place.map_err(std::io::Error::other)?;
+        let (tcp, _) = self.socket.accept().await?;
+        // Answers are small, and somebody waits for each.
+        tcp.set_nodelay(true)?;
+        Ok((tcp, place))
+    }
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, router: Router, stop: &Stop) {
+    let Some(tls) = tls else {
+        return answer(tcp, router, stop).await;
+    };
+    match tokio::time::timeout(HTTP_HEADER_WAIT, tls.accept(tcp)).await {
+        Ok(Ok(encrypted)) => answer(encrypted, router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not agree on TLS"),
+        Err(_) => tracing::debug!("a connection did not agree on TLS in time"),
+    }
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    stop: &Stop,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEADER_WAIT);
+    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut served = pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stop.asked() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
+    let (certificate, key) = match (&place.certificate, &place.key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Error::usage(
+                "[http] has a certificate without a key, or the other way round",
+            )
+            .hint("Name both files, or none."));
+        }
+    };
+    let unreadable = |path: &Path, error: rustls::pki_types::pem::Error| {
+        Error::usage(format!("could not read {}: {error}", path.display()))
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(certificate, error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(chain, private))
+        .map_err(|error| {
+            Error::usage(format!(
+                "certificate {} and key {} do not serve: {error}",
+                certificate.display(),
+                key.display()
+            ))
+        })?;
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
