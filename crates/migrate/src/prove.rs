@@ -9,12 +9,12 @@
 //! Rows that differ wait for no validation. Where either side fails, the other is given up: what it is at is cancelled.
 
 use crate::context::Context;
-use hyperhaul_ledger::failpoint;
 use crate::steps::Lane;
 use crate::verify::{ComparedRows, TableVerification, compare_rows, conclude, is_built};
 use crate::{Error, Event, Kind, Meter, lanes};
 use chrono::{DateTime, Utc};
 use hyperhaul_ledger as ledger;
+use hyperhaul_ledger::failpoint;
 use hyperhaul_plan::{Action, Step};
 use std::sync::Arc;
 use std::time::Instant;
