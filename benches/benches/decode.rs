@@ -91,23 +91,16 @@ fn csv(sample: &Sample) -> String {
 }
 
 fn columns() -> Vec<TargetColumn> {
-    let column = |name: &str, kind, not_null| TargetColumn {
-        name: name.to_owned(),
-        kind,
-        not_null,
-        has_default: false,
-    };
     let mut columns = vec![
-        column(
+        TargetColumn::needed(
             "well_id",
             ColumnKind::Text {
                 chars_max: Some(50),
             },
-            true,
         ),
-        column("timestamp", ColumnKind::Timestamptz, true),
+        TargetColumn::needed("timestamp", ColumnKind::Timestamptz),
     ];
-    columns.extend(MEASURES.map(|name| column(name, ColumnKind::Float8, false)));
+    columns.extend(MEASURES.map(|name| TargetColumn::new(name, ColumnKind::Float8)));
     columns
 }
 

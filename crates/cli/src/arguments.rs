@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// Records that no table takes: look at them, try them again, drop them.
     #[command(subcommand)]
     Dlq(Dlq),
-    /// Load sample data to try hyperhaul with.
+    /// Load or play sample data to try hyperhaul with.
     #[command(subcommand)]
     Workload(Workload),
     /// Print the completion script for a shell.
@@ -179,6 +179,26 @@ pub(crate) struct Cleanup {
 pub(crate) enum Workload {
     /// SOAR: aircraft positions and the messages that they came in, in daily partitions under pg_partman.
     Soar(Soar),
+    /// Play SOAR's packets over TCP, with the manners of an APRS-IS server.
+    AprsFeed(crate::feed::AprsFeed),
+    /// ESP: readings of submersible pumps, written to standard output for hyperhaul ingest.
+    Esp(Esp),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Esp {
+    /// Readings to write.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) readings: u64,
+    /// Wells that send them, each once a minute.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) wells: u32,
+    /// Write comma separated values instead of one JSON object a line.
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// Another seed gives other values of the same kind; the same seed gives the same ones.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]

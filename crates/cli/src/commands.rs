@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
 use crate::progress::Watch;
 use crate::request::Request;
-use crate::{ingest, maintain, report, sample, signals};
+use crate::{feed, ingest, maintain, report, sample, signals};
 use hyperhaul_migrate::{
     CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
@@ -42,6 +42,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Receipts(asked) => ingest::receipts(&asked).await,
         Command::Dlq(asked) => ingest::dlq(&asked).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,
+        Command::Workload(Workload::Esp(asked)) => sample::esp(&asked),
+        Command::Workload(Workload::AprsFeed(asked)) => feed::play(&asked).await,
         Command::Completions { shell } => completions(shell),
     }
 }

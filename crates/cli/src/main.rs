@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod declared;
 mod failure;
+mod feed;
 mod ingest;
 mod install;
 mod interval;

@@ -1,10 +1,10 @@
 //! `workload`: loads sample data and shows how far it is.
 
-use crate::arguments::Soar;
+use crate::arguments::{Esp, Soar};
 use crate::failure::{Exit, Failure};
 use crate::output::number::{count, elapsed, grouped};
 use hyperhaul_pg::Server;
-use hyperhaul_workload::{Progress, SoarOptions};
+use hyperhaul_workload::{EspFormat, EspOptions, Progress, SoarOptions};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -29,6 +29,34 @@ pub(crate) async fn load(asked: &Soar) -> Result<Exit, Failure> {
         elapsed(begun.elapsed())
     );
     crate::output::print(&line)?;
+    Ok(Exit::Done)
+}
+
+/// Writes readings that end with the last whole minute, so that they are as recent as live ones.
+pub(crate) fn esp(asked: &Esp) -> Result<Exit, Failure> {
+    const TEXT_BYTES: usize = 64 << 10;
+    let minutes = i64::try_from(asked.readings / u64::from(asked.wells)).unwrap_or(0);
+    let now_s = chrono::Utc::now().timestamp();
+    let options = EspOptions {
+        seed: asked.seed,
+        wells: asked.wells,
+        readings: asked.readings,
+        begin_s: (now_s / 60 - minutes) * 60,
+    };
+    let format = if asked.csv {
+        EspFormat::Csv
+    } else {
+        EspFormat::Ndjson
+    };
+    let mut text = format.header();
+    for at in 0..options.readings {
+        options.write(at, format, &mut text);
+        if text.len() >= TEXT_BYTES {
+            crate::output::print(&text)?;
+            text.clear();
+        }
+    }
+    crate::output::print(&text)?;
     Ok(Exit::Done)
 }
 

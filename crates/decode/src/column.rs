@@ -13,6 +13,34 @@ pub struct TargetColumn {
     pub has_default: bool,
 }
 
+impl TargetColumn {
+    /// A column that may be NULL and has no default.
+    pub fn new(name: &str, kind: ColumnKind) -> Self {
+        TargetColumn {
+            name: name.to_owned(),
+            kind,
+            not_null: false,
+            has_default: false,
+        }
+    }
+
+    /// The same, but the table refuses NULL in it.
+    pub fn needed(name: &str, kind: ColumnKind) -> Self {
+        TargetColumn {
+            not_null: true,
+            ..TargetColumn::new(name, kind)
+        }
+    }
+
+    /// The same, but with a default.
+    pub fn with_default(self) -> Self {
+        TargetColumn {
+            has_default: true,
+            ..self
+        }
+    }
+}
+
 /// A type that values can be encoded for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ColumnKind {

@@ -2,7 +2,7 @@
 
 use crate::lookup::LookupSpec;
 use crate::record::Record;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::rows::Rows;
 
 /// A table that a decoder writes rows for.
@@ -37,14 +37,4 @@ pub trait Decoder: Send + Sync {
             .map(|target| Rows::new(target.columns.len(), self.lookups()))
             .collect()
     }
-}
-
-/// The rows of the one target that a decoder has.
-///
-/// # Errors
-///
-/// If there are none: the caller has given rows of another decoder. Better a dead letter than a record that is lost.
-pub(crate) fn only(rows: &mut [Rows]) -> Result<&mut Rows, Refusal> {
-    rows.first_mut()
-        .ok_or_else(|| Refusal::record(Reason::TooLarge))
 }

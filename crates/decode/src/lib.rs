@@ -12,6 +12,7 @@
 //! Hostile bytes end in a [`Refusal`], never in a panic. A record is all of its rows, or none.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
+mod aprs;
 mod column;
 mod csv;
 mod decoder;
@@ -25,15 +26,21 @@ mod measure;
 mod ndjson;
 mod number;
 mod raw;
+mod recent;
 mod record;
 mod refusal;
 mod rows;
 mod span;
+mod table;
 #[cfg(test)]
 mod testing;
 mod time;
 mod units;
 
+pub use aprs::{
+    AprsDecoder, AprsError, AprsOptions, FIX_KEY as APRS_FIX_KEY, Kind as AprsKind,
+    KindCounts as AprsKindCounts,
+};
 pub use column::{ColumnKind, TargetColumn};
 pub use csv::{CsvOrder, RecordEnds};
 pub use decoder::{Decoder, Target};
@@ -43,6 +50,7 @@ pub use mapping::{
     KeyMapping, LookupMapping, Mapping, MappingError, TimeMapping, UnitMapping, Unknown,
     fill_from_profile, profile_names,
 };
+pub use recent::RecentKeys;
 pub use record::Record;
 pub use refusal::{Reason, Refusal};
 pub use rows::{Rows, Tally, TupleWriter, Unresolved};

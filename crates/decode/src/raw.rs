@@ -15,7 +15,25 @@ pub(crate) enum Raw<'a> {
     Time(i64),
 }
 
-/// The same, as what it is.
+/// A value that a format has taken out of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Taken<'a> {
+    /// As [`Raw::Json`].
+    Json(&'a str),
+    /// As [`Raw::Text`]; owned where it stood there with quotes that do not belong to it.
+    Text(Cow<'a, str>),
+}
+
+impl Taken<'_> {
+    pub(crate) fn raw(&self) -> Raw<'_> {
+        match self {
+            Taken::Json(text) => Raw::Json(text),
+            Taken::Text(text) => Raw::Text(text),
+        }
+    }
+}
+
+/// A value, as what it is.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Scalar<'a> {
     Null,

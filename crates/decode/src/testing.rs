@@ -13,24 +13,6 @@ pub(crate) const RECEIVED_AT_US: i64 = 1_765_447_200_000_000;
 /// The same for PostgreSQL.
 pub(crate) const RECEIVED_AT: i64 = RECEIVED_AT_US - hyperhaul_pgcopy::POSTGRES_EPOCH_OFFSET_US;
 
-/// A column that may be NULL.
-pub(crate) fn column(name: &str, kind: ColumnKind) -> TargetColumn {
-    TargetColumn {
-        name: name.to_owned(),
-        kind,
-        not_null: false,
-        has_default: false,
-    }
-}
-
-/// A column that must have a value.
-pub(crate) fn needed(name: &str, kind: ColumnKind) -> TargetColumn {
-    TargetColumn {
-        not_null: true,
-        ..column(name, kind)
-    }
-}
-
 pub(crate) const TEXT: ColumnKind = ColumnKind::Text { chars_max: None };
 
 /// The mapping in a stream's TOML.

@@ -263,6 +263,16 @@ mod tests {
                     from.name,
                     to.name
                 );
+                if let Ok(way) = &way
+                    && from.name != "hp"
+                    && to.name != "hp"
+                {
+                    let is_exact = |value: f64| value.fract() == 0.0 && value <= 2_f64.powi(53);
+                    assert!(
+                        is_exact(way.numerator) && is_exact(way.denominator),
+                        "{way:?}"
+                    );
+                }
                 if from.name == to.name {
                     assert_eq!(way.map(|way| way.apply(12.34)), Ok(12.34));
                 }

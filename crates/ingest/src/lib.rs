@@ -33,7 +33,7 @@ mod pump;
 mod receipts;
 mod run;
 mod secret;
-mod source;
+pub mod source;
 mod spool_folder;
 mod statements;
 mod stop;

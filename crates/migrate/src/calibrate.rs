@@ -150,7 +150,7 @@ impl Trial {
             self.build(target, &mut measured).await?;
         }
         let validations = self.validations(target).await?;
-        measured.foreign_keys_s += timed(self.run_all(target, &validations)).await?;
+        measured.foreign_keys_s = timed(self.run_all(target, &validations)).await?;
         failpoint("calibrate.built");
         self.to_columnstore(target, &mut measured).await?;
         measured.verify_s = timed(self.verify()).await?;
@@ -178,7 +178,7 @@ impl Trial {
         let stand_ins: Vec<String> = keys.iter().flat_map(|key| key.make_stand_in()).collect();
         self.run_all(target, &stand_ins).await?;
         let add: Vec<String> = keys.iter().map(|key| key.add()).collect();
-        measured.foreign_keys_s = timed(self.run_all(target, &add)).await?;
+        measured.add_foreign_keys_s = timed(self.run_all(target, &add)).await?;
         Ok(())
     }
 
@@ -198,6 +198,7 @@ impl Trial {
             let seconds = timed(self.run_all(target, slice::from_ref(&leaf.attach))).await?;
             if leaf.bytes == largest {
                 (attached.part_s, attached.part_bytes) = (seconds, leaf.bytes);
+                attached.part_rows = leaf.rows;
             } else {
                 attached.empty_s = seconds;
             }
@@ -253,8 +254,7 @@ impl Trial {
             Routing::OneChunk(range) => Some(range),
             Routing::ByTime => None,
         });
-        let chunks = ranges.collect::<BTreeSet<_>>().len() + self.scratch.leaves.len();
-        u32::try_from(chunks).unwrap_or(u32::MAX)
+        u32::try_from(ranges.collect::<BTreeSet<_>>().len()).unwrap_or(u32::MAX)
     }
 
     /// Ways that are feasible; the plan's own last, so that what is built on is what a run leaves.

@@ -12,6 +12,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Pauses of work that lost a session.
+const PATIENCE: Limits = Limits {
+    pause_first: Duration::from_millis(200),
+    pause_max: Duration::from_secs(5),
+    total_max: Duration::from_secs(120),
+    pause_count_max: 5,
+};
+
 /// A run at work. Cheap to clone, shared by all its workers.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -137,6 +145,21 @@ impl Context {
         let system = target.system_identifier?;
         (self.plan.topology == Topology::OtherDatabase)
             .then(|| format!("from {system:x}.{} run {} ", target.database_oid, self.run))
+    }
+
+    /// Does work again when a session was lost.
+    pub(crate) async fn patiently<T>(
+        &self,
+        what: &str,
+        work: impl AsyncFn() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut backoff = Backoff::new(PATIENCE);
+        loop {
+            match work().await {
+                Ok(value) => return Ok(value),
+                Err(error) => self.wait_to_retry(what, error, &mut backoff).await?,
+            }
+        }
     }
 
     /// Waits before another try of what failed with `error`; gives the error back if there is to be none.

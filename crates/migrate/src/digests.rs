@@ -204,7 +204,13 @@ pub(crate) async fn generated_mismatches(
     let target = context.target("verify").await?;
     let chunks = moved_chunks(&target, context.table(index)?, hypertable).await?;
     let counts = each(context, index, chunks, async |task: &Task, chunk: Chunk| {
-        Ok(catalog::generated_mismatches(&task.session, &chunk.relation, &found.columns).await?)
+        let chunk = &chunk.relation;
+        task.asked(catalog::generated_mismatches(
+            &task.session,
+            chunk,
+            &found.columns,
+        ))
+        .await
     });
     let mut totals: BTreeMap<String, u64> = BTreeMap::new();
     for (column, rows) in counts.await?.into_iter().flatten() {
@@ -227,6 +233,21 @@ impl Task {
         self.context.table(self.index)
     }
 
+    /// What the server answers this task's session, unless the run is to give up what is open.
+    async fn asked<T, E: Into<Error>>(
+        &self,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            answer = answer => answer.map_err(Into::into),
+            () = self.context.interrupt.aborted() => {
+                // The server would go on without being told.
+                self.session.canceller().cancel().await?;
+                Err(Error::interrupted())
+            }
+        }
+    }
+
     /// Asks for hashes of rows, one for each interval; `range` tells an interval by its start.
     async fn hashes(
         &self,
@@ -234,14 +255,7 @@ impl Task {
         range: impl Fn(i64) -> ChunkRange,
         meter: &Meter,
     ) -> Result<Vec<ChunkDigest>, Error> {
-        let rows = tokio::select! {
-            rows = self.session.query(sql, &[]) => rows?,
-            () = self.context.interrupt.aborted() => {
-                // The server would go on without being told.
-                self.session.canceller().cancel().await?;
-                return Err(Error::interrupted());
-            }
-        };
+        let rows = self.asked(self.session.query(sql, &[])).await?;
         let mut hashes = Vec::new();
         for row in rows {
             let (start_us, count, sum): (i64, i64, String) = (row.get(0), row.get(1), row.get(2));

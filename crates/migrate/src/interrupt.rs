@@ -30,18 +30,25 @@ impl Wishes {
 
 /// A switch that a signal handler throws and workers look at. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Interrupt(Arc<watch::Sender<Wishes>>);
+pub struct Interrupt {
+    wishes: Arc<watch::Sender<Wishes>>,
+    /// Whether the part of the run that holds this is given up, whatever is wished.
+    given_up: Arc<watch::Sender<bool>>,
+}
 
 impl Default for Interrupt {
     fn default() -> Interrupt {
-        Interrupt(Arc::new(watch::Sender::new(Wishes::default())))
+        Interrupt {
+            wishes: Arc::new(watch::Sender::new(Wishes::default())),
+            given_up: Arc::new(watch::Sender::new(false)),
+        }
     }
 }
 
 impl Interrupt {
     /// One more request to stop: the first drains, the second aborts. Returns whether it aborts.
     pub fn request(&self) -> bool {
-        self.0.send_modify(|wishes| {
+        self.wishes.send_modify(|wishes| {
             wishes.user = if wishes.urgency() == Urgency::None {
                 Urgency::Drain
             } else {
@@ -58,7 +65,7 @@ impl Interrupt {
         } else {
             Urgency::Drain
         };
-        self.0.send_if_modified(|wishes| {
+        self.wishes.send_if_modified(|wishes| {
             let new = wishes.deadline < wanted
                 && (wishes.deadline > Urgency::None || wishes.user == Urgency::None);
             if new {
@@ -70,39 +77,64 @@ impl Interrupt {
 
     /// The deadline no longer matters: only what the user has asked for counts.
     pub(crate) fn forget_deadline(&self) {
-        self.0.send_modify(|wishes| wishes.deadline = Urgency::None);
+        self.wishes
+            .send_modify(|wishes| wishes.deadline = Urgency::None);
+    }
+
+    /// One for a part of the run, which hears of every wish and can be given up by itself.
+    pub(crate) fn of_part(&self) -> Interrupt {
+        Interrupt {
+            wishes: self.wishes.clone(),
+            given_up: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// What is open in this part is given up.
+    pub(crate) fn give_up(&self) {
+        self.given_up.send_replace(true);
+    }
+
+    fn urgency(&self) -> Urgency {
+        if *self.given_up.borrow() {
+            Urgency::Abort
+        } else {
+            self.wishes.borrow().urgency()
+        }
     }
 
     /// Whether it was the deadline that asked first.
     pub(crate) fn by_deadline(&self) -> bool {
-        self.0.borrow().deadline > Urgency::None
+        self.wishes.borrow().deadline > Urgency::None
     }
 
     /// Whether nothing new should be begun.
     pub(crate) fn draining(&self) -> bool {
-        self.0.borrow().urgency() >= Urgency::Drain
+        self.urgency() >= Urgency::Drain
     }
 
     /// Whether what is open should be given up.
     pub fn aborting(&self) -> bool {
-        self.0.borrow().urgency() == Urgency::Abort
+        self.urgency() == Urgency::Abort
     }
 
     /// Waits until what is open should be given up.
     pub(crate) async fn aborted(&self) {
-        let mut seen = self.0.subscribe();
-        // The sender lives in self, so waiting can only end with the state.
-        let _ = seen
-            .wait_for(|wishes| wishes.urgency() == Urgency::Abort)
-            .await;
+        self.reached(Urgency::Abort).await;
     }
 
     /// Waits until nothing new should be begun.
     pub(crate) async fn drained(&self) {
-        let mut seen = self.0.subscribe();
-        let _ = seen
-            .wait_for(|wishes| wishes.urgency() >= Urgency::Drain)
-            .await;
+        self.reached(Urgency::Drain).await;
+    }
+
+    async fn reached(&self, urgency: Urgency) {
+        let mut wishes = self.wishes.subscribe();
+        let mut given_up = self.given_up.subscribe();
+        // The senders live in self, so waiting can only end with the state.
+        tokio::select! {
+            _ = wishes.wait_for(|wishes| wishes.urgency() >= urgency) => {}
+            _ = given_up.wait_for(|given_up| *given_up) => {}
+        }
     }
 }
 
@@ -127,6 +159,20 @@ mod tests {
         assert!(!interrupt.draining() && !interrupt.by_deadline());
         interrupt.stop_for_deadline(true);
         assert!(interrupt.aborting());
+    }
+
+    #[tokio::test]
+    async fn a_part_is_given_up_by_itself_and_hears_of_every_wish() {
+        let whole = Interrupt::default();
+        let part = whole.of_part();
+        part.clone().give_up();
+        part.aborted().await;
+        assert!(part.aborting() && !whole.draining());
+        let other = whole.of_part();
+        assert!(!other.draining());
+        whole.request();
+        other.drained().await;
+        assert!(other.draining() && !other.aborting());
     }
 
     #[test]

@@ -4,31 +4,21 @@ use crate::context::Context;
 use crate::drift::{self, When};
 use crate::leader::Leader;
 use crate::new_rows::let_writers_on;
-use crate::steps::{Lane, told};
+use crate::steps::told;
 use crate::timekeeper::Timekeeper;
-use crate::verify::{TableVerification, verify_table};
+use crate::verify::TableVerification;
 use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
-    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, sequences, survey,
-    timekeeper, watchdog, window, worker,
+    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, prove, sequences,
+    survey, timekeeper, watchdog, window, worker,
 };
-use chrono::Utc;
 use hyperhaul_ledger::{self as ledger, Batch, Command};
-use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_plan::watchdog::ServerLimits;
 use hyperhaul_plan::{Action, Options, Phase, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Pauses of a step that lost a session.
-const STEP_BACKOFF: Limits = Limits {
-    pause_first: Duration::from_millis(200),
-    pause_max: Duration::from_secs(5),
-    total_max: Duration::from_secs(120),
-    pause_count_max: 5,
-};
 
 /// What a finished run came to.
 #[derive(Clone, Debug)]
@@ -190,7 +180,11 @@ async fn run_phases(
             meter: meter.clone(),
         });
         let begun = Instant::now();
-        verification.extend(run_phase(context, phase, &steps, &meter).await?);
+        if phase == Phase::Verify {
+            verification.extend(prove::run(context, &steps, &meter).await?);
+        } else {
+            run_phase(context, phase, &steps, &meter).await?;
+        }
         context.timekeeper.phase_finished();
         context.tell(Event::PhaseFinished {
             phase,
@@ -206,13 +200,12 @@ async fn run_phase(
     phase: Phase,
     steps: &[&Step],
     meter: &Arc<Meter>,
-) -> Result<Vec<TableVerification>, Error> {
+) -> Result<(), Error> {
     if phase == Phase::Cutover {
         // The fence stands on the leaves that were there then: rows may have come in by a newer one.
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
         late_writes::check(context).await?;
     }
-    let mut verification = Vec::new();
     let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });
     for group in steps.chunk_by(|a, b| is_sql(a) == is_sql(b)) {
         if group.iter().all(|step| is_sql(step)) {
@@ -220,14 +213,12 @@ async fn run_phase(
             continue;
         }
         for step in group {
-            if step.action == Action::Verify && !context.timekeeper.fits(&context.plan, step) {
-                context.timekeeper.leave_out(step, &context.interrupt);
-            }
             if context.interrupt.draining() {
                 return Err(Error::interrupted());
             }
-            let work = run_patiently(context, step, meter);
-            verification.extend(told(context, &step.title, work).await?);
+            let work =
+                context.patiently(&step.title, async || run_other(context, step, meter).await);
+            told(context, &step.title, work).await?;
         }
     }
     // After the copy, since what follows takes as long again and might be in vain.
@@ -237,56 +228,29 @@ async fn run_phase(
         let done = fences.map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
     }
-    Ok(verification)
+    Ok(())
 }
 
-/// Tries a step again when a session was lost: each of them goes on where it stopped.
-async fn run_patiently(
-    context: &Context,
-    step: &Step,
-    meter: &Arc<Meter>,
-) -> Result<Option<TableVerification>, Error> {
-    let mut backoff = Backoff::new(STEP_BACKOFF);
-    loop {
-        match run_other(context, step, meter).await {
-            Ok(outcome) => return Ok(outcome),
-            Err(error) => {
-                context
-                    .wait_to_retry(&step.title, error, &mut backoff)
-                    .await?
-            }
-        }
-    }
-}
-
-/// Steps that are more than statements.
-async fn run_other(
-    context: &Context,
-    step: &Step,
-    meter: &Arc<Meter>,
-) -> Result<Option<TableVerification>, Error> {
+/// Steps that are more than statements. Each of them goes on where it stopped.
+async fn run_other(context: &Context, step: &Step, meter: &Arc<Meter>) -> Result<(), Error> {
     match (&step.action, step.table) {
-        (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter)
-            .await
-            .map(|()| None),
-        (Action::StageSlices, None) => worker::copy_slices(context, step, Batch::Staged, meter)
-            .await
-            .map(|()| None),
-        (Action::HashLeaves, Some(table)) => attached::hash(context, step, table, meter)
-            .await
-            .map(|()| None),
-        (Action::CopySlices, None) => worker::copy_slices(context, step, Batch::Direct, meter)
-            .await
-            .map(|()| None),
+        (Action::CreateChunks, Some(table)) => chunks::create(context, step, table, meter).await,
+        (Action::StageSlices, None) => {
+            worker::copy_slices(context, step, Batch::Staged, meter).await
+        }
+        (Action::HashLeaves, Some(table)) => attached::hash(context, step, table, meter).await,
+        (Action::CopySlices, None) => {
+            worker::copy_slices(context, step, Batch::Direct, meter).await
+        }
         (Action::CarrySequences { sequences }, Some(table)) => {
             sequences::carry(context, step, table, sequences).await?;
             meter.item_done();
-            Ok(None)
+            Ok(())
         }
         (Action::Repeatable { statements }, _) => {
             policies::repeat(context, step, statements).await?;
             meter.item_done();
-            Ok(None)
+            Ok(())
         }
         (
             Action::ToColumnstore {
@@ -296,34 +260,16 @@ async fn run_other(
             Some(table),
         ) => {
             let chunks = (table, hypertable, *before_us);
-            columnstore::turn(context, step, chunks, meter).await?;
-            Ok(None)
+            columnstore::turn(context, step, chunks, meter).await
         }
         (Action::Declare { declaration }, _) => {
             policies::declare(context, step, declaration).await?;
             meter.item_done();
-            Ok(None)
+            Ok(())
         }
-        (Action::Verify, Some(table)) => verify_step(context, step, table, meter).await.map(Some),
         _ => Err(Error::unexpected(format!(
             "step {} does not fit its action",
             step.id
         ))),
     }
-}
-
-async fn verify_step(
-    context: &Context,
-    step: &Step,
-    table: usize,
-    meter: &Arc<Meter>,
-) -> Result<TableVerification, Error> {
-    let started_at = Utc::now();
-    let verification = verify_table(context, table, meter).await?;
-    if !verification.equal() {
-        return Err(verification.error(context.run));
-    }
-    // Its mark is no transaction of its own: verifying again would be harmless.
-    Lane::open(context).await?.mark(step, started_at).await?;
-    Ok(verification)
 }

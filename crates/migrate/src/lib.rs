@@ -44,6 +44,7 @@ mod maintain;
 mod new_rows;
 mod observe;
 mod policies;
+mod prove;
 mod report;
 mod rollback;
 mod sequences;

@@ -53,8 +53,10 @@ struct State {
 
 struct CurrentPhase {
     meter: Arc<Meter>,
-    /// Weights of its steps: done and in all; none where the meter tells more.
-    weights: Option<(f64, f64)>,
+    /// Weights of its steps: those that are done, those that the meter tells of, all.
+    done: f64,
+    metered: f64,
+    all: f64,
 }
 
 struct RunningStep {
@@ -103,19 +105,17 @@ impl Timekeeper {
         let now = Utc::now();
         let mut state = self.state();
         let seen = seen(plan, phase);
+        let all = weights(plan, phase).sum::<f64>();
+        let metered = steps.iter().filter(|step| !weighs(step));
         if let Some(tracker) = &mut state.tracker {
             tracker.phase_started(phase, seen, now);
         }
         state.running.clear();
         state.current = Some(CurrentPhase {
             meter: meter.clone(),
-            weights: weighs(phase).then(|| {
-                let all = weights(plan, phase).sum::<f64>();
-                (
-                    all - steps.iter().map(|step| weight(step)).sum::<f64>(),
-                    all,
-                )
-            }),
+            done: all - steps.iter().map(|step| weight(step)).sum::<f64>(),
+            metered: metered.map(|step| weight(step)).sum(),
+            all,
         });
     }
 
@@ -145,12 +145,8 @@ impl Timekeeper {
             return;
         }
         state.inverses += step.inverse.len();
-        if let Some((done, _)) = state
-            .current
-            .as_mut()
-            .and_then(|current| current.weights.as_mut())
-        {
-            *done += weight(step);
+        if let Some(current) = state.current.as_mut().filter(|_| weighs(step)) {
+            current.done += weight(step);
         }
         state.see_progress(Utc::now());
     }
@@ -284,15 +280,16 @@ impl CurrentPhase {
             }
         };
         let rows = self.meter.rows_total.load(Ordering::Relaxed);
-        match self.weights {
-            Some((done, all)) => done / all,
+        let metered = if rows > 0 {
             // An estimate of rows may be too low; the end of the phase is what ends it.
-            None if rows > 0 => of(self.meter.rows(), rows).min(0.99),
-            None => of(
+            of(self.meter.rows(), rows).min(0.99)
+        } else {
+            of(
                 self.meter.items_done.load(Ordering::Relaxed),
                 self.meter.items_total.load(Ordering::Relaxed),
-            ),
-        }
+            )
+        };
+        (self.done + self.metered * metered) / self.all
     }
 }
 

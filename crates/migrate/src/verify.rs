@@ -15,7 +15,7 @@ use crate::{
     digests, sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
-use hyperhaul_plan::{Phase, Relation, StepId, TablePlan, Verdict};
+use hyperhaul_plan::{Action, Phase, Relation, Step, StepId, TablePlan, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -64,18 +64,10 @@ pub struct TableVerification {
 impl TableVerification {
     /// Whether everything is equal; what was written since the cutover is no difference.
     pub fn equal(&self) -> bool {
-        self.rows_equal()
+        rows_equal(&self.verdict, self.since_cutover)
             && self.structure.is_empty()
             && self.generated.is_empty()
             && self.sequences.is_empty()
-    }
-
-    /// Whether the rows of the source are there as they were; before the cutover, and no others.
-    fn rows_equal(&self) -> bool {
-        match self.since_cutover {
-            Some(since) => since.lost_rows == 0,
-            None => self.verdict.equal(),
-        }
     }
 
     /// What a run stops with if this is not equal.
@@ -202,11 +194,49 @@ async fn verify_tables(context: &Context) -> Result<Verification, Error> {
 }
 
 /// Verifies one table and stores the verdict.
-pub(crate) async fn verify_table(
+async fn verify_table(
     context: &Context,
     index: usize,
     meter: &Arc<Meter>,
 ) -> Result<TableVerification, Error> {
+    let rows = compare_rows(context, index, meter).await?;
+    conclude(context, index, rows).await
+}
+
+/// What the comparison of a table's rows came to.
+#[derive(Clone)]
+pub(crate) struct ComparedRows {
+    verdict: Verdict,
+    differences: Vec<ChunkDifferences>,
+    since_cutover: Option<SinceCutover>,
+    /// Attached chunks that have other rows than before, a line each; `None`: they were not hashed.
+    attached_changed: Option<Vec<String>>,
+    generated: Vec<(String, u64)>,
+}
+
+impl ComparedRows {
+    /// Whether nothing about the rows differs.
+    pub(crate) fn equal(&self) -> bool {
+        rows_equal(&self.verdict, self.since_cutover)
+            && self.generated.is_empty()
+            && self.attached_changed.iter().all(Vec::is_empty)
+    }
+}
+
+/// Whether the rows of the source are there as they were; before the cutover, and no others.
+fn rows_equal(verdict: &Verdict, since_cutover: Option<SinceCutover>) -> bool {
+    match since_cutover {
+        Some(since) => since.lost_rows == 0,
+        None => verdict.equal(),
+    }
+}
+
+/// Reads the rows of one table on both sides.
+pub(crate) async fn compare_rows(
+    context: &Context,
+    index: usize,
+    meter: &Arc<Meter>,
+) -> Result<ComparedRows, Error> {
     let table = context.table(index)?;
     let target = context.target("verify").await?;
     let done = ledger::steps_done(&target, context.run).await?;
@@ -219,44 +249,51 @@ pub(crate) async fn verify_table(
         let found = before_cutover(context, &target, table, places, &verdict).await?;
         (found, None)
     };
-    let reached = |phase: Phase| {
-        context
-            .plan
-            .steps
-            .iter()
-            .filter(|step| step.phase == phase)
-            .all(|step| done.contains(&step.id))
+    let attached_changed = match since_cutover {
+        None => attached::changed(context, &target, index, meter).await?,
+        Some(_) => None,
     };
+    Ok(ComparedRows {
+        differences,
+        since_cutover,
+        attached_changed,
+        generated: digests::generated_mismatches(context, index, places.target).await?,
+        verdict,
+    })
+}
+
+/// Compares all else about a table, and stores the verdict.
+pub(crate) async fn conclude(
+    context: &Context,
+    index: usize,
+    rows: ComparedRows,
+) -> Result<TableVerification, Error> {
+    let table = context.table(index)?;
+    let target = context.target("verify").await?;
+    let done = ledger::steps_done(&target, context.run).await?;
+    let places = context.places(table, &done);
     // Before the keys are built there is nothing to compare them with.
-    let built = [
-        Phase::Keys,
-        Phase::Columnstore,
-        Phase::Indexes,
-        Phase::ForeignKeys,
-    ];
-    let mut structure = if built.into_iter().all(reached) {
+    let mut structure = if is_built(context, index, &done) {
         structure::differences(context, &target, index, places.target).await?
     } else {
         Vec::new()
     };
-    let mut attached_hashed = false;
-    if since_cutover.is_none() {
+    if rows.since_cutover.is_none() {
         structure.extend(attached::differences(&target, table, places.target).await?);
-        if let Some(changed) = attached::changed(context, &target, index, meter).await? {
-            structure.extend(changed);
-            attached_hashed = true;
-        }
     }
+    let attached_hashed = rows.attached_changed.is_some();
+    structure.extend(rows.attached_changed.unwrap_or_default());
+    let since_cutover = rows.since_cutover;
     let verification = TableVerification {
         table: table.relation.clone(),
         attached: table.attached.len(),
         attached_hashed,
         since_cutover,
-        differences,
+        differences: rows.differences,
         structure,
-        generated: digests::generated_mismatches(context, index, places.target).await?,
+        generated: rows.generated,
         sequences: sequences::behind(context, &target, index, places).await?,
-        verdict,
+        verdict: rows.verdict,
     };
     let new = NewVerdict {
         table_index: index,
@@ -267,4 +304,15 @@ pub(crate) async fn verify_table(
     };
     ledger::store_verdict(&target, context.run, new).await?;
     Ok(verification)
+}
+
+/// Whether everything is built that a table's structure consists of, its foreign keys validated.
+pub(crate) fn is_built(context: &Context, index: usize, done: &BTreeSet<StepId>) -> bool {
+    let builds = |step: &Step| match step.phase {
+        Phase::Keys | Phase::Columnstore | Phase::Indexes | Phase::ForeignKeys => true,
+        Phase::Verify => step.table == Some(index) && step.action != Action::Verify,
+        _ => false,
+    };
+    let mut steps = context.plan.steps.iter().filter(|step| builds(step));
+    steps.all(|step| done.contains(&step.id))
 }

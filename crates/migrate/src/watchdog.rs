@@ -77,7 +77,12 @@ impl Gate {
     pub(crate) async fn pass(&self, context: &Context, step: &Step) -> Result<(), Error> {
         let builds = matches!(
             step.phase,
-            Phase::Stage | Phase::Keys | Phase::Indexes | Phase::ForeignKeys
+            Phase::Stage
+                | Phase::Keys
+                | Phase::Indexes
+                | Phase::ForeignKeys
+                // Those that validate foreign keys, which may sort on disk.
+                | Phase::Verify
         );
         while builds && !self.opens_soon().await? {
             if context.interrupt.draining() {

@@ -1,5 +1,7 @@
 //! Estimates from a calibration: what a sample of the rows took on these servers, scaled to all of them. Pure.
 
+mod statistics;
+
 use crate::estimate::{Basis, disk, referencing_s, rowstore_share};
 use crate::{
     AttachedLeaf, Estimate, Phase, PhaseEstimate, Plan, Slice, SliceId, Strategy, TablePlan,
@@ -11,11 +13,6 @@ const UNCERTAIN_MIN: f64 = 0.15;
 /// And in addition for a small sample: by this for each time that it has to be doubled to be everything.
 const UNCERTAIN_A_DOUBLING: f64 = 0.03;
 
-/// PostgreSQL's `default_statistics_target`.
-const STATISTICS_TARGET: i32 = 100;
-/// ANALYZE looks at so many rows for each unit of the largest statistics target.
-const ROWS_A_TARGET: f64 = 300.0;
-
 /// What a sample of one table took, seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -26,7 +23,7 @@ pub struct Measured {
     /// Rows of the sample, about, and those of an attached part.
     #[serde(default)]
     pub rows: u64,
-    /// Chunks that they are in.
+    /// Chunks that rows were loaded into.
     #[serde(default)]
     pub chunks: u32,
     /// Making the empty hypertable.
@@ -39,7 +36,10 @@ pub struct Measured {
     pub keys_s: f64,
     /// Building indexes, side by side.
     pub indexes_s: f64,
-    /// Adding and validating foreign keys.
+    /// Adding foreign keys.
+    #[serde(default)]
+    pub add_foreign_keys_s: f64,
+    /// Validating them, one after another.
     pub foreign_keys_s: f64,
     /// Putting all of the sample's chunks into the columnstore, where some go there before the cutover.
     #[serde(default)]
@@ -67,6 +67,9 @@ pub struct MeasuredAttach {
     pub part_s: f64,
     /// Bytes of those rows, about.
     pub part_bytes: u64,
+    /// Those rows, about.
+    #[serde(default)]
+    pub part_rows: u64,
 }
 
 impl MeasuredAttach {
@@ -186,10 +189,11 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         None if !table.staged.is_empty() => 0.0,
         None => whole(seconds, own, table),
     };
-    let foreign_keys_s = |own: &Measured, table: &TablePlan, before_columnstore: bool| {
-        let here = table.goes_to_columnstore_before_indexes() == before_columnstore;
+    // Where partitions are attached, they are added while the table is empty and validated after the cutover.
+    let foreign_keys_s = |seconds: f64, own: &Measured, table: &TablePlan, columnstore: bool| {
+        let here = table.goes_to_columnstore_before_indexes() == columnstore;
         if own.attach.is_none() && here {
-            whole(own.foreign_keys_s, own, table)
+            whole(seconds, own, table)
         } else {
             0.0
         }
@@ -218,44 +222,31 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
         Phase::Keys => sum(&|own, table| built(own.keys_s, own, table)),
         Phase::Columnstore => sum(&|own, table| {
             let turned = whole(own.columnstore_s, own, table) * (1.0 - rowstore_share(table));
-            turned + foreign_keys_s(own, table, true)
+            let foreign_s = own.add_foreign_keys_s + own.foreign_keys_s;
+            turned + foreign_keys_s(foreign_s, own, table, true)
         }),
         Phase::Indexes => {
             sum(&|own, table| built(own.indexes_s, own, table) * rowstore_share(table))
         }
-        Phase::ForeignKeys => sum(&|own, table| foreign_keys_s(own, table, false)),
-        Phase::Verify => sum(&|own, table| whole(own.verify_s, own, table)),
+        Phase::ForeignKeys => {
+            sum(&|own, table| foreign_keys_s(own.add_foreign_keys_s, own, table, false))
+        }
+        // A table's validations take one core beside those who compare.
+        Phase::Verify => sum(&|own, table| {
+            let validated = foreign_keys_s(own.foreign_keys_s, own, table, false);
+            let compared = whole(own.verify_s, own, table);
+            validated.max(compared + validated / f64::from(plan.width()))
+        }),
         Phase::Cutover => create_s.map(|seconds| seconds + survey_s),
         Phase::After => sum(&|own, table| {
             let validated = own
                 .attach
                 .map_or(0.0, |_| whole(own.foreign_keys_s, own, table));
-            validated + analyze_s(plan, own, table)
+            validated + statistics::analyze_s(plan, own, table)
         })
         .map(|seconds| seconds + referencing_s(&plan.facts)),
         Phase::Policies => None,
     }
-}
-
-/// Gathering statistics, seconds. The server looks at a fixed number of rows of each chunk, and again of all together.
-#[expect(clippy::cast_precision_loss, reason = "an estimate needs few digits")]
-fn analyze_s(plan: &Plan, own: &Measured, table: &TablePlan) -> f64 {
-    let Some(found) = plan.facts.tables.get(own.table) else {
-        return 0.0;
-    };
-    let targets = found
-        .columns
-        .iter()
-        .filter_map(|column| column.statistics_target);
-    let target = targets.max().unwrap_or(STATISTICS_TARGET).max(1);
-    let rows_max = f64::from(target) * ROWS_A_TARGET;
-    let looked_at = |rows: f64, chunks: f64| {
-        chunks.max(1.0) * (rows / chunks.max(1.0)).min(rows_max) + rows.min(rows_max)
-    };
-    let chunks = (table.chunks.len() + table.attached.len() + table.staged.len()) as f64;
-    let all = looked_at(table.rows_estimate as f64, chunks);
-    let sample = looked_at(own.rows as f64, f64::from(own.chunks));
-    own.analyze_s * all / sample.max(1.0)
 }
 
 /// What the sample took by the way that most of the table's bytes go.
@@ -328,6 +319,9 @@ mod tests {
                 create_s: 0.1,
                 load_s: vec![(Strategy::Server, 2.0), (Strategy::Copy, 9.0)],
                 indexes_s: 3.0,
+                add_foreign_keys_s: 0.1,
+                foreign_keys_s: 2.0,
+                verify_s: 1.0,
                 ..Measured::default()
             })
             .collect();
@@ -339,6 +333,9 @@ mod tests {
         // The plan takes the server's way.
         assert!((seconds(Phase::Copy) - 16.0).abs() < 0.01);
         assert!((seconds(Phase::Indexes) - 24.0).abs() < 0.01);
+        assert!((seconds(Phase::ForeignKeys) - 0.8).abs() < 0.01);
+        // Two tables, each of which is validated by one of two cores.
+        assert!((seconds(Phase::Verify) - 2.0 * (4.0 + 8.0 / 2.0)).abs() < 0.01);
         assert!(estimate.margin() > 0.15 && estimate.margin() < 0.25);
         let (low, high) = estimate.phases[0].bounds();
         assert!(low < estimate.phases[0].seconds && estimate.phases[0].seconds < high);
@@ -362,35 +359,10 @@ mod tests {
             empty_s: 0.5,
             part_s: 0.75,
             part_bytes: 100,
+            part_rows: 0,
         };
         let seconds = measured.seconds(&[leaf(1_000), leaf(200)]);
         assert!((seconds - (1.0 + 3.0)).abs() < 1e-9);
         assert!((measured.share(&[leaf(300), leaf(100)]) - 0.25).abs() < 1e-9);
-    }
-
-    #[test]
-    fn statistics_are_scaled_by_the_rows_that_are_looked_at() {
-        let mut plan = plan();
-        let found = &mut plan.facts.tables[0];
-        found.columns[0].statistics_target = Some(500);
-        let mut table = plan.tables[0].clone();
-        table.attached.clear();
-        let chunks = table.chunks.len() as u64;
-        let own = Measured {
-            table: 0,
-            rows: 75_000,
-            chunks: 1,
-            analyze_s: 1.0,
-            ..Measured::default()
-        };
-        // No chunk has more rows than are looked at: only the look at all together has its limit.
-        table.rows_estimate = chunks * 150_000;
-        let seconds = analyze_s(&plan, &own, &table);
-        let expected = (chunks * 150_000 + 150_000) as f64 / 150_000.0;
-        assert!((seconds - expected).abs() < 1e-6, "{seconds} {expected}");
-        // Ten times as many rows are no more work.
-        table.rows_estimate *= 10;
-        let more = analyze_s(&plan, &own, &table);
-        assert!((more - seconds).abs() < 1e-6);
     }
 }

@@ -198,12 +198,14 @@ impl Work<'_> {
             Phase::Copy => self.copy(),
             Phase::Keys => self.keys(),
             Phase::Indexes => self.indexes(),
-            Phase::ForeignKeys => self.foreign_keys(false),
+            Phase::ForeignKeys => CATALOG_S * self.foreign_keys(false).count() as f64,
             Phase::Finish => CATALOG_S * table_count,
             Phase::Verify => self.verify(),
             Phase::Cutover => CATALOG_S,
-            Phase::After => self.after() + ANALYZE_S * self.chunk_count(),
-            Phase::Columnstore => self.foreign_keys(true) + self.columnstore(Moment::BeforeIndexes),
+            Phase::After => self.after() + self.analyze(),
+            Phase::Columnstore => {
+                self.side_by_side(self.foreign_keys(true)) + self.columnstore(Moment::BeforeIndexes)
+            }
             Phase::Policies => {
                 policies::seconds(self.tables, self.facts, CATALOG_S)
                     + self.columnstore(Moment::AfterCutover)
@@ -211,9 +213,17 @@ impl Work<'_> {
         }
     }
 
+    /// Chunks that are made; attached and staged leaves become chunks by themselves.
     fn chunk_count(&self) -> f64 {
         let chunks = self.tables.iter().map(|table| table.chunks.len());
         chunks.sum::<usize>() as f64
+    }
+
+    /// Of all chunks, whatever they have come from.
+    fn analyze(&self) -> f64 {
+        let become_chunks = |table: &TablePlan| table.attached.len() + table.staged.len();
+        let others: usize = self.tables.iter().map(become_chunks).sum();
+        ANALYZE_S * (self.chunk_count() + others as f64)
     }
 
     /// Tables whose keys and indexes are built over all rows together; attached and staged leaves bring theirs along.
@@ -267,10 +277,10 @@ impl Work<'_> {
         }))
     }
 
-    /// One piece for each chunk, which a leaf stands for here. Of attached leaves only the catalog is read, of rows that stayed
-    /// within the server both sides are hashed.
+    /// One piece for each chunk, which a leaf stands for here, and one for each table whose foreign keys are validated beside that.
+    /// Of attached leaves only the catalog is read, of rows that stayed within the server both sides are hashed.
     fn verify(&self) -> f64 {
-        self.side_by_side(self.pairs().flat_map(|(table, found)| {
+        let compared = self.pairs().flat_map(|(table, found)| {
             let leaves = found.leaves.iter();
             let moved = leaves.filter(|leaf| {
                 let mut attached = table.attached.iter();
@@ -281,7 +291,8 @@ impl Work<'_> {
                 Proof::RecordHash => HASH_BYTES_PER_S / 2.0,
             };
             moved.map(move |leaf| (leaf.heap_bytes + leaf.toast_bytes) as f64 / bytes_per_s)
-        }))
+        });
+        self.side_by_side(compared.chain(self.foreign_keys(false)))
     }
 
     /// Keys of one table come one after another, tables side by side.
@@ -310,13 +321,15 @@ impl Work<'_> {
         seconds.sum()
     }
 
-    /// Of tables some of whose chunks go to the columnstore before indexes are built, or of all others.
-    fn foreign_keys(&self, before_columnstore: bool) -> f64 {
-        let validated = self.pairs().filter(|(table, _)| {
-            table.attached.is_empty()
+    /// The validations of each table with foreign keys some of whose chunks go to the columnstore before indexes are built, or of
+    /// each other one.
+    fn foreign_keys(&self, before_columnstore: bool) -> impl Iterator<Item = f64> {
+        let tables = self.pairs().filter(move |(table, found)| {
+            !found.foreign_keys.is_empty()
+                && table.attached.is_empty()
                 && table.goes_to_columnstore_before_indexes() == before_columnstore
         });
-        self.side_by_side(validated.map(validation))
+        tables.map(validation)
     }
 
     fn after(&self) -> f64 {

@@ -211,7 +211,7 @@ pub enum Routing {
     ByTime,
 }
 
-/// A step's stable name: `phase:table[:object]`.
+/// A step's stable name: `phase:table[:object]`. Foreign keys keep that of their own phase in others before the cutover.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub String);
@@ -282,11 +282,11 @@ pub enum Phase {
     Columnstore,
     /// Other indexes: what is in the columnstore needs none, which spares their build.
     Indexes,
-    /// Foreign keys of tables without such chunks.
+    /// Foreign keys of tables without such chunks are added, not validated.
     ForeignKeys,
     /// Identity sequences move on; statistics are gathered.
     Finish,
-    /// Equality is proved.
+    /// Equality is proved, and foreign keys that are not yet are validated beside that.
     Verify,
     /// The hypertable takes the table's place.
     Cutover,

@@ -206,6 +206,7 @@ mod tests {
             options: Vec::new(),
             tablespace: None,
             own_indexes: Vec::new(),
+            statistics_target: None,
             unlogged: false,
             foreign_server: None,
         }

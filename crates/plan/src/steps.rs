@@ -71,6 +71,7 @@ pub(crate) fn steps(
     // Behind the indexes: from then on every deletion in a referenced table looks for rows here.
     steps.extend(each(|scope| build::foreign_keys(scope, Phase::ForeignKeys)));
     steps.extend(each(finish::steps));
+    steps.extend(each(build::validate_foreign_keys));
     steps.extend(each(finish::verify));
     steps.push(cutover::step(tables, facts, topology));
     steps.extend(each(build::validate_foreign_keys_later));

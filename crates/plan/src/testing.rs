@@ -475,6 +475,7 @@ pub(crate) fn leaf(name: &str, oid: u32, rows: u64, row_bytes: u64) -> Leaf {
         null_times: 0,
         infinite_times: 0,
         own_indexes: Vec::new(),
+        statistics_target: None,
         options: Vec::new(),
         tablespace: None,
         unlogged: false,

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Renamed { name: String, found: u64 },
     #[error("the spool's limits contradict themselves: {0}")]
     Limits(&'static str),
+    #[error("position {0} is beyond the last one that there can be, {max}", max = crate::POSITION_MAX)]
+    Position(u64),
     #[error("the queue in front of the spool is full")]
     Busy,
     #[error("the spool is closed")]
@@ -129,9 +131,13 @@ impl Error {
         matches!(self.kind, Kind::Version { .. } | Kind::Renamed { .. })
     }
 
-    /// The caller asked for what cannot be: an append larger than a segment, or limits that make no sense.
+    /// The caller asked for what cannot be: an append larger than a segment, limits that make no sense, a position
+    /// that there is not.
     pub fn is_misuse(&self) -> bool {
-        matches!(self.kind, Kind::TooLarge { .. } | Kind::Limits(_))
+        matches!(
+            self.kind,
+            Kind::TooLarge { .. } | Kind::Limits(_) | Kind::Position(_)
+        )
     }
 
     /// What to do next.
@@ -158,6 +164,7 @@ impl Error {
             Kind::Limits(_) => {
                 "Use segments of 1 KiB to 1 GiB, and a limit of at least two segments."
             }
+            Kind::Position(_) => "Look into what remembers positions: none was ever that high.",
             Kind::Busy => "Send again later.",
             Kind::Closed => "Start the process again.",
         }

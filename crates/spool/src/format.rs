@@ -2,7 +2,7 @@
 
 use crc32c::{crc32c, crc32c_append};
 
-use crate::Position;
+use crate::{POSITION_MAX, Position};
 
 /// The format's version. Magic, version and checksum stay where they are in every version, so that others are told from damage.
 pub(crate) const VERSION: u32 = 1;
@@ -37,7 +37,8 @@ pub(crate) fn segment_name(first: Position) -> String {
 pub(crate) fn position_in_name(name: &str) -> Option<Position> {
     let digits = name.strip_suffix(NAME_ENDING)?;
     let is_ours = digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|first| is_ours && *first > 0)
+    let is_possible = |first: &Position| is_ours && (1..=POSITION_MAX).contains(first);
+    digits.parse().ok().filter(is_possible)
 }
 
 /// What a segment's header says.

@@ -57,7 +57,7 @@ pub struct Status {
     pub bytes: u64,
     /// Bytes that may be there.
     pub bytes_max: u64,
-    /// Whether appends of usual size are refused for the spool's limit, or the last one was for lack of space.
+    /// Whether senders can be turned away without asking: see [`Spool::is_full`].
     pub is_full: bool,
     /// The last failure, until something of the same kind succeeds: of storing, which includes a poisoned spool.
     pub store_error: Option<Error>,
@@ -202,9 +202,7 @@ impl<D: Disk> Worker<D> {
         if let Some((_, answer)) = answers.last() {
             status.store_error = answer.as_ref().err().cloned();
         }
-        let is_refused = status.store_error.as_ref().is_some_and(Error::is_full);
         *lock(&self.status) = Status {
-            is_full: self.spool.is_full() || is_refused,
             store_error: status.store_error,
             release_error: status.release_error,
             ..status_of(&self.spool)

@@ -74,7 +74,7 @@
 //! | sync | sync of the file | the same, or all |
 //! | new segment | sync of the last one; `new` written and synced; renamed; folder synced; only then written to | none, or an empty one |
 //! | release | oldest segment removed; folder synced; the next one | a segment more than was needed |
-//! | open | last segment read and synced; folder synced; a new segment | the same once more |
+//! | open | last segment read and synced; a new segment | the same once more |
 //!
 //! So only the last segment can end in an unfinished write, and only it is read when a spool is opened. A process appends to segments of its
 //! own making alone. It leaves a torn end where it is, unlike most logs, and begins behind it with a position that no torn record can have
@@ -87,6 +87,8 @@
 //! - Space comes back a segment at a time.
 //! - Two damages in one segment can cost it as a whole only if they hit both copies of its header.
 //! - A sector that cannot be read at all is an error and not a loss: whether it comes back is not for this crate to decide.
+//! - A volume that finds out at a sync, and not at a write, that it has no space left (thin provisioning) poisons the spool.
+//! - What is released is remembered by the consumer alone: after a restart, up to a segment of it can be read once more.
 //! - The folder lies on a local file system. Only Unix is supported.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::panic))]
 
@@ -123,3 +125,7 @@ pub use spool::Spool;
 
 /// A record's number in its spool: from 1 on, never given twice.
 pub type Position = u64;
+
+/// The last position that a segment may begin with: it fits into PostgreSQL's `bigint`, and no sum of positions overflows. At a million
+/// records a second it is reached after 146,000 years.
+pub const POSITION_MAX: Position = 1 << 62;

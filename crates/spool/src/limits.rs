@@ -9,9 +9,6 @@ pub const SEGMENT_BYTES_MIN: u64 = 1024;
 /// The largest segment. Released space comes back a segment at a time, and a start reads the last segment as a whole.
 pub const SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// A spool with less room than this counts as full: an append of usual size would be refused.
-const HEADROOM_BYTES_MAX: u64 = 64 * 1024;
-
 /// What a spool may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -37,7 +34,6 @@ impl Limits {
         self.segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES)
     }
 
-    // A spool whose records are all released holds one segment; a second one and its header must fit beside it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = if self.segment_bytes < SEGMENT_BYTES_MIN {
             "a segment is smaller than 1 KiB"
@@ -49,9 +45,5 @@ impl Limits {
             return Ok(());
         };
         Err(Kind::Limits(wrong).into())
-    }
-
-    pub(crate) fn headroom_bytes(&self) -> u64 {
-        HEADROOM_BYTES_MAX.min(self.segment_bytes / 4)
     }
 }

@@ -11,7 +11,8 @@ use crate::parcel::Parcel;
 
 /// Called once, when a parcel is durable or never will be: with the positions of its records, or with the reason.
 ///
-/// It runs in the keeper's thread and keeps everyone else waiting: it should wake somebody, and no more.
+/// It runs in the keeper's thread and keeps everyone else waiting: it should wake somebody (an asynchronous caller sends the answer through
+/// a channel of its runtime), and no more.
 pub type Completion = Box<dyn FnOnce(Result<Range<Position>, Error>) + Send>;
 
 /// A parcel that waits.

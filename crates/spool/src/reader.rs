@@ -134,20 +134,8 @@ impl<D: Disk> Reader<D> {
                 Some(Step::DamagedHeaders { to, .. }) => {
                     batch.lose(position_of(to).min(until), Reason::Header);
                 }
-                Some(Step::Tail { records_max, .. }) => {
-                    self.cursor = None;
-                    // Behind a write that was cut off, recovery passed over as many positions; whole records take more bytes than that.
-                    let is_unfinished = until - batch.next() >= records_max;
-                    let reason = match is_unfinished {
-                        true => Reason::Unfinished,
-                        false => Reason::Tail,
-                    };
-                    batch.lose(until, reason);
-                    return Ok(After::Segment);
-                }
-                None => {
-                    // What is appended behind damage can be numbered only from the segment's beginning.
-                    self.cursor = None;
+                Some(Step::Tail { .. }) | None => {
+                    // The cursor stays in front of it: what is appended behind damage is found from there.
                     batch.lose(until, Reason::Tail);
                     return Ok(After::Segment);
                 }

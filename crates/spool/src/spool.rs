@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::Position;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Kind};
 use crate::format::{RESERVE, SEGMENT_HEADER_BYTES, segment_name};
@@ -14,9 +13,13 @@ use crate::real_disk::RealDisk;
 use crate::recovery::{Found, Recovery, look};
 use crate::segment::{Active, write_file};
 use crate::shelf::Shelf;
+use crate::{POSITION_MAX, Position};
 
 /// What is given up to make a new segment on a full disk: some blocks of any file system.
 const RESERVE_BYTES: u64 = 64 * 1024;
+
+/// What is kept between appends, so that those of usual size need no new memory, and a large one does not hold its memory for ever.
+const BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A durable queue of records on a disk of its own.
 ///
@@ -33,7 +36,9 @@ pub struct Spool<D: Disk = RealDisk> {
     released: Position,
     poison: Option<Error>,
     has_reserve: bool,
-    /// Kept between appends, so that they need no new memory.
+    /// An append was refused for the limit, and nothing was removed since.
+    is_full: bool,
+    /// See [`BUFFER_BYTES_MAX`].
     buffer: Vec<u8>,
 }
 
@@ -53,9 +58,6 @@ impl<D: Disk> Spool<D> {
             last,
             recovery,
         } = look(&disk)?;
-        // What a killed process has left in the folder may not be durable.
-        disk.sync_folder()
-            .map_err(|error| Error::sync("the names of segments", error))?;
         let next = recovery.next_position;
         let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
         let shelf = Shelf::new(segments, next - 1);
@@ -77,6 +79,7 @@ impl<D: Disk> Spool<D> {
             released: recovery.first_position - 1,
             poison: None,
             has_reserve: false,
+            is_full: false,
             buffer: Vec::new(),
         };
         spool.has_reserve = spool.find_reserve();
@@ -162,11 +165,14 @@ impl<D: Disk> Spool<D> {
     ///
     /// # Errors
     ///
-    /// As [`Spool::append`].
+    /// As [`Spool::append`]; a position beyond [`POSITION_MAX`].
     pub fn advance(&mut self, next: Position) -> Result<(), Error> {
         self.check_poison()?;
         if next <= self.next {
             return Ok(());
+        }
+        if next > POSITION_MAX {
+            return Err(Kind::Position(next).into());
         }
         self.begin_segment(next)
     }
@@ -191,9 +197,10 @@ impl<D: Disk> Spool<D> {
         self.older_bytes + self.active.bytes
     }
 
-    /// Whether the limit leaves too little room for an append of usual size. A full disk is not known before an append is tried.
+    /// Whether an append was refused for the spool's limit, and no segment was removed since. Senders can be turned away without asking
+    /// again. A full disk shows only when an append is tried: somebody else may have made room.
     pub fn is_full(&self) -> bool {
-        self.bytes() + self.limits.headroom_bytes() > self.limits.bytes_max
+        self.is_full
     }
 
     /// What the spool may take up.
@@ -220,7 +227,7 @@ impl<D: Disk> Spool<D> {
         result
     }
 
-    fn check_room(&self, bytes: u64) -> Result<(), Error> {
+    fn check_room(&mut self, bytes: u64) -> Result<(), Error> {
         let max = self.limits.append_bytes_max();
         if bytes > max {
             return Err(Kind::TooLarge { bytes, max }.into());
@@ -229,13 +236,13 @@ impl<D: Disk> Spool<D> {
             true => 0,
             false => SEGMENT_HEADER_BYTES,
         };
-        let full = Kind::Full {
-            bytes: self.bytes(),
-            wanted: bytes + header_bytes,
-            max: self.limits.bytes_max,
-        };
-        let is_full = self.bytes() + bytes + header_bytes > self.limits.bytes_max;
-        if is_full { Err(full.into()) } else { Ok(()) }
+        let (wanted, max) = (bytes + header_bytes, self.limits.bytes_max);
+        let bytes = self.bytes();
+        if bytes + wanted > max {
+            self.is_full = true;
+            return Err(Kind::Full { bytes, wanted, max }.into());
+        }
+        Ok(())
     }
 
     /// Writes the parcels behind each other into one segment, or leaves it as it was.
@@ -246,6 +253,7 @@ impl<D: Disk> Spool<D> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let laid_out = self.active.lay_out(parcels, &mut buffer);
         let written = laid_out.map_or(Ok(()), |()| self.active.file.append(&buffer));
+        buffer.shrink_to(BUFFER_BYTES_MAX);
         self.buffer = buffer;
         if let Err(error) = written {
             let name = segment_name(self.active.first);
@@ -310,6 +318,7 @@ impl<D: Disk> Spool<D> {
                 _ => {}
             }
             self.older_bytes = self.older_bytes.saturating_sub(oldest.bytes);
+            self.is_full = false;
             let synced = self.disk.sync_folder();
             let synced = synced.map_err(|error| Error::sync("the removal of a segment", error));
             self.or_poison(synced)?;

@@ -101,6 +101,22 @@ pub struct Soar {
     fleet: Fleet,
 }
 
+/// A packet of OGN as a server gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoarPacket {
+    /// When it was received, in microseconds since 1970.
+    pub received_us: i64,
+    /// Its bytes, without the end of the line. They are UTF-8, not always ASCII.
+    pub bytes: Vec<u8>,
+}
+
+/// A raw message in the making.
+enum Message<'a> {
+    /// The packet of a fix.
+    Fix(&'a Fix<'a>, &'a str),
+    Beacon(&'a Beacon),
+}
+
 /// Rows of a block as binary COPY tuples, without header and trailer.
 #[derive(Debug)]
 pub struct EncodedBlock {
@@ -246,26 +262,55 @@ impl Soar {
         block.fixes.end - block.fixes.start
     }
 
+    /// The packets of the block of raw messages at `index`, in order of reception. What did not come over APRS is left out.
+    pub fn packets(&self, index: u64) -> Vec<SoarPacket> {
+        let mut packets = Vec::new();
+        self.each_message(&self.block_or_outside(index), |message| match message {
+            Message::Fix(fix, packet) => packets.push(SoarPacket {
+                received_us: fix.received_us,
+                bytes: packet.as_bytes().to_vec(),
+            }),
+            Message::Beacon(beacon) if beacon.source == "ogn" => packets.push(SoarPacket {
+                received_us: beacon.received_us,
+                bytes: beacon.message.clone(),
+            }),
+            Message::Beacon(_) => {}
+        });
+        packets
+    }
+
     fn encode_raw_messages(&self, encoder: &mut Encoder, block: &Block) -> u64 {
+        let mut row_count = 0;
+        self.each_message(block, |message| {
+            row_count += 1;
+            match message {
+                Message::Fix(fix, packet) => {
+                    rows::fix_message(encoder, &self.fleet, fix, packet.as_bytes());
+                }
+                Message::Beacon(beacon) => rows::beacon(encoder, &self.fleet, beacon),
+            }
+        });
+        row_count
+    }
+
+    /// Calls `each` with every raw message of `block`, in order of reception.
+    fn each_message(&self, block: &Block, mut each: impl FnMut(Message<'_>)) {
         let mut beacons = self.beacons(block).peekable();
-        let mut row_count = block.beacons.end - block.beacons.start;
         if self.options.link_raw_messages {
             let mut packet = String::with_capacity(512);
             self.each_fix(block, |fix| {
                 while let Some(beacon) =
                     beacons.next_if(|beacon| beacon.received_us < fix.received_us)
                 {
-                    rows::beacon(encoder, &self.fleet, &beacon);
+                    each(Message::Beacon(&beacon));
                 }
                 packet::write_packet(&mut packet, fix, &self.fleet.receivers[fix.receiver]);
-                rows::fix_message(encoder, &self.fleet, fix, packet.as_bytes());
+                each(Message::Fix(fix, &packet));
             });
-            row_count += block.fixes.end - block.fixes.start;
         }
         for beacon in beacons {
-            rows::beacon(encoder, &self.fleet, &beacon);
+            each(Message::Beacon(&beacon));
         }
-        row_count
     }
 
     fn encode_statuses(&self, encoder: &mut Encoder, block: &Block) -> u64 {

@@ -267,7 +267,7 @@ impl Ended {
 }
 
 /// The program is built by the same call of cargo as this test, two folders up.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("hyperhaul");
     assert!(

@@ -24,6 +24,20 @@ pub(crate) enum Command {
     Scale(Scale),
     /// Print how long readers are kept out by each way to narrow a wide chunk.
     Wide(Wide),
+    /// Print rows a second of ingest from files, beside other ways to write the same rows.
+    Ingest(Ingest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Readings of pumps in a file.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) rows: u64,
+    /// How often each way is timed.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod arguments;
 mod client;
 mod database;
 mod fixes;
+mod ingest;
 mod measured;
 mod memory;
 mod report;
@@ -35,6 +36,7 @@ async fn main() -> ExitCode {
         Command::Memory(memory) => memory::run(&memory).await,
         Command::Scale(scale) => scale::run(&scale).await,
         Command::Wide(wide) => wide::run(&wide).await,
+        Command::Ingest(ingest) => ingest::run(&ingest).await,
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

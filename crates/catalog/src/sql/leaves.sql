@@ -72,6 +72,8 @@ leaves AS (
         'options', coalesce(to_json(m.reloptions), '[]'),
         'tablespace', (SELECT spcname FROM pg_tablespace WHERE oid = m.reltablespace),
         'own_indexes', coalesce(l.own, '[]'),
+        'statistics_target', (SELECT max(a.attstattarget) FROM pg_attribute AS a
+            WHERE a.attrelid = m.oid AND a.attnum > 0 AND a.attstattarget > 0),
         'unlogged', m.relpersistence = 'u',
         'foreign_server', (
             SELECT s.srvname FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver

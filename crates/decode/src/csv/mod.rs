@@ -8,74 +8,62 @@ mod ends;
 mod order;
 mod split;
 
-use crate::decoder::{Decoder, Target};
-use crate::layout::Layout;
-use crate::lookup::LookupSpec;
 use crate::mapping::{CsvMapping, MappingError};
-use crate::raw::Raw;
-use crate::record::Record;
-use crate::refusal::{Reason, Refusal};
-use crate::rows::Rows;
-use std::borrow::Cow;
+use crate::raw::Taken;
+use crate::refusal::Reason;
+use crate::table::Format;
 
 pub use ends::RecordEnds;
 pub use order::CsvOrder;
 
-/// Decodes CSV records.
+/// The fields of a record, and which of them are wanted.
 #[derive(Debug)]
-pub(crate) struct CsvDecoder {
-    layout: Layout,
+pub(crate) struct Line {
     /// Where the value of each field goes.
     slots: Vec<Option<usize>>,
     delimiter: u8,
     null: String,
 }
 
-impl CsvDecoder {
-    /// `names` are those of the fields, in their order.
+impl Line {
+    /// `names` are those of the fields, in their order; `wanted` those that have a slot each.
     ///
     /// # Errors
     ///
-    /// If a column wants a field that is not among them, or the delimiter is none.
+    /// If something is wanted that is not among the fields, or the delimiter is none.
     pub(crate) fn new(
-        layout: Layout,
         csv: &CsvMapping,
         names: &[String],
+        wanted: &[String],
     ) -> Result<Self, MappingError> {
         for (index, name) in names.iter().enumerate() {
             if names.iter().take(index).any(|before| before == name) {
-                return Err(MappingError::new(format!(
-                    "the CSV header has \"{name}\" twice"
-                )));
+                let message = format!("the CSV header has \"{name}\" twice");
+                return Err(MappingError::new(message));
             }
         }
-        let missing = layout.names.iter().find(|name| !names.contains(name));
-        if let Some(missing) = missing {
+        if let Some(missing) = wanted.iter().find(|wanted| !names.contains(wanted)) {
             let message = format!("\"{missing}\" is mapped, and the CSV header does not have it");
-            return Err(
-                MappingError::new(message).hint(format!("The header has {}.", names.join(", ")))
-            );
+            let hint = format!("The header has {}.", names.join(", "));
+            return Err(MappingError::new(message).hint(hint));
         }
-        let slots = names
-            .iter()
-            .map(|name| layout.names.iter().position(|wanted| wanted == name));
-        Ok(CsvDecoder {
-            slots: slots.collect(),
+        let slot = |name| wanted.iter().position(|wanted| wanted == name);
+        Ok(Line {
+            slots: names.iter().map(slot).collect(),
             delimiter: checked(csv)?,
             null: csv.null.clone(),
-            layout,
         })
     }
+}
 
-    /// Puts the values that are wanted into their slots; returns how many others there are.
-    fn read<'x>(&self, text: &'x str, values: &mut [Option<Cow<'x, str>>]) -> Result<u64, Reason> {
+impl Format for Line {
+    fn take<'x>(&self, text: &'x str, slots: &mut [Option<Taken<'x>>]) -> Result<u64, Reason> {
         let (mut count, mut unknown) = (0, 0);
-        split::fields(text, self.delimiter, |field| {
+        split::fields(split::without_line_end(text), self.delimiter, |field| {
             match self.slots.get(count) {
                 Some(Some(slot)) => {
-                    let value = field.value(&self.null);
-                    if let Some(place) = values.get_mut(*slot) {
-                        *place = value;
+                    if let Some(place) = slots.get_mut(*slot) {
+                        *place = field.value(&self.null).map(Taken::Text);
                     }
                 }
                 _ => unknown += 1,
@@ -86,30 +74,6 @@ impl CsvDecoder {
             return Err(Reason::FieldCount);
         }
         Ok(unknown)
-    }
-}
-
-impl Decoder for CsvDecoder {
-    fn targets(&self) -> &[Target] {
-        std::slice::from_ref(&self.layout.target)
-    }
-
-    fn lookups(&self) -> &[LookupSpec] {
-        &self.layout.lookups
-    }
-
-    fn decode(&self, record: &Record<'_>, rows: &mut [Rows]) -> Result<(), Refusal> {
-        let text =
-            std::str::from_utf8(record.payload).map_err(|_| Refusal::record(Reason::NotUtf8))?;
-        let line = split::without_line_end(text);
-        let mut values = vec![None; self.layout.names.len()];
-        let unknown = self.read(line, &mut values).map_err(Refusal::record)?;
-        let slots: Vec<Option<Raw<'_>>> = values
-            .iter()
-            .map(|value| value.as_deref().map(Raw::Text))
-            .collect();
-        let rows = crate::decoder::only(rows)?;
-        self.layout.write(record, &slots, unknown, rows)
     }
 }
 

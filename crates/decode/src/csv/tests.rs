@@ -2,14 +2,14 @@
 #![allow(clippy::expect_used)]
 
 use super::{CsvOrder, RecordEnds};
-use crate::testing::{TEXT, column, decode, decoder, int8, mapping, record, text};
+use crate::testing::{TEXT, decode, decoder, int8, mapping, record, text};
 use crate::{ColumnKind, Decoder, Reason, TargetColumn};
 
 fn table() -> [TargetColumn; 3] {
     [
-        column("a", ColumnKind::Int8),
-        column("b", TEXT),
-        column("c", TEXT),
+        TargetColumn::new("a", ColumnKind::Int8),
+        TargetColumn::new("b", TEXT),
+        TargetColumn::new("c", TEXT),
     ]
 }
 

@@ -5,7 +5,7 @@ use crate::decoder::Target;
 use crate::field::{Field, Outcome};
 use crate::lookup::LookupSpec;
 use crate::number;
-use crate::raw::{Raw, Scalar};
+use crate::raw::{Raw, Scalar, Taken};
 use crate::record::Record;
 use crate::refusal::{Reason, Refusal};
 use crate::rows::{Alternatives, Rows, TupleWriter};
@@ -85,10 +85,10 @@ impl Layout {
     /// # Errors
     ///
     /// If it is refused. There is no row then.
-    pub(crate) fn write<'x>(
+    pub(crate) fn write(
         &self,
-        record: &Record<'x>,
-        named: &[Option<Raw<'x>>],
+        record: &Record<'_>,
+        named: &[Option<Taken<'_>>],
         unknown_members: u64,
         rows: &mut Rows,
     ) -> Result<(), Refusal> {
@@ -117,7 +117,7 @@ impl Layout {
         &self,
         column: &Column,
         slots: &KeySlots,
-        values: Values<'_, '_>,
+        values: Values<'_>,
         tuple: &mut TupleWriter<'_>,
     ) -> Result<(), Reason> {
         let key = values.texts(&slots.key)?;
@@ -131,6 +131,12 @@ impl Layout {
         }
         let key: Option<Vec<&str>> = key.iter().map(Option::as_deref).collect();
         let Some(key) = key else {
+            // Without a lookup nobody tells where the value goes.
+            let tells = |choice: &ChoiceLayout| choice.lookup == slots.lookup;
+            let choice = self.choice.as_ref().filter(|choice| tells(choice));
+            if choice.is_some_and(|choice| choice.value(values).is_some()) {
+                return Err(Reason::Null);
+            }
             return null(column, tuple);
         };
         let extra: Vec<Option<&str>> = extra.iter().map(Option::as_deref).collect();
@@ -172,23 +178,23 @@ fn null(column: &Column, tuple: &mut TupleWriter<'_>) -> Result<(), Reason> {
 
 /// All that a row can be made of.
 #[derive(Clone, Copy)]
-struct Values<'r, 'x> {
-    record: &'r Record<'x>,
-    named: &'r [Option<Raw<'x>>],
+struct Values<'r> {
+    record: &'r Record<'r>,
+    named: &'r [Option<Taken<'r>>],
 }
 
-impl<'x> Values<'_, 'x> {
+impl<'r> Values<'r> {
     #[inline]
-    fn get(&self, slot: &Slot) -> Option<Raw<'x>> {
+    fn get(&self, slot: &Slot) -> Option<Raw<'r>> {
         match slot {
-            Slot::Named(index) => self.named.get(*index).copied().flatten(),
+            Slot::Named(index) => self.named.get(*index)?.as_ref().map(Taken::raw),
             Slot::ReceivedAt => Some(Raw::Time(self.record.received_at_us)),
             Slot::Source => Some(Raw::Text(self.record.source)),
             Slot::Attribute(name) => self.record.attribute(name).map(Raw::Text),
         }
     }
 
-    fn texts(&self, slots: &[Slot]) -> Result<Vec<Option<Cow<'x, str>>>, Reason> {
+    fn texts(&self, slots: &[Slot]) -> Result<Vec<Option<Cow<'r, str>>>, Reason> {
         let values = slots.iter().map(|slot| self.get(slot));
         values
             .map(|value| value.map_or(Ok(None), Raw::text))
@@ -198,10 +204,9 @@ impl<'x> Values<'_, 'x> {
 
 impl ChoiceLayout {
     /// The last fields: what each of them would be, until the lookup tells which it is.
-    fn write(&self, values: Values<'_, '_>, tuple: &mut TupleWriter<'_>) {
+    fn write(&self, values: Values<'_>, tuple: &mut TupleWriter<'_>) {
         let field_count = self.ways.len();
-        let value = values.get(&self.slot).filter(|raw| !raw.is_null());
-        let Some(raw) = value else {
+        let Some(raw) = self.value(values) else {
             for _ in 0..field_count {
                 tuple.field().null();
             }
@@ -221,9 +226,13 @@ impl ChoiceLayout {
         tuple.alternatives(self.lookup, alternatives);
     }
 
+    fn value<'r>(&self, values: Values<'r>) -> Option<Raw<'r>> {
+        values.get(&self.slot).filter(|raw| !raw.is_null())
+    }
+
     /// The label of the value's own type.
-    fn own_label(&self, values: Values<'_, '_>) -> Option<&str> {
-        let way = self.own_way(values.get(&self.slot)?)?;
+    fn own_label(&self, values: Values<'_>) -> Option<&str> {
+        let way = self.own_way(self.value(values)?)?;
         self.ways.get(way).map(|way| &*way.label)
     }
 

@@ -1,24 +1,19 @@
 //! Rows with ids of other tables, and values whose column a lookup tells.
 #![allow(clippy::expect_used)]
 
-use crate::testing::{
-    RECEIVED_AT, TEXT, column, decode, decoder, fields, float8, int8, needed, record, text,
-};
+use crate::testing::{RECEIVED_AT, TEXT, decode, decoder, fields, float8, int8, record, text};
 use crate::{ColumnKind, Decoder, Found, Id, Reason, Rows, TargetColumn};
 
 fn metric_hist() -> Vec<TargetColumn> {
     vec![
-        TargetColumn {
-            has_default: true,
-            ..needed("id", ColumnKind::Int8)
-        },
-        needed("metric_def_id", ColumnKind::Uuid),
-        needed("ts", ColumnKind::Timestamptz),
-        column("value_bool", ColumnKind::Bool),
-        column("value_int", ColumnKind::Int8),
-        column("value_real", ColumnKind::Float8),
-        column("value_text", TEXT),
-        column("value_json", ColumnKind::Json),
+        TargetColumn::needed("id", ColumnKind::Int8).with_default(),
+        TargetColumn::needed("metric_def_id", ColumnKind::Uuid),
+        TargetColumn::needed("ts", ColumnKind::Timestamptz),
+        TargetColumn::new("value_bool", ColumnKind::Bool),
+        TargetColumn::new("value_int", ColumnKind::Int8),
+        TargetColumn::new("value_real", ColumnKind::Float8),
+        TargetColumn::new("value_text", TEXT),
+        TargetColumn::new("value_json", ColumnKind::Json),
     ]
 }
 
@@ -152,7 +147,7 @@ fn a_key_without_a_value_makes_null_or_a_refusal() {
     ] {
         let columns = [TargetColumn {
             not_null,
-            ..column("receiver_id", ColumnKind::Int8)
+            ..TargetColumn::new("receiver_id", ColumnKind::Int8)
         }];
         let decoder = decoder(toml, &columns).expect("the mapping fits");
         for payload in ["{}", r#"{"station": null}"#] {
@@ -163,4 +158,31 @@ fn a_key_without_a_value_makes_null_or_a_refusal() {
         let rows = rows_of(&*decoder, &[r#"{"station": 5}"#]);
         assert_eq!(rows.wanted(0)[0].key, ["5"]);
     }
+}
+
+#[test]
+fn a_value_without_a_key_is_not_lost() {
+    let toml = "
+        table = \"t\"
+        decoder = \"ndjson\"
+        [[column]]
+        name = \"def_id\"
+        lookup = { table = \"d\", id = \"id\", key = [\"k\"] }
+        [choice]
+        from = \"v\"
+        lookup = \"def_id\"
+        returned = \"type\"
+        columns = { INT = \"number\" }";
+    let columns = [
+        TargetColumn::new("def_id", ColumnKind::Int8),
+        TargetColumn::new("number", ColumnKind::Int8),
+    ];
+    let decoder = decoder(toml, &columns).expect("the mapping fits");
+    let refusal = decode(&*decoder, &record(br#"{"v": 1}"#)).expect_err("there is no key");
+    let expected = (Reason::Null, Some("def_id".to_owned()));
+    assert_eq!((refusal.reason, refusal.column), expected);
+    assert_eq!(
+        decode(&*decoder, &record(br#"{"v": null}"#)),
+        Ok(vec![None, None])
+    );
 }

@@ -7,11 +7,12 @@ mod profile;
 mod resolve;
 
 use crate::column::TargetColumn;
-use crate::csv::CsvDecoder;
+use crate::csv::Line;
 use crate::decoder::Decoder;
-use crate::ndjson::NdjsonDecoder;
+use crate::ndjson::Object;
 
 use crate::span::Span;
+use crate::table::TableDecoder;
 use crate::time::TimeFormat;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -100,8 +101,14 @@ impl Mapping {
     pub fn decoder(&self, columns: &[TargetColumn]) -> Result<Box<dyn Decoder>, MappingError> {
         let layout = resolve::layout(self, columns)?;
         Ok(match self.decoder {
-            DecoderKind::Ndjson => Box::new(NdjsonDecoder::new(layout)?),
-            DecoderKind::Csv => Box::new(CsvDecoder::new(layout, &self.csv, &self.csv_names()?)?),
+            DecoderKind::Ndjson => {
+                let format = Object::of_paths(&layout.names)?;
+                Box::new(TableDecoder { layout, format })
+            }
+            DecoderKind::Csv => {
+                let format = Line::new(&self.csv, &self.csv_names()?, &layout.names)?;
+                Box::new(TableDecoder { layout, format })
+            }
         })
     }
 }

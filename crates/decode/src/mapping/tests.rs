@@ -2,14 +2,11 @@
 #![allow(clippy::expect_used)]
 
 use super::{Mapping, MappingError, fill_from_profile, profile_names};
-use crate::testing::{TEXT, column, decode, decoder, float8, mapping, needed, record};
+use crate::testing::{TEXT, decode, decoder, float8, mapping, record};
 use crate::{ColumnKind, TargetColumn};
+use serde::Deserialize;
 
 fn esp() -> Vec<TargetColumn> {
-    let with_default = |column| TargetColumn {
-        has_default: true,
-        ..column
-    };
     let measures = [
         "flow_rate",
         "pip",
@@ -19,17 +16,17 @@ fn esp() -> Vec<TargetColumn> {
         "vsd_frequency",
     ];
     let mut columns = vec![
-        with_default(needed("id", ColumnKind::Int4)),
-        needed(
+        TargetColumn::needed("id", ColumnKind::Int4).with_default(),
+        TargetColumn::needed(
             "well_id",
             ColumnKind::Text {
                 chars_max: Some(50),
             },
         ),
-        with_default(needed("timestamp", ColumnKind::Timestamptz)),
-        with_default(column("created_at", ColumnKind::Timestamptz)),
+        TargetColumn::needed("timestamp", ColumnKind::Timestamptz).with_default(),
+        TargetColumn::new("created_at", ColumnKind::Timestamptz).with_default(),
     ];
-    columns.extend(measures.map(|name| column(name, ColumnKind::Float8)));
+    columns.extend(measures.map(|name| TargetColumn::new(name, ColumnKind::Float8)));
     columns
 }
 
@@ -124,6 +121,14 @@ fn unknown_words_are_errors() {
 }
 
 #[test]
+fn no_part_of_a_mapping_is_left_in_the_stream() {
+    let other = "other = 1".parse().expect("it is TOML");
+    let error = Mapping::deserialize(toml::Value::Table(other)).expect_err("there is no other");
+    let expected = error.message().split('`').skip(3).step_by(2);
+    assert_eq!(expected.collect::<Vec<_>>(), super::PARTS);
+}
+
+#[test]
 fn words_of_others_are_left_in_the_stream() {
     let toml = "name = \"esp\"\ntable = \"t\"\ndecoder = \"csv\"\nkey = [\"a\"]";
     let mut stream = toml.parse().expect("it is TOML");
@@ -134,11 +139,11 @@ fn words_of_others_are_left_in_the_stream() {
 #[test]
 fn columns_that_do_not_fit_are_errors_before_the_first_record() {
     let columns = [
-        needed("at", ColumnKind::Timestamptz),
-        column("flow", ColumnKind::Float8),
-        column("well", TEXT),
-        needed("pip", ColumnKind::Float8),
-        column("receiver_id", ColumnKind::Uuid),
+        TargetColumn::needed("at", ColumnKind::Timestamptz),
+        TargetColumn::new("flow", ColumnKind::Float8),
+        TargetColumn::new("well", TEXT),
+        TargetColumn::needed("pip", ColumnKind::Float8),
+        TargetColumn::new("receiver_id", ColumnKind::Uuid),
     ];
     let of = "column \"flow\" of t";
     for (lines, expected) in [
@@ -229,13 +234,10 @@ fn columns_that_do_not_fit_are_errors_before_the_first_record() {
 #[test]
 fn columns_that_must_have_a_value_are_mapped() {
     let columns = [
-        needed("at", ColumnKind::Timestamptz),
-        needed("well", TEXT),
-        column("flow", ColumnKind::Float8),
-        TargetColumn {
-            has_default: true,
-            ..needed("id", ColumnKind::Int8)
-        },
+        TargetColumn::needed("at", ColumnKind::Timestamptz),
+        TargetColumn::needed("well", TEXT),
+        TargetColumn::new("flow", ColumnKind::Float8),
+        TargetColumn::needed("id", ColumnKind::Int8).with_default(),
     ];
     let stream = |more: &str| format!("table = \"t\"\ndecoder = \"ndjson\"\n{more}");
     let flow = stream("[[column]]\nname = \"flow\"");
@@ -263,8 +265,8 @@ fn a_table_may_lack_optional_columns() {
 #[test]
 fn the_time_of_the_rows_is_a_time() {
     let columns = [
-        column("at", ColumnKind::Timestamptz),
-        column("flow", ColumnKind::Float8),
+        TargetColumn::new("at", ColumnKind::Timestamptz),
+        TargetColumn::new("flow", ColumnKind::Float8),
     ];
     for (time, expected) in [
         (
@@ -287,10 +289,10 @@ fn the_time_of_the_rows_is_a_time() {
 #[test]
 fn choices_that_do_not_fit_are_errors() {
     let columns = [
-        needed("at", ColumnKind::Timestamptz),
-        column("def_id", ColumnKind::Uuid),
-        column("number", ColumnKind::Float8),
-        needed("note", TEXT),
+        TargetColumn::needed("at", ColumnKind::Timestamptz),
+        TargetColumn::new("def_id", ColumnKind::Uuid),
+        TargetColumn::new("number", ColumnKind::Float8),
+        TargetColumn::needed("note", TEXT),
     ];
     let choice = |lookup: &str, columns: &str| {
         format!(

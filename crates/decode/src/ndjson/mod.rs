@@ -2,28 +2,17 @@
 //! others are skipped, and no tree of values is built. Numbers stay text until the column's type is known, so that none is
 //! rounded on the way.
 
-use crate::decoder::{Decoder, Target};
-use crate::layout::Layout;
-use crate::lookup::LookupSpec;
 use crate::mapping::MappingError;
-use crate::raw::Raw;
-use crate::record::Record;
-use crate::refusal::{Reason, Refusal};
-use crate::rows::Rows;
+use crate::raw::Taken;
+use crate::refusal::Reason;
+use crate::table::Format;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Decodes JSON objects.
-#[derive(Debug)]
-pub(crate) struct NdjsonDecoder {
-    layout: Layout,
-    root: Object,
-}
-
-/// The members of an object that are wanted.
+/// The members of an object that are wanted; of the outermost, what is wanted of a record.
 #[derive(Debug, Default)]
-struct Object {
+pub(crate) struct Object {
     members: Vec<Member>,
 }
 
@@ -36,44 +25,9 @@ struct Member {
     object: Object,
 }
 
-impl NdjsonDecoder {
-    /// # Errors
-    ///
-    /// If a path has no name between two dots.
-    pub(crate) fn new(layout: Layout) -> Result<Self, MappingError> {
-        let mut root = Object::default();
-        for (slot, path) in layout.names.iter().enumerate() {
-            let names = path_names(path);
-            if names.iter().any(String::is_empty) {
-                let message = format!("\"{path}\" is no path: a name between two dots is empty");
-                return Err(MappingError::new(message)
-                    .hint("A dot that belongs to a name has a backslash before it."));
-            }
-            root.add(&names, slot);
-        }
-        Ok(NdjsonDecoder { layout, root })
-    }
-}
-
-impl Decoder for NdjsonDecoder {
-    fn targets(&self) -> &[Target] {
-        std::slice::from_ref(&self.layout.target)
-    }
-
-    fn lookups(&self) -> &[LookupSpec] {
-        &self.layout.lookups
-    }
-
-    fn decode(&self, record: &Record<'_>, rows: &mut [Rows]) -> Result<(), Refusal> {
-        let text =
-            std::str::from_utf8(record.payload).map_err(|_| Refusal::record(Reason::NotUtf8))?;
-        let mut slots = vec![None; self.layout.names.len()];
-        let unknown = self
-            .root
-            .read(text, &mut slots)
-            .map_err(|_| Refusal::record(Reason::BadJson))?;
-        let rows = crate::decoder::only(rows)?;
-        self.layout.write(record, &slots, unknown, rows)
+impl Format for Object {
+    fn take<'x>(&self, text: &'x str, slots: &mut [Option<Taken<'x>>]) -> Result<u64, Reason> {
+        self.read(text, slots).map_err(|_| Reason::BadJson)
     }
 }
 
@@ -98,6 +52,25 @@ fn path_names(path: &str) -> Vec<String> {
 }
 
 impl Object {
+    /// Wants a member for each slot, by its path.
+    ///
+    /// # Errors
+    ///
+    /// If a path has no name between two dots.
+    pub(crate) fn of_paths(paths: &[String]) -> Result<Self, MappingError> {
+        let mut root = Object::default();
+        for (slot, path) in paths.iter().enumerate() {
+            let names = path_names(path);
+            if names.iter().any(String::is_empty) {
+                let message = format!("\"{path}\" is no path: a name between two dots is empty");
+                return Err(MappingError::new(message)
+                    .hint("A dot that belongs to a name has a backslash before it."));
+            }
+            root.add(&names, slot);
+        }
+        Ok(root)
+    }
+
     fn add(&mut self, names: &[String], slot: usize) {
         let Some((name, below)) = names.split_first() else {
             return;
@@ -128,7 +101,7 @@ impl Object {
     fn read<'x>(
         &self,
         text: &'x str,
-        slots: &mut [Option<Raw<'x>>],
+        slots: &mut [Option<Taken<'x>>],
     ) -> Result<u64, serde_json::Error> {
         let mut walk = Walk {
             object: self,
@@ -144,7 +117,7 @@ impl Object {
     }
 
     /// Empties the slots of all members below.
-    fn forget(&self, slots: &mut [Option<Raw<'_>>]) {
+    fn forget(&self, slots: &mut [Option<Taken<'_>>]) {
         for member in &self.members {
             if let Some(slot) = member.slot.and_then(|slot| slots.get_mut(slot)) {
                 *slot = None;
@@ -157,7 +130,7 @@ impl Object {
 /// On the way through one object.
 struct Walk<'o, 's, 'x> {
     object: &'o Object,
-    slots: &'s mut [Option<Raw<'x>>],
+    slots: &'s mut [Option<Taken<'x>>],
     /// The member that comes next if records have the order of the mapping, or of the record before the last.
     next: usize,
     unknown: u64,
@@ -170,7 +143,7 @@ impl<'x> Walk<'_, '_, 'x> {
             return Ok(());
         };
         if let Some(slot) = member.slot.and_then(|slot| self.slots.get_mut(slot)) {
-            *slot = Some(Raw::Json(text));
+            *slot = Some(Taken::Json(text));
         }
         if !member.object.members.is_empty() {
             member.object.forget(self.slots);

@@ -1,18 +1,16 @@
 //! Objects as senders write them, and the rows that they become.
 #![allow(clippy::expect_used)]
 
-use crate::testing::{
-    RECEIVED_AT, TEXT, column, decode, decoder, fields, float8, int8, needed, record, text,
-};
-use crate::{ColumnKind, Decoder, Reason, Record, Refusal};
+use crate::testing::{RECEIVED_AT, TEXT, decode, decoder, fields, float8, int8, record, text};
+use crate::{ColumnKind, Decoder, Reason, Record, Refusal, TargetColumn};
 
 /// A decoder for columns `a` (bigint), `b` (double precision), `c` (text), `d` (jsonb).
 fn abcd(more: &str) -> Box<dyn Decoder> {
     let columns = [
-        column("a", ColumnKind::Int8),
-        column("b", ColumnKind::Float8),
-        column("c", TEXT),
-        column("d", ColumnKind::Jsonb),
+        TargetColumn::new("a", ColumnKind::Int8),
+        TargetColumn::new("b", ColumnKind::Float8),
+        TargetColumn::new("c", TEXT),
+        TargetColumn::new("d", ColumnKind::Jsonb),
     ];
     let toml = format!("table = \"t\"\ndecoder = \"ndjson\"\n{more}");
     decoder(&toml, &columns).expect("the mapping fits")
@@ -179,9 +177,9 @@ fn numbers_and_times_may_be_texts() {
 #[test]
 fn what_the_source_knows_is_a_value_too() {
     let columns = [
-        needed("at", ColumnKind::Timestamptz),
-        column("well_id", TEXT),
-        column("via", TEXT),
+        TargetColumn::needed("at", ColumnKind::Timestamptz),
+        TargetColumn::new("well_id", TEXT),
+        TargetColumn::new("via", TEXT),
     ];
     let toml = "
         table = \"t\"
@@ -221,7 +219,7 @@ fn a_refused_record_leaves_the_rows_before_it() {
 
 #[test]
 fn a_path_has_a_name_between_its_dots() {
-    let columns = [column("a", ColumnKind::Int8)];
+    let columns = [TargetColumn::new("a", ColumnKind::Int8)];
     for path in ["a..b", ".a", "a."] {
         let toml = format!(
             "table = \"t\"\ndecoder = \"ndjson\"\n[[column]]\nname = \"a\"\nfrom = \"{path}\""

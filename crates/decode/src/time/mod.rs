@@ -1,7 +1,7 @@
 //! Times out of records: texts and numbers become what PostgreSQL stores. `text` reads texts, `calendar` counts days; here are
 //! the ranges of the types and the window of plausible times.
 
-mod calendar;
+pub(crate) mod calendar;
 mod text;
 
 use crate::number::Decimal;
@@ -118,30 +118,34 @@ impl TimeReader {
     fn moment(&self, value: &Scalar<'_>) -> Result<Moment, Reason> {
         match value {
             Scalar::Time(us) => Ok(Moment::Unix { us: *us }),
-            Scalar::Number(number) => self.number(number),
+            Scalar::Number(number) => self.number(number)?.ok_or(Reason::BadTime),
             Scalar::Text(text) => {
                 let text = text.trim_ascii();
-                match self.format {
-                    Some(TimeFormat::Rfc3339) => parse(text),
-                    Some(_) => self.number(text),
-                    // A text that is a number all through is no date: those have hyphens.
-                    None => match self.number(text) {
-                        Err(Reason::WrongType) => parse(text),
-                        number => number,
-                    },
+                // A text that is a number all through is no date: those have hyphens.
+                let number = match self.format {
+                    Some(TimeFormat::Rfc3339) => None,
+                    _ => self.number(text)?,
+                };
+                match (number, self.format) {
+                    (Some(moment), _) => Ok(moment),
+                    (None, None | Some(TimeFormat::Rfc3339)) => parse(text),
+                    (None, Some(_)) => Err(Reason::BadTime),
                 }
             }
             Scalar::Null | Scalar::Bool(_) | Scalar::Json(_) => Err(Reason::BadTime),
         }
     }
 
-    fn number(&self, text: &str) -> Result<Moment, Reason> {
-        let format = self.format.unwrap_or(TimeFormat::UnixS);
-        let power = format.power().ok_or(Reason::BadTime)?;
-        let us = Decimal::parse(text)?
-            .rounded(power)
-            .map_err(|_| Reason::TimeRange)?;
-        Ok(Moment::Unix { us })
+    /// `None`: it is no number, or numbers are no times.
+    fn number(&self, text: &str) -> Result<Option<Moment>, Reason> {
+        let Some(power) = self.format.unwrap_or(TimeFormat::UnixS).power() else {
+            return Ok(None);
+        };
+        match Decimal::parse(text).and_then(|decimal| decimal.rounded(power)) {
+            Ok(us) => Ok(Some(Moment::Unix { us })),
+            Err(Reason::WrongType) => Ok(None),
+            Err(_) => Err(Reason::TimeRange),
+        }
     }
 
     fn infinite(&self, is_negative: bool) -> Result<Stored, Reason> {

@@ -108,6 +108,11 @@ fn numbers_are_counted_from_1970() {
         (PLAIN, "1.7654472e9", Ok(TEN_US)),
         (PLAIN, "-1", Ok(-1_000_000)),
         (PLAIN, "1e30", Err(TimeRange)),
+        (
+            PLAIN,
+            "1234567890123456789012345678901234567890",
+            Err(TimeRange),
+        ),
         (unix(TimeFormat::UnixMs), "1765447200000", Ok(TEN_US)),
         (
             unix(TimeFormat::UnixMs),
@@ -131,6 +136,8 @@ fn numbers_are_counted_from_1970() {
         assert_eq!(found, us, "{number}");
         assert_eq!(unix_us(reader, &text(number)).ok(), us.ok(), "\"{number}\"");
     }
+    let written = text("2025-12-11T10:00:00Z");
+    assert_eq!(unix_us(unix(TimeFormat::UnixS), &written), Err(BadTime));
     for value in [Scalar::Bool(true), Scalar::Json("{}")] {
         assert_eq!(unix_us(PLAIN, &value), Err(BadTime));
     }

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod oracle;
+mod profiles;
 mod properties;
+mod server;
 mod values;

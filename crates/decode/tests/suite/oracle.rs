@@ -1,11 +1,9 @@
 //! What PostgreSQL makes of a text, against what it gives back for the tuple that we made of the same text.
 
-use crate::values::{column, decoder, kinds, record};
-use bytes::Bytes;
-use futures_util::SinkExt;
-use hyperhaul_decode::{ColumnKind, Reason, Rows};
-use hyperhaul_pgcopy::{HEADER, TRAILER};
-use hyperhaul_testkit::{Client, Servers, TestDatabase};
+use crate::server::Database;
+use crate::values::{decoder, kinds, record};
+use hyperhaul_decode::{ColumnKind, Reason, Rows, TargetColumn};
+use hyperhaul_pgcopy::Numeric;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -25,23 +23,15 @@ const ASKED: &str = "
     END $$";
 
 struct Oracle {
-    client: Client,
-    _database: TestDatabase,
+    database: Database,
 }
 
 impl Oracle {
     async fn new() -> Oracle {
-        let servers = Servers::shared().expect("there are servers");
-        let database = TestDatabase::create(servers.target.url(), "decode").await;
-        let database = database.expect("a database is made");
-        database.exec(ASKED).await.expect("the oracle is made");
-        let client = database.connect().await.expect("a session begins");
+        let database = Database::new(ASKED).await;
         let set = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'";
-        client.batch_execute(set).await.expect("it is set");
-        Oracle {
-            client,
-            _database: database,
-        }
+        database.run(set).await;
+        Oracle { database }
     }
 
     /// An empty table with a column `v`.
@@ -49,49 +39,23 @@ impl Oracle {
         let sql = format!(
             "DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (id bigserial, v {type_name})"
         );
-        self.client
-            .batch_execute(&sql)
-            .await
-            .expect("a table is made");
+        self.database.run(&sql).await;
     }
 
     /// What the server makes of each text.
     async fn ask(&self, type_name: &str, texts: &[String]) -> Vec<String> {
         self.table("own", type_name).await;
         let sql = "SELECT asked(value) FROM unnest($1::text[]) WITH ORDINALITY AS t (value, place) ORDER BY place";
-        let rows = self.client.query(sql, &[&texts]).await;
-        let rows = rows.expect("the oracle answers");
+        let rows = self.database.query(sql, &[&texts]).await;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// What the server gives back for tuples that were copied in.
     async fn stored(&self, type_name: &str, rows: &mut Rows) -> Vec<Option<String>> {
         self.table("copied", type_name).await;
-        let count = rows.len();
-        let sink = self
-            .client
-            .copy_in::<_, Bytes>("COPY copied (v) FROM STDIN (FORMAT binary)")
-            .await;
-        let mut sink = Box::pin(sink.expect("COPY begins"));
-        let tuples = rows.take().expect("nothing is looked up");
-        for bytes in [
-            Bytes::from_static(&HEADER),
-            tuples,
-            Bytes::from_static(&TRAILER),
-        ] {
-            sink.send(bytes).await.expect("the server takes bytes");
-        }
-        let copied = sink
-            .as_mut()
-            .finish()
-            .await
-            .expect("the server takes the tuples");
-        assert_eq!(usize::try_from(copied).ok(), Some(count));
-        let rows = self
-            .client
-            .query("SELECT v::text FROM copied ORDER BY id", &[])
-            .await;
-        let rows = rows.expect("the rows are read");
+        self.database.copy("copied (v)", rows).await;
+        let sql = "SELECT v::text FROM copied ORDER BY id";
+        let rows = self.database.query(sql, &[]).await;
         rows.iter().map(|row| row.get(0)).collect()
     }
 
@@ -112,7 +76,7 @@ impl Oracle {
         } else {
             toml.trim_end_matches("infinity = true")
         };
-        let decoder = decoder(toml, &[column("v", kind.clone())]);
+        let decoder = decoder(toml, &[TargetColumn::new("v", kind.clone())]);
         let mut rows = decoder.empty_rows();
         let mut ours = Vec::new();
         for text in &texts {
@@ -386,7 +350,7 @@ async fn other_values_are_what_the_server_makes_of_them() {
 async fn arrays_of_texts_are_stored_as_they_are() {
     let oracle = Oracle::new().await;
     let toml = "table = \"t\"\ndecoder = \"ndjson\"\ncolumns = \"all\"";
-    let decoder = decoder(toml, &[column("v", ColumnKind::TextArray)]);
+    let decoder = decoder(toml, &[TargetColumn::new("v", ColumnKind::TextArray)]);
     let mut rows = decoder.empty_rows();
     for array in [r#"["a", "b c", "\"{", 1.50]"#, "[]", r#"[""]"#] {
         let payload = format!("{{\"v\": {array}}}");
@@ -396,4 +360,23 @@ async fn arrays_of_texts_are_stored_as_they_are() {
     let stored = oracle.stored("text[]", &mut rows[0]).await;
     let expected = [r#"{a,"b c","\"{",1.50}"#, "{}", "{\"\"}"];
     assert_eq!(stored, expected.map(|text| Some(text.to_owned())));
+}
+
+/// But for the infinities: the scale that the server sends with those means nothing.
+#[tokio::test]
+async fn numerics_have_the_bytes_that_the_server_sends() {
+    let database = Database::new("SELECT").await;
+    let mut texts = listed(&[
+        "0", "-0.00", "NaN", "1e131071", "1e-16383", "10000", "0.0001",
+    ]);
+    texts.extend(samples(
+        "[-+]?[0-9]{1,25}(\\.[0-9]{1,12})?([eE][-+]?[0-9]{1,2})?",
+    ));
+    let sql = "SELECT numeric_send(value::numeric) FROM unnest($1::text[]) WITH ORDINALITY AS t (value, place) ORDER BY place";
+    let sent = database.query(sql, &[&texts]).await;
+    for (text, row) in texts.iter().zip(sent) {
+        let mut ours = Vec::new();
+        Numeric::parse(text).expect(text).write(&mut ours);
+        assert_eq!(ours, row.get::<_, Vec<u8>>(0), "{text}");
+    }
 }

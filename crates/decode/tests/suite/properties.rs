@@ -1,7 +1,9 @@
 //! Whatever comes in, a record is one whole row or a refusal, and nothing panics.
 
-use crate::values::{column, decoder, kinds, record};
-use hyperhaul_decode::{ColumnKind, CsvOrder, Decoder, Mapping, RecordEnds, TargetColumn};
+use crate::values::{decoder, kinds, record};
+use hyperhaul_decode::{
+    ColumnKind, CsvOrder, Decoder, Found, Id, Mapping, RecordEnds, TargetColumn,
+};
 use hyperhaul_pgcopy::Tuple;
 use proptest::prelude::*;
 
@@ -11,7 +13,7 @@ fn columns() -> Vec<TargetColumn> {
     let kinds = kinds.chain([ColumnKind::TextArray]);
     let named = kinds.enumerate();
     named
-        .map(|(index, kind)| column(&format!("c{index}"), kind))
+        .map(|(index, kind)| TargetColumn::new(&format!("c{index}"), kind))
         .collect()
 }
 
@@ -31,6 +33,28 @@ fn csv_stream() -> String {
         "table = \"t\"\ndecoder = \"csv\"\ncolumns = \"all\"\n[csv]\nheader = [{}]",
         names.join(", ")
     )
+}
+
+/// Values of metrics, whose column a lookup tells.
+fn metrics() -> Box<dyn Decoder> {
+    let toml = "table = \"t\"
+        decoder = \"ndjson\"
+        column = [{ name = \"def_id\", lookup = { table = \"d\", id = \"id\", key = [\"key\"] } }]
+        [choice]
+        from = \"value\"
+        lookup = \"def_id\"
+        returned = \"value_type\"
+        columns = { BOOL = \"b\", INT = \"i\", REAL = \"r\", TEXT = \"t\", JSON = \"j\" }";
+    let text = ColumnKind::Text { chars_max: None };
+    let columns = [
+        TargetColumn::needed("def_id", ColumnKind::Int8),
+        TargetColumn::new("b", ColumnKind::Bool),
+        TargetColumn::new("i", ColumnKind::Int8),
+        TargetColumn::new("r", ColumnKind::Float8),
+        TargetColumn::new("t", text),
+        TargetColumn::new("j", ColumnKind::Jsonb),
+    ];
+    decoder(toml, &columns)
 }
 
 /// Decodes, and checks that there is a whole row or none.
@@ -106,10 +130,46 @@ proptest! {
         all_or_none(&*decoder, one.as_bytes())?;
     }
 
+    /// Whatever a lookup finds and returns, a value stands in one column, or its row is refused.
+    #[test]
+    fn a_value_finds_one_column_or_is_refused(
+        values in prop::collection::vec((0..4_usize, json_value()), 1..12),
+        found in prop::collection::vec(prop::option::of(prop::option::of(0..6_usize)), 4),
+    ) {
+        const LABELS: [&str; 6] = ["BOOL", "INT", "REAL", "TEXT", "JSON", "OTHER"];
+        let decoder = metrics();
+        let mut rows = decoder.empty_rows().pop().expect("there is one target");
+        let mut is_null = Vec::new();
+        for (key, value) in &values {
+            let payload = format!("{{\"key\": {key}, \"value\": {value}}}");
+            let decoded = decoder.decode(&record(payload.as_bytes(), 0), std::slice::from_mut(&mut rows));
+            if decoded.is_ok() {
+                is_null.push(value.trim() == "null");
+            }
+        }
+        let refused = rows.patch(0, |key| {
+            let key: usize = key.key[0].parse().expect("keys are numbers");
+            let id = Id::Int8(i64::try_from(key).expect("it is small"));
+            let returned = found[key]?.map(|label| LABELS[label]);
+            Some(Found { id, returned })
+        });
+        let refused: Vec<usize> = refused.into_iter().map(|(row, _)| row).collect();
+        prop_assert_eq!(rows.unresolved() == 0, refused.is_empty());
+        rows.retain(|row| !refused.contains(&row));
+        prop_assert_eq!(rows.len() + refused.len(), is_null.len());
+        let is_null = is_null.iter().enumerate().filter(|(row, _)| !refused.contains(row));
+        for (index, (_, is_null)) in is_null.enumerate() {
+            let tuple = Tuple::parse(rows.row_bytes(index)).expect("a row is one tuple");
+            let filled = tuple.fields().skip(1).filter(Option::is_some).count();
+            prop_assert_eq!(filled, usize::from(!is_null));
+        }
+        prop_assert!(rows.take().is_ok());
+    }
+
     /// What is brought into order is decoded as if it had come in that order.
     #[test]
     fn another_order_makes_the_same_row(texts in prop::collection::vec("[ -~\n]{0,6}", 3)) {
-        let columns = [0, 1, 2].map(|index| column(&format!("c{index}"), ColumnKind::Text { chars_max: None }));
+        let columns = [0, 1, 2].map(|index| TargetColumn::new(&format!("c{index}"), ColumnKind::Text { chars_max: None }));
         let toml = "table = \"t\"\ndecoder = \"csv\"\n[[column]]\nname = \"c0\"\n[[column]]\nname = \"c1\"\n[[column]]\nname = \"c2\"";
         let mut stream = toml.parse().expect("it is TOML");
         let mapping = Mapping::take(&mut stream).expect("it is a mapping");

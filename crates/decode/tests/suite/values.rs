@@ -29,15 +29,6 @@ pub(crate) fn kinds() -> Vec<(&'static str, ColumnKind)> {
     ]
 }
 
-pub(crate) fn column(name: &str, kind: ColumnKind) -> TargetColumn {
-    TargetColumn {
-        name: name.to_owned(),
-        kind,
-        not_null: false,
-        has_default: false,
-    }
-}
-
 pub(crate) fn decoder(toml: &str, columns: &[TargetColumn]) -> Box<dyn Decoder> {
     let mut stream = toml.parse().expect("the TOML is well-formed");
     let mapping = Mapping::take(&mut stream).expect("the stream is a mapping");

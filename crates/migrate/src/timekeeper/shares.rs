@@ -2,15 +2,16 @@
 
 use crate::forecast::Seen;
 use hyperhaul_ledger as ledger;
-use hyperhaul_plan::{Phase, Plan, Proof, Step, StepId, Strategy};
+use hyperhaul_plan::{Action, Phase, Plan, Proof, Step, StepId, Strategy};
 use std::collections::BTreeMap;
 
-/// Phases of steps that differ in size.
-pub(super) fn weighs(phase: Phase) -> bool {
-    !matches!(
-        phase,
-        Phase::Chunks | Phase::Copy | Phase::Columnstore | Phase::Verify
-    )
+/// Whether a step counts as done when it ends. How far all others of a phase are together, its meter tells.
+pub(super) fn weighs(step: &Step) -> bool {
+    match step.phase {
+        Phase::Chunks | Phase::Copy | Phase::Columnstore => false,
+        Phase::Verify => step.action != Action::Verify,
+        _ => true,
+    }
 }
 
 pub(super) fn weights(plan: &Plan, phase: Phase) -> impl Iterator<Item = f64> {
@@ -29,7 +30,11 @@ pub(super) fn seen(plan: &Plan, phase: Phase) -> Seen {
             .slices
             .iter()
             .all(|slice| matches!(slice.strategy, Strategy::Copy | Strategy::Stage)),
-        Phase::Verify => plan.tables.iter().all(|table| table.proof == Proof::Tuples),
+        Phase::Verify => {
+            let mut steps = plan.steps.iter().filter(|step| step.phase == phase);
+            let tuples = plan.tables.iter().all(|table| table.proof == Proof::Tuples);
+            tuples && !steps.any(weighs)
+        }
         _ => false,
     };
     if steady {

@@ -74,3 +74,32 @@ fn an_array_of_texts_may_be_long() {
     assert_eq!(row[2..6], i32::try_from(20 + texts).unwrap().to_be_bytes());
     assert_eq!(row[18..22], 1000_i32.to_be_bytes());
 }
+
+#[test]
+fn an_abandoned_row_leaves_the_rows_before_it() {
+    let mut encoder = Encoder::new();
+    encoder.row(1).int2(1).finish().unwrap();
+    let before = encoder.as_bytes().to_vec();
+    let mut row = encoder.row(2);
+    row.int2(2);
+    assert_eq!(row.bytes_written(), 8);
+    row.abandon();
+    drop(row);
+    assert_eq!(encoder.as_bytes(), before);
+}
+
+#[test]
+fn finished_rows_are_added_changed_and_taken_back() {
+    let mut first = Encoder::new();
+    first.row(1).int2(1).finish().unwrap();
+    let mut encoder = Encoder::new();
+    encoder.append(first.as_bytes());
+    encoder.append(first.as_bytes());
+    encoder.as_mut_bytes()[15] = 2;
+    assert_eq!(
+        encoder.as_bytes(),
+        b"\0\x01\0\0\0\x02\0\x01\0\x01\0\0\0\x02\0\x02"
+    );
+    encoder.truncate(8);
+    assert_eq!(encoder.take(), first.take());
+}

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::StrategyChoice;
+use crate::facts::License;
 use crate::testing::{fixes, measured_fixes, soar};
 
 fn estimated(facts: &Facts, options: &Options) -> Estimate {
@@ -30,6 +31,45 @@ fn the_measured_table_gets_back_what_was_measured() {
     // Side by side on two cores: half of what the indexes took one after another.
     let indexes = phase(&estimate, Phase::Indexes);
     assert!((14.0..18.0).contains(&indexes), "{indexes}");
+}
+
+#[test]
+fn statistics_are_gathered_however_rows_have_come() {
+    let (mut facts, mut options) = measured_fixes();
+    for server in [&mut facts.source, &mut facts.target] {
+        if let Some(timescale) = &mut server.timescale {
+            (timescale.version, timescale.license) = ((2, 29, 2), License::Community);
+        }
+    }
+    let mut after = |strategy| {
+        options.strategy = StrategyChoice::Only(strategy);
+        phase(&estimated(&facts, &options), Phase::After)
+    };
+    let copied = after(Strategy::Copy);
+    assert!(copied > 0.0);
+    assert_eq!(after(Strategy::Stage), copied);
+    assert!(after(Strategy::Attach) >= copied);
+}
+
+#[test]
+fn foreign_keys_are_validated_by_a_core_that_does_not_compare() {
+    let (mut facts, mut options) = measured_fixes();
+    let keys = std::mem::take(&mut fixes(&mut facts).foreign_keys);
+    let compared = phase(&estimated(&facts, &options), Phase::Verify);
+    fixes(&mut facts).foreign_keys = keys;
+    let validated = validations(&facts);
+    let both = phase(&estimated(&facts, &options), Phase::Verify);
+    assert!((both - (compared + validated / 2.0)).abs() < 0.1, "{both}");
+    // There is but one of each table at a time, however many cores there are.
+    facts.target.cores = Some(64);
+    options.workers = Some(64);
+    let wide = phase(&estimated(&facts, &options), Phase::Verify);
+    assert!((wide - validated).abs() < 0.01, "{wide}");
+}
+
+fn validations(facts: &Facts) -> f64 {
+    let plan = crate::plan(facts.clone(), measured_fixes().1).unwrap();
+    plan.tables.iter().zip(&facts.tables).map(validation).sum()
 }
 
 #[test]

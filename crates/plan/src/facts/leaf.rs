@@ -43,6 +43,9 @@ pub struct Leaf {
     pub unlogged: bool,
     /// Foreign server's name where the leaf is a foreign table.
     pub foreign_server: Option<String>,
+    /// The largest statistics target of its columns; `None`: all have the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_target: Option<i32>,
 }
 
 /// A leaf's partition bound on the time column.

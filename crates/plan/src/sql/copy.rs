@@ -63,7 +63,7 @@ impl RowHash {
     }
 }
 
-/// The sum is a number of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
+/// The server's sum of bigint is exact, a numeric of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
 /// is a linear combination of its fields' hashes, so that sums of it stay the same where two rows exchange a value; hence
 /// it is hashed once more.
 fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String {
@@ -74,7 +74,7 @@ fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String
     };
     format!(
         "SELECT ({start})::bigint, count(*), \
-         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0)::numeric)::text \
+         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0))::text \
          FROM {from} GROUP BY 1"
     )
 }

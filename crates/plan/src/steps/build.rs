@@ -92,8 +92,8 @@ fn index_weight(index: &Index, table: &TablePlan) -> u64 {
     scan_bytes + index.size_bytes * factor
 }
 
-/// Foreign keys, added and validated when all rows are in: one that was never validated on the source would refuse some of
-/// them. In phase `columnstore` for tables whose chunks go there before indexes are built, since the server validates none
+/// Foreign keys, added when all rows are in: one that was never validated on the source would refuse some of them. In phase
+/// `columnstore` for tables whose chunks go there before indexes are built, and validated there, since the server validates none
 /// afterwards; in their own for all others. Where partitions are attached they come before and after that.
 pub(super) fn foreign_keys(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
     let own = if scope.table.goes_to_columnstore_before_indexes() {
@@ -104,9 +104,26 @@ pub(super) fn foreign_keys(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
     if phase != own || !scope.table.attached.is_empty() {
         return Vec::new();
     }
-    let validated = validations(scope, Phase::ForeignKeys, &scope.table.staging);
-    let steps = add_foreign_keys(scope).into_iter().chain(validated);
+    let mut steps = add_foreign_keys(scope);
+    if phase == Phase::Columnstore {
+        steps.extend(validations(scope, Phase::ForeignKeys, &scope.table.staging));
+    }
+    let steps = steps.into_iter();
     steps.map(|step| Step { phase, ..step }).collect()
+}
+
+/// Their validation, in the phase in which rows are compared: validations of one table lock each other out and take one core
+/// each, so that by themselves they leave the others idle. Both only read, and nothing is cut over before both are done.
+pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
+    if scope.table.goes_to_columnstore_before_indexes() || !scope.table.attached.is_empty() {
+        return Vec::new();
+    }
+    let steps = validations(scope, Phase::ForeignKeys, &scope.table.staging);
+    let beside = |step| Step {
+        phase: Phase::Verify,
+        ..step
+    };
+    steps.into_iter().map(beside).collect()
 }
 
 /// Those of a table that partitions are attached to, while it is empty.
@@ -168,4 +185,34 @@ pub(crate) fn can_exist(key: &ForeignKey, tables: &[TablePlan], facts: &Facts) -
     let hypertable =
         key.references_hypertable || facts.target.hypertables.contains(&key.references);
     !moved && !hypertable && !facts.missing_relations.contains(&key.references)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use crate::testing::soar;
+
+    #[test]
+    fn foreign_keys_are_validated_beside_the_proof_and_keep_their_names() {
+        let (facts, options) = soar();
+        let plan = crate::plan(facts, options).unwrap();
+        let at = |title: &str| {
+            let mut steps = plan.steps.iter();
+            let at = steps.position(|step| step.title == title).unwrap();
+            (at, &plan.steps[at])
+        };
+        let added = at("add 3 foreign keys of public.fixes");
+        assert_eq!(added.1.phase, Phase::ForeignKeys);
+        let validated = at("validate foreign key fixes_flight_id_fkey of public.fixes");
+        assert_eq!(validated.1.phase, Phase::Verify);
+        assert_eq!(
+            validated.1.id.0,
+            "foreign keys:public.fixes:fixes_flight_id_fkey"
+        );
+        let proved = at("prove that public.raw_messages is equal");
+        assert!(added.0 < validated.0 && validated.0 < proved.0);
+        assert!(plan.steps.is_sorted_by_key(|step| step.phase));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::simulated_disk::End;
 use super::{ALL, fresh, numbered, open, parcel, read_all, records, store};
-use crate::{BatchLimits, Parcel, Position, Reason};
+use crate::{BatchLimits, POSITION_MAX, Parcel, Position, Reason};
 
 #[test]
 fn records_are_read_in_their_order_and_once_they_are_durable() {
@@ -138,10 +138,15 @@ fn released_segments_are_gone_and_the_rest_is_read() {
         records(&read_all(&spool, 101)),
         numbered(101, &["unsynced"])
     );
+    for n in 102..=150 {
+        store(&mut spool, &format!("{n:080}"));
+    }
+    spool.release(0).unwrap();
+    assert_eq!(read_all(&spool, 102).losses(), []);
     drop(spool);
     let (mut spool, recovery) = open(&disk.restart(End::Kill));
-    assert_eq!(recovery.next_position, 102);
-    spool.release(101).unwrap();
+    assert_eq!(recovery.next_position, 151);
+    spool.release(150).unwrap();
     assert!(spool.bytes() <= 64);
     drop(spool);
     // Nothing is there but a segment that knows where to go on.
@@ -149,9 +154,9 @@ fn released_segments_are_gone_and_the_rest_is_read() {
         let (spool, recovery) = open(&disk.restart(End::Kill));
         assert_eq!(
             (recovery.first_position, recovery.next_position),
-            (102, 102)
+            (151, 151)
         );
-        assert!(read_all(&spool, 102).is_empty());
+        assert!(read_all(&spool, 151).is_empty());
     }
 }
 
@@ -183,6 +188,8 @@ fn positions_can_be_passed_over() {
     assert_eq!(store(&mut spool, "b"), 2);
     spool.advance(1000).unwrap();
     assert_eq!(spool.next_position(), 1000);
+    let error = spool.advance(POSITION_MAX + 1).unwrap_err();
+    assert!(error.is_misuse(), "{error}");
     drop(spool);
     let (mut spool, recovery) = open(&disk.restart(End::PowerCut));
     assert_eq!(recovery.next_position, 1000);

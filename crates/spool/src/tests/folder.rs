@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use super::{ALL, SMALL, parcel, records};
-use crate::{RealDisk, Spool};
+use crate::{Keeper, KeeperLimits, Limits, Parcel, RealDisk, Spool};
 
 /// A folder that is gone with the test.
 struct Folder(PathBuf);
@@ -18,8 +20,12 @@ impl Folder {
     }
 
     fn open(&self) -> Spool {
+        self.open_with(SMALL)
+    }
+
+    fn open_with(&self, limits: Limits) -> Spool {
         let disk = RealDisk::open(self.0.join("deep").join("spool")).unwrap();
-        Spool::open(disk, SMALL).unwrap().0
+        Spool::open(disk, limits).unwrap().0
     }
 }
 
@@ -56,6 +62,62 @@ fn records_outlive_the_process_and_go_when_they_are_released() {
         .filter(|name| name.ends_with(".segment"))
         .collect();
     assert_eq!(names, ["00000000000000000301.segment"]);
+}
+
+#[test]
+fn a_reader_follows_a_writer_and_releases_what_it_has_read() {
+    const RECORDS: u64 = 3000;
+    let folder = Folder::new("follow");
+    let (durable, woken) = channel();
+    let wake = Box::new(move |position| durable.send(position).unwrap());
+    // Never full, however slow the reader is.
+    let roomy = Limits {
+        bytes_max: 1024 * SMALL.segment_bytes,
+        ..SMALL
+    };
+    let spool = folder.open_with(roomy);
+    let keeper = Keeper::start(spool, KeeperLimits::default(), wake).unwrap();
+    let keeper = Arc::new(keeper);
+    let writer = std::thread::spawn({
+        let keeper = Arc::clone(&keeper);
+        move || write(&keeper, RECORDS)
+    });
+    let (mut reader, mut next) = (keeper.reader(), 1);
+    while next <= RECORDS {
+        woken.recv().unwrap();
+        let batch = reader.read(next, ALL).unwrap();
+        assert_eq!(batch.losses(), []);
+        for (position, payload) in records(&batch) {
+            assert_eq!((position, payload), (next, format!("{next:040}")));
+            next += 1;
+        }
+        keeper.release(next - 1);
+    }
+    writer.join().unwrap();
+    drop((keeper, reader));
+    let spool = folder.open();
+    assert_eq!(spool.next_position(), RECORDS + 1);
+    assert!(
+        spool.bytes() <= 2 * SMALL.segment_bytes,
+        "{}",
+        spool.bytes()
+    );
+}
+
+/// Stores records one by one, with some in flight.
+fn write(keeper: &Keeper, records: u64) {
+    let (sender, answers) = channel();
+    let (mut next, mut waiting) = (1, 0);
+    while next <= records || waiting > 0 {
+        while next <= records && waiting < 50 {
+            let sender = sender.clone();
+            let done = Box::new(move |answer| sender.send(answer).unwrap());
+            keeper.store(Parcel::from_iter([format!("{next:040}")]), done);
+            (next, waiting) = (next + 1, waiting + 1);
+        }
+        assert!(answers.recv().unwrap().is_ok());
+        waiting -= 1;
+    }
 }
 
 #[test]

@@ -40,6 +40,16 @@ fn hold(keeper: &Keeper<SimulatedDisk>) -> Arc<Barrier> {
     gate
 }
 
+/// Three records behind one that holds the thread.
+fn three_waiting(keeper: &Keeper<SimulatedDisk>) -> (Arc<Barrier>, Receiver<Answer>) {
+    let gate = hold(keeper);
+    let (sender, receiver) = answers();
+    for _ in 0..3 {
+        keeper.store(one("x"), to(&sender));
+    }
+    (gate, receiver)
+}
+
 #[test]
 fn each_caller_gets_its_own_positions_after_the_sync() {
     let disk = SimulatedDisk::new(1);
@@ -154,11 +164,7 @@ fn what_does_not_fit_is_refused_by_itself() {
 fn a_failed_sync_refuses_everyone_from_then_on() {
     let disk = SimulatedDisk::new(1);
     let keeper = start(&disk, KeeperLimits::default());
-    let gate = hold(&keeper);
-    let (sender, receiver) = answers();
-    for _ in 0..3 {
-        keeper.store(one("x"), to(&sender));
-    }
+    let (gate, receiver) = three_waiting(&keeper);
     disk.set_trouble(Trouble {
         sync_fails_after: Some(0),
         ..Trouble::default()
@@ -167,6 +173,7 @@ fn a_failed_sync_refuses_everyone_from_then_on() {
     for _ in 0..3 {
         assert!(receiver.recv().unwrap().unwrap_err().is_poisoned());
     }
+    let (sender, receiver) = answers();
     keeper.store(one("x"), to(&sender));
     assert!(receiver.recv().unwrap().unwrap_err().is_poisoned());
     assert!(keeper.status().store_error.unwrap().is_poisoned());
@@ -198,11 +205,7 @@ fn a_release_makes_room_and_its_failure_is_told() {
 fn a_keeper_that_is_dropped_finishes_what_waits() {
     let disk = SimulatedDisk::new(1);
     let keeper = start(&disk, KeeperLimits::default());
-    let gate = hold(&keeper);
-    let (sender, receiver) = answers();
-    for _ in 0..3 {
-        keeper.store(one("x"), to(&sender));
-    }
+    let (gate, receiver) = three_waiting(&keeper);
     let dropped = std::thread::spawn(move || drop(keeper));
     gate.wait();
     dropped.join().unwrap();

@@ -1,9 +1,12 @@
 //! Tests of the crate from within, on a simulated disk: tables, damage at every byte, and seeds of random operations with crashes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod batches;
 mod chance;
 mod damage;
 mod folder;
+mod format;
 mod keeping;
 mod limits;
 mod model;

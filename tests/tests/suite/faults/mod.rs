@@ -10,6 +10,7 @@ mod looking;
 mod lost_commit;
 mod other_server;
 mod terminated;
+mod verifying;
 mod watchdogs;
 mod within_the_server;
 

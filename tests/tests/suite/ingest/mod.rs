@@ -1,5 +1,10 @@
 //! Live ingest: files into hypertables, each record exactly once, whatever happens meanwhile.
 
+mod aprs_outages;
+mod aprs_packets;
+mod aprs_rows;
+mod aprs_sink;
+mod aprs_tables;
 mod faults;
 mod files;
 mod http;

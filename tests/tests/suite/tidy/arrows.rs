@@ -40,8 +40,10 @@ const TABLE: &[Allowed] = &[
             "memchr",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "toml",
+            "xxhash-rust",
         ]),
     },
     Allowed {

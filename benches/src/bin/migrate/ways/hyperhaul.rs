@@ -19,6 +19,7 @@ struct Status {
 
 #[derive(Deserialize)]
 struct Step {
+    id: String,
     phase: String,
     title: String,
     seconds: Option<f64>,
@@ -104,7 +105,7 @@ pub(super) async fn run(bench: &Bench<'_>, strategy: &str) -> Result<Measured> {
     Ok(measured)
 }
 
-/// The steps of these phases run one after another, so that their sum is wall time; index builds, for example, run side by side.
+/// The steps of most phases run one after another, so that their sum is wall time; index builds, for example, run side by side.
 fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &Status) -> Measured {
     let of_phase = |phase: &str| -> f64 {
         status
@@ -121,6 +122,11 @@ fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &S
         .filter(|step| step.phase == "stage")
         .filter_map(|step| step.seconds)
         .fold(0.0, f64::max);
+    // Foreign keys are validated beside the proof that the rows are equal, which ends last: without that, they take as long.
+    let proof = |step: &&Step| step.id.starts_with("verify:");
+    let verify = status.steps.iter().filter(|step| step.phase == "verify");
+    let proved: f64 = verify.filter(proof).filter_map(|step| step.seconds).sum();
+    let validated = of_phase("verify") - proved;
     let to_cutover = migrate.seconds - of_phase("after");
     let before = Part {
         title: "before: plan, calibrated".to_owned(),
@@ -136,7 +142,7 @@ fn measured(plan: &Finished, predicted: &[Phase], migrate: &Finished, status: &S
     });
     Measured {
         copy_seconds: of_phase("copy") + of_phase("attach") + staged,
-        lifecycle_seconds: Some(to_cutover - of_phase("verify")),
+        lifecycle_seconds: Some(to_cutover - (proved - validated).max(0.0)),
         verified_seconds: Some(to_cutover),
         whole_seconds: Some(migrate.seconds),
         predicted_seconds: Some(predicted.iter().map(|phase| phase.seconds).sum()),
