@@ -134,8 +134,17 @@ impl<D: Disk> Reader<D> {
                 Some(Step::DamagedHeaders { to, .. }) => {
                     batch.lose(position_of(to).min(until), Reason::Header);
                 }
-                Some(Step::Tail { .. }) | None => {
-                    // The cursor stays in front of it: what is appended behind damage is found from there.
+                // The cursor stays in front of it: what is appended behind damage is found from there.
+                Some(Step::Tail { records_max, .. }) => {
+                    // Behind a write that was cut off, recovery passed over as many positions; whole records take more bytes than that.
+                    let reason = match until - batch.next() >= records_max {
+                        true => Reason::Unfinished,
+                        false => Reason::Tail,
+                    };
+                    batch.lose(until, reason);
+                    return Ok(After::Segment);
+                }
+                None => {
                     batch.lose(until, Reason::Tail);
                     return Ok(After::Segment);
                 }
