@@ -3,6 +3,8 @@
 use crate::envelope::Envelope;
 use hyperhaul_decode::{Refusal, Rows};
 use hyperhaul_ledger::{Cause, PositionUnit};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Records that follow each other in a source, as a feed gives them.
 #[derive(Debug)]
@@ -13,8 +15,21 @@ pub(crate) struct Taken {
     pub(crate) to: u64,
     /// In the order of their positions, all of which lie behind `from` and up to `to`.
     pub(crate) records: Vec<Envelope>,
-    /// No position here ever had a record that was acknowledged.
-    pub(crate) is_skipped: bool,
+    /// Positions without a record, none of which was acknowledged and is lost.
+    pub(crate) skipped: u64,
+    /// What they are in the broker that several processes take them from.
+    pub(crate) delivery: Option<Delivery>,
+}
+
+/// Messages of a consumer that several processes share; see `hyperhaul_ledger::commit_sequences`.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// The consumer's name in the ledger.
+    pub(crate) consumer: Arc<str>,
+    /// One for each record.
+    pub(crate) sequences: Vec<i64>,
+    /// Up to which no message comes again.
+    pub(crate) floor: i64,
 }
 
 impl Taken {
@@ -24,7 +39,8 @@ impl Taken {
             from: position,
             to: position,
             records: Vec::new(),
-            is_skipped: false,
+            skipped: 0,
+            delivery: None,
         }
     }
 
@@ -32,25 +48,34 @@ impl Taken {
     pub(crate) fn skipped(from: u64, to: u64) -> Taken {
         Taken {
             to,
-            is_skipped: true,
+            skipped: to - from,
             ..Taken::none(from)
         }
     }
 
-    /// How many positions never had a record that was acknowledged.
-    pub(crate) fn skipped_count(&self) -> u64 {
-        if self.is_skipped {
-            self.to - self.from
-        } else {
-            0
-        }
+    /// Leaves out messages that are committed.
+    pub(crate) fn leave_out(&mut self, committed: &HashSet<i64>) {
+        let Some(delivery) = &mut self.delivery else {
+            return;
+        };
+        let count = self.records.len();
+        let mut is_kept = delivery
+            .sequences
+            .iter()
+            .map(|sequence| !committed.contains(sequence));
+        self.records.retain(|_| is_kept.next().unwrap_or(true));
+        delivery
+            .sequences
+            .retain(|sequence| !committed.contains(sequence));
+        self.skipped += (count - self.records.len()) as u64;
     }
 
     /// Records that were acknowledged once and cannot be read any more.
     pub(crate) fn lost_count(&self, unit: PositionUnit) -> u64 {
         match unit {
-            _ if self.is_skipped => 0,
-            PositionUnit::Record => (self.to - self.from).saturating_sub(self.records.len() as u64),
+            PositionUnit::Record => {
+                (self.to - self.from).saturating_sub(self.records.len() as u64 + self.skipped)
+            }
             PositionUnit::Byte => 0,
         }
     }
@@ -59,13 +84,27 @@ impl Taken {
     pub(crate) fn halved(mut self) -> (Taken, Taken) {
         let rest = self.records.split_off(self.records.len().div_ceil(2));
         let middle = self.records.last().map_or(self.from, |last| last.position);
+        // A source that skips positions loses none.
+        let skipped_first = (middle - self.from)
+            .saturating_sub(self.records.len() as u64)
+            .min(self.skipped);
+        let first_count = self.records.len();
+        let delivery = self.delivery.as_mut().map(|delivery| Delivery {
+            sequences: delivery.sequences.split_off(first_count),
+            ..delivery.clone()
+        });
         let second = Taken {
             from: middle,
             to: self.to,
             records: rest,
-            is_skipped: false,
+            skipped: self.skipped - skipped_first,
+            delivery,
         };
-        let first = Taken { to: middle, ..self };
+        let first = Taken {
+            to: middle,
+            skipped: skipped_first,
+            ..self
+        };
         (first, second)
     }
 }
@@ -142,7 +181,8 @@ mod tests {
             from,
             to,
             records: records.collect(),
-            is_skipped: false,
+            skipped: 0,
+            delivery: None,
         }
     }
 

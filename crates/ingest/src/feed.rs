@@ -2,6 +2,7 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod jetstream;
 pub(crate) mod spooled;
 
 use crate::Error;
@@ -23,6 +24,10 @@ impl Default for BatchLimits {
             bytes_max: 8 << 20,
         }
     }
+}
+
+fn is_full(record_count: usize, bytes: usize, limits: &BatchLimits) -> bool {
+    record_count >= limits.records_max || bytes >= limits.bytes_max
 }
 
 /// Records in order. A feed gives each record once; who starts anew gives it the ledger's position.

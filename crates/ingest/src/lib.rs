@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   sources that keep their records     others (HTTP, MQTT)                source
-//!   (files)                               |
+//!   (files, JetStream)                    |
 //!     |                                 spool, acknowledged when durable   intake, spool_folder
 //!     |                                   |
 //!   Feed: records, positions  <-----------+                                feed
@@ -52,6 +52,7 @@ pub use run::{Done, Work, run};
 pub use secret::Secret;
 pub use source::http::HttpPlace;
 pub use source::mqtt::MqttPlace;
+pub use source::nats::NatsPlace;
 pub use spool_folder::SpoolPlace;
 pub use stop::Stop;
 pub use stream::{Origin, Stream};

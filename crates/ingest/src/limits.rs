@@ -97,3 +97,13 @@ pub(crate) const MQTT_PACKET_BYTES_MAX: usize = 268_435_455 + 5;
 pub(crate) const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long the last acknowledgements may take at the end.
 pub(crate) const MQTT_GOODBYE_WAIT: Duration = Duration::from_secs(2);
+
+/// When JetStream gives a message again that was not acknowledged: longer than a batch takes, short enough for the messages of a process
+/// that was killed.
+pub(crate) const NATS_ACK_WAIT: Duration = Duration::from_secs(30);
+/// Messages that a consumer's processes may hold: some batches each.
+pub(crate) const NATS_ACK_PENDING_MAX: i64 = 200_000;
+/// How long a batch of JetStream gathers behind its first message.
+pub(crate) const NATS_BATCH_WAIT: Duration = Duration::from_millis(5);
+/// How often a consumer's acknowledgement floor is asked.
+pub(crate) const NATS_FLOOR_AGE_MAX: Duration = Duration::from_secs(10);

@@ -1,5 +1,7 @@
 //! `hyperhaul ingest`: streams side by side, until their sources end or somebody says stop.
 
+mod nats;
+
 use crate::Error;
 use crate::claim::claim;
 use crate::feed::Feed;
@@ -182,6 +184,7 @@ impl Feeding {
             Origin::Stdin { resume } => self.stdin(resume.as_deref()).await,
             Origin::Http {} => self.spooled().await,
             Origin::Mqtt(place) => self.mqtt(place).await,
+            Origin::Nats(place) => self.nats(place).await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
     }
@@ -314,7 +317,7 @@ impl Feeding {
             let error = match self.try_writer(source, unit).await {
                 Ok(writer) => return Ok(writer),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&error).passes() {

@@ -3,4 +3,5 @@
 pub mod aprs;
 pub(crate) mod http;
 pub(crate) mod mqtt;
+pub(crate) mod nats;
 mod topic;

@@ -2,6 +2,7 @@
 
 use crate::feed::BatchLimits;
 use crate::source::mqtt::MqttPlace;
+use crate::source::nats::NatsPlace;
 use hyperhaul_decode::Mapping;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ impl Origin {
     /// Whether it cannot keep its records: they are acknowledged when they are durable in a spool.
     pub(crate) fn is_spooled(&self) -> bool {
         match self {
-            Origin::File { .. } | Origin::Stdin { .. } => false,
+            Origin::File { .. } | Origin::Stdin { .. } | Origin::Nats(_) => false,
             Origin::Http {} | Origin::Mqtt(_) => true,
         }
     }
@@ -54,4 +55,6 @@ pub enum Origin {
     Http {},
     /// Messages of an MQTT broker.
     Mqtt(MqttPlace),
+    /// Messages of a JetStream consumer.
+    Nats(NatsPlace),
 }

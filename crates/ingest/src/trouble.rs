@@ -10,6 +10,8 @@ pub(crate) enum Trouble {
     Server(hyperhaul_pg::Error),
     /// A table is no longer what the rows were encoded for.
     Reshaped,
+    /// Messages of the batch are committed already, by whoever was given them before.
+    Delivered,
     /// Nothing that trying again or another way would mend.
     Final(Error),
 }

@@ -19,7 +19,7 @@ mod letters;
 mod ways;
 
 use crate::Error;
-use crate::batch::{Batch, Taken};
+use crate::batch::{Batch, Delivery, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
@@ -71,6 +71,8 @@ pub(crate) struct Writer {
     staged_left: u32,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// Messages of the batch are committed already.
+    leaves_out: bool,
 }
 
 /// What is left to do with a batch.
@@ -96,6 +98,7 @@ impl Writer {
             staged_for: None,
             staged_left: 0,
             in_doubt: Outcome::default(),
+            leaves_out: false,
         }
     }
 
@@ -145,6 +148,10 @@ impl Writer {
             let trouble = match self.attempt(batch, way).await {
                 Ok(outcome) => return Ok(Next::Done(outcome)),
                 Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Delivered) => {
+                    self.leaves_out = true;
+                    continue;
+                }
                 Err(Trouble::Reshaped) => {
                     self.refresh(batch).await?;
                     continue;
@@ -212,7 +219,7 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -236,6 +243,9 @@ impl Writer {
 
     /// One transaction; commits all of it or nothing.
     async fn attempt(&mut self, batch: &mut Batch, way: Way) -> Result<Outcome, Trouble> {
+        if std::mem::take(&mut self.leaves_out) {
+            self.leave_out(batch).await?;
+        }
         let learned = Arc::clone(&self.learned.borrow());
         if batch.generation != learned.generation {
             return Err(Trouble::Reshaped);
@@ -258,6 +268,17 @@ impl Writer {
                 if !source.advance(session, to, in_doubt).await? {
                     return Err(Trouble::from(taken_over(place)));
                 }
+                // The last statement: others wait for its lock.
+                if let Some(Delivery {
+                    consumer,
+                    sequences,
+                    floor,
+                }) = &batch.taken.delivery
+                    && !hyperhaul_ledger::commit_sequences(session, consumer, sequences, *floor)
+                        .await?
+                {
+                    return Err(Trouble::Delivered);
+                }
                 failpoint("ingest.before_commit");
                 Ok(())
             })
@@ -265,6 +286,19 @@ impl Writer {
         failpoint("ingest.after_commit");
         self.source.position = to;
         Ok(self.in_doubt)
+    }
+
+    async fn leave_out(&self, batch: &mut Batch) -> Result<(), Trouble> {
+        let Some(delivery) = &batch.taken.delivery else {
+            return Ok(());
+        };
+        let (consumer, sequences) = (&delivery.consumer, &delivery.sequences);
+        let committed =
+            hyperhaul_ledger::committed_sequences(&self.session, consumer, sequences).await?;
+        let mut taken = std::mem::replace(&mut batch.taken, Taken::none(0));
+        taken.leave_out(&committed.into_iter().collect());
+        *batch = self.decode(taken).await;
+        Ok(())
     }
 
     /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
@@ -277,7 +311,7 @@ impl Writer {
                 Ok(Some(source)) => break source,
                 Ok(None) => return Err(taken_over(&self.place)),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {

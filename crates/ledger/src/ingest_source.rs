@@ -54,7 +54,8 @@ pub struct Outcome {
     pub dead_count: i64,
     /// Acknowledged once, and unreadable in the spool since.
     pub lost_count: i64,
-    /// Positions that never had a record that was acknowledged: of a write that a crash cut off.
+    /// Positions without a record to be dealt with: of a write that a crash cut off, and of messages that came again after they were
+    /// committed.
     pub skipped_count: i64,
     /// Rows that are new, over all tables.
     pub row_count: i64,

@@ -14,6 +14,7 @@
 //!
 //! ingest_source   one row a source of live rows   up to which of its records everything is dealt with, and by which process
 //! ingest_receipt  one row a source and minute     what became of the records between two positions
+//! ingest_consumer one row a consumer that processes share   which of a broker's messages are committed
 //! ingest_gap      one row a time in which a source could not be heard, or what it sent could not be kept
 //! dead_letter     one row a record that no table takes   the record as it came, and why
 //! ingest_conflict one row a record whose key was there already, with other values
@@ -109,6 +110,10 @@ CREATE TABLE hyperhaul.ingest_receipt (
     skipped_count bigint NOT NULL,
     row_count bigint NOT NULL,
     PRIMARY KEY (source_id, minute)
+);
+CREATE TABLE hyperhaul.ingest_consumer (
+    name text PRIMARY KEY,
+    committed int8multirange NOT NULL DEFAULT '{}'
 );
 CREATE TABLE hyperhaul.ingest_gap (
     gap_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -304,7 +304,8 @@ impl FileFeed {
 }
 
 fn is_full(taken: &Taken, limits: &BatchLimits) -> bool {
-    taken.records.len() >= limits.records_max || taken.to - taken.from >= limits.bytes_max as u64
+    let bytes = usize::try_from(taken.to - taken.from).unwrap_or(usize::MAX);
+    super::is_full(taken.records.len(), bytes, limits)
 }
 
 impl Feed for FileFeed {

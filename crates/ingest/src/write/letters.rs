@@ -149,7 +149,7 @@ pub(super) fn outcome(batch: &Batch, unit: PositionUnit, written: &Written) -> O
         conflict_count,
         dead_count,
         lost_count: ledger_position(batch.taken.lost_count(unit)),
-        skipped_count: ledger_position(batch.taken.skipped_count()),
+        skipped_count: ledger_position(batch.taken.skipped),
         row_count: written.inserted.iter().copied().map(ledger_position).sum(),
     }
 }

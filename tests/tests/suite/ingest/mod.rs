@@ -10,6 +10,7 @@ mod files;
 mod http;
 mod letters;
 mod mqtt;
+mod nats;
 mod rows;
 mod spooled;
 

@@ -1,0 +1,66 @@
+//! A stream of JetStream messages: taken from a consumer, written, acknowledged.
+
+use super::Feeding;
+use crate::Error;
+use crate::feed::jetstream::JetStreamFeed;
+use crate::limits::{RECONNECTING, SPOOL_LAST_WAIT};
+use crate::source::nats::{Consumer, NatsPlace};
+use async_nats::jetstream::message::Acker;
+use hyperhaul_ledger::PositionUnit;
+use hyperhaul_pg::retry::Backoff;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use uuid::Uuid;
+
+impl Feeding {
+    /// Messages of a consumer that other processes may share: this one has a source of its own.
+    pub(super) async fn nats(&self, place: &NatsPlace) -> Result<(), Error> {
+        let mut patience = Backoff::new(RECONNECTING);
+        let consumer = loop {
+            if let Some(consumer) = Consumer::open(place).await? {
+                break consumer;
+            }
+            tokio::select! {
+                () = self.stop.asked() => return Ok(()),
+                _ = patience.pause() => {}
+            }
+        };
+        let source = format!("{} {}", consumer.name, Uuid::new_v4());
+        let client = consumer.client.clone();
+        let feed = JetStreamFeed::new(consumer, self.stop.watch());
+        let unacknowledged = feed.unacknowledged();
+        let (committed, acknowledging) = unbounded_channel();
+        let acknowledging = tokio::spawn(acknowledge(acknowledging));
+        let dealt_with = move |position| {
+            for acker in unacknowledged.up_to(position) {
+                // Whoever acknowledges lives until this is dropped.
+                let _ = committed.send(acker);
+            }
+        };
+        let pump = self.pump_and(
+            &source,
+            PositionUnit::Record,
+            feed,
+            |_, _| Ok(()),
+            dealt_with,
+        );
+        let pumped = tokio::select! {
+            pumped = pump => pumped,
+            () = self.last_wait() => Ok(()),
+        };
+        // What is committed and not acknowledged would only come again to be left out.
+        let said = async {
+            let _ = acknowledging.await;
+            client.flush().await
+        };
+        let _ = tokio::time::timeout(SPOOL_LAST_WAIT, said).await;
+        pumped
+    }
+}
+
+async fn acknowledge(mut committed: UnboundedReceiver<Acker>) {
+    while let Some(acker) = committed.recv().await {
+        if let Err(error) = acker.ack().await {
+            tracing::warn!(%error, "a message was not acknowledged and comes again");
+        }
+    }
+}
