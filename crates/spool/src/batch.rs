@@ -31,8 +31,10 @@ pub enum Reason {
     Payload,
     /// Headers of records are damaged. The next record tells how many: exactly these are lost.
     Header,
-    /// A segment ends before its last position: a crash came before a write was finished (such records were never acknowledged), or
-    /// damage reached the last records. How many there were nobody knows: no more than these.
+    /// A write that a crash cut off: nothing there was acknowledged. The same is found where damage reached the last records of the last
+    /// segment while no process had the spool.
+    Unfinished,
+    /// Damage reached the last records of a segment. How many there were nobody knows: no more than these.
     Tail,
     /// Both copies of a segment's header are damaged. No more than these records.
     Segment,
@@ -46,6 +48,7 @@ impl Reason {
         match self {
             Reason::Payload => "payload",
             Reason::Header => "header",
+            Reason::Unfinished => "unfinished",
             Reason::Tail => "tail",
             Reason::Segment => "segment",
             Reason::Missing => "missing",
@@ -56,7 +59,7 @@ impl Reason {
     pub fn is_exact(self) -> bool {
         match self {
             Reason::Payload | Reason::Header => true,
-            Reason::Tail | Reason::Segment | Reason::Missing => false,
+            Reason::Unfinished | Reason::Tail | Reason::Segment | Reason::Missing => false,
         }
     }
 }

@@ -134,8 +134,18 @@ impl<D: Disk> Reader<D> {
                 Some(Step::DamagedHeaders { to, .. }) => {
                     batch.lose(position_of(to).min(until), Reason::Header);
                 }
-                Some(Step::Tail { .. }) | None => {
-                    // The cursor stays in front of it: what is appended behind damage is found from there.
+                // The cursor stays in front of it: what is appended behind damage is found from there.
+                Some(Step::Tail { records_max, .. }) => {
+                    // Behind a write that was cut off, recovery passed over as many positions; whole records take more bytes.
+                    let is_unfinished = until - batch.next() >= records_max;
+                    let reason = match is_unfinished {
+                        true => Reason::Unfinished,
+                        false => Reason::Tail,
+                    };
+                    batch.lose(until, reason);
+                    return Ok(After::Segment);
+                }
+                None => {
                     batch.lose(until, Reason::Tail);
                     return Ok(After::Segment);
                 }
