@@ -9,7 +9,7 @@
 
 use crate::Error;
 use crate::envelope::Envelope;
-use crate::limits::REFUSAL_AGE_MAX;
+use crate::limits::{RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
 use crate::spool_folder::SpoolFolder;
 use hyperhaul_ledger::failpoint;
 use hyperhaul_spool::{
@@ -200,6 +200,12 @@ impl Intake {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         refused_at.is_some_and(|at| at.elapsed() < REFUSAL_AGE_MAX)
+    }
+
+    /// Bytes that a record may have, whatever comes with it; several fit together up to as many.
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        let segment_bytes = usize::try_from(self.0.segment_bytes).unwrap_or(usize::MAX);
+        RECORD_BYTES_MAX.min(segment_bytes / 2)
     }
 
     /// What its source is called in the ledger.

@@ -1,7 +1,7 @@
 //! Live ingest: records from sources become rows of hypertables, each exactly once, and what was acknowledged is durable.
 //!
 //! ```text
-//!   sources that keep their records     others (HTTP)                      source
+//!   sources that keep their records     others (HTTP, MQTT)                source
 //!   (files)                               |
 //!     |                                 spool, acknowledged when durable   intake, spool_folder
 //!     |                                   |
@@ -38,6 +38,7 @@ mod spool_folder;
 mod statements;
 mod stop;
 mod stream;
+mod tls;
 mod trouble;
 mod write;
 
@@ -50,6 +51,7 @@ pub use receipts::receipts;
 pub use run::{Done, Work, run};
 pub use secret::Secret;
 pub use source::http::HttpPlace;
+pub use source::mqtt::MqttPlace;
 pub use spool_folder::SpoolPlace;
 pub use stop::Stop;
 pub use stream::{Origin, Stream};

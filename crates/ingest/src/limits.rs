@@ -80,3 +80,20 @@ pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(5);
 
 /// For how long a spool that has refused records counts as full, where it may have room again.
 pub(crate) const REFUSAL_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// For a broker that is away: as long as it takes.
+pub(crate) const RECONNECTING: Limits = Limits {
+    pause_first: Duration::from_millis(100),
+    pause_max: Duration::from_secs(30),
+    total_max: Duration::MAX,
+    pause_count_max: u32::MAX,
+};
+
+/// Bytes of MQTT messages that wait to be stored before no more are read: brokers keep to their own limits long before.
+pub(crate) const MQTT_WAITING_BYTES: usize = 16 << 20;
+/// As large as MQTT's packets can be: one that is refused would come again for ever.
+pub(crate) const MQTT_PACKET_BYTES_MAX: usize = 268_435_455 + 5;
+/// A broker that is silent for longer is gone.
+pub(crate) const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long the last acknowledgements may take at the end.
+pub(crate) const MQTT_GOODBYE_WAIT: Duration = Duration::from_secs(2);

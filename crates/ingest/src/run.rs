@@ -12,6 +12,7 @@ use crate::limits::{FILE_LOOK, PATIENT, SPOOL_LAST_WAIT};
 use crate::lookup::Lookups;
 use crate::pump::{Committed, Pump};
 use crate::source::http::{HttpPlace, HttpServer, Route};
+use crate::source::mqtt::{MqttPlace, MqttSource};
 use crate::spool_folder::{SpoolFolder, SpoolPlace};
 use crate::stop::Stop;
 use crate::stream::{Origin, Stream};
@@ -180,6 +181,7 @@ impl Feeding {
             Origin::File { path, follow } => self.files(path, *follow).await,
             Origin::Stdin { resume } => self.stdin(resume.as_deref()).await,
             Origin::Http {} => self.spooled().await,
+            Origin::Mqtt(place) => self.mqtt(place).await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
     }
@@ -231,11 +233,20 @@ impl Feeding {
         Format::of(&self.stream.mapping)
     }
 
+    async fn mqtt(&self, place: &MqttPlace) -> Result<(), Error> {
+        let source = MqttSource::new(place, self.intake()?.clone())?;
+        tokio::try_join!(source.run(&self.stop), self.spooled())?;
+        Ok(())
+    }
+
+    fn intake(&self) -> Result<&Intake, Error> {
+        let intake = self.intake.as_ref();
+        intake.ok_or_else(|| Error::unexpected("the stream has no spool"))
+    }
+
     /// What the stream's spool holds, until its source has ended and it is empty.
     async fn spooled(&self) -> Result<(), Error> {
-        let Some(intake) = &self.intake else {
-            return Err(Error::unexpected("the stream has no spool"));
-        };
+        let intake = self.intake()?;
         let feed = SpooledFeed::new(intake.clone());
         let release = |position| intake.release(position);
         let pump = self.pump_and(

@@ -2,3 +2,5 @@
 
 pub mod aprs;
 pub(crate) mod http;
+pub(crate) mod mqtt;
+mod topic;

@@ -1,6 +1,7 @@
 //! Streams as they are declared.
 
 use crate::feed::BatchLimits;
+use crate::source::mqtt::MqttPlace;
 use hyperhaul_decode::Mapping;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ impl Origin {
     pub(crate) fn is_spooled(&self) -> bool {
         match self {
             Origin::File { .. } | Origin::Stdin { .. } => false,
-            Origin::Http {} => true,
+            Origin::Http {} | Origin::Mqtt(_) => true,
         }
     }
 }
@@ -51,4 +52,6 @@ pub enum Origin {
     },
     /// Bodies of requests to the address that all such streams share.
     Http {},
+    /// Messages of an MQTT broker.
+    Mqtt(MqttPlace),
 }

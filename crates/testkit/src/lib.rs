@@ -19,6 +19,7 @@
 //! silent skip; what cannot be done with the server at hand (stop one that is not ours) is
 //! an [`Error`] for which [`Error::is_unavailable`] holds, to be passed to [`skip`].
 
+mod broker;
 mod connection;
 mod database;
 mod disk;
@@ -32,6 +33,7 @@ mod url;
 mod wait;
 mod wire;
 
+pub use broker::{Broker, BrokerKind, Publisher};
 pub use connection::Client;
 pub use database::TestDatabase;
 pub use disk::SmallDisk;

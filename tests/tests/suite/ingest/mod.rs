@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod http;
 mod letters;
+mod mqtt;
 mod rows;
 mod spooled;
 

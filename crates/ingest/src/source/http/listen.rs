@@ -8,11 +8,6 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,23 +125,6 @@ fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
             .hint("Name both files, or none."));
         }
     };
-    let unreadable = |path: &Path, error: rustls::pki_types::pem::Error| {
-        Error::usage(format!("could not read {}: {error}", path.display()))
-    };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(certificate, error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_no_client_auth())
-        .and_then(|builder| builder.with_single_cert(chain, private))
-        .map_err(|error| {
-            Error::usage(format!(
-                "certificate {} and key {} do not serve: {error}",
-                certificate.display(),
-                key.display()
-            ))
-        })?;
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    let config = crate::tls::server(certificate, key)?;
+    Ok(Some(TlsAcceptor::from(config)))
 }
