@@ -15,6 +15,8 @@ pub(crate) struct Taken {
     pub(crate) records: Vec<Envelope>,
     /// No position here ever had a record that was acknowledged.
     pub(crate) is_skipped: bool,
+    /// See `hyperhaul_ledger::Source::mark`.
+    pub(crate) mark: Option<String>,
 }
 
 impl Taken {
@@ -25,6 +27,7 @@ impl Taken {
             to: position,
             records: Vec::new(),
             is_skipped: false,
+            mark: None,
         }
     }
 
@@ -64,6 +67,7 @@ impl Taken {
             to: self.to,
             records: rest,
             is_skipped: false,
+            mark: self.mark.take(),
         };
         let first = Taken { to: middle, ..self };
         (first, second)
@@ -143,6 +147,7 @@ mod tests {
             to,
             records: records.collect(),
             is_skipped: false,
+            mark: None,
         }
     }
 

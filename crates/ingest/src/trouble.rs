@@ -10,6 +10,8 @@ pub(crate) enum Trouble {
     Server(hyperhaul_pg::Error),
     /// A table is no longer what the rows were encoded for.
     Reshaped,
+    /// What became of each row cannot be told by this way: a trigger changes rows or leaves some out.
+    Uncounted,
     /// Nothing that trying again or another way would mend.
     Final(Error),
 }

@@ -104,6 +104,11 @@ impl Writer {
         u64::try_from(self.source.position).unwrap_or(0)
     }
 
+    /// What stands in front of that position.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        self.source.mark.as_deref()
+    }
+
     /// What the tables look like, now and later.
     pub(crate) fn learned(&self) -> watch::Receiver<Arc<Learned>> {
         self.learned.subscribe()
@@ -149,6 +154,10 @@ impl Writer {
                     self.refresh(batch).await?;
                     continue;
                 }
+                Err(Trouble::Uncounted) => {
+                    way = Way::RowByRow;
+                    continue;
+                }
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
@@ -161,6 +170,8 @@ impl Writer {
                     }
                 }
                 Verdict::Reconnect => {
+                    // A batch that ends its own backend would come back as fast as it can connect.
+                    patience.pause().await;
                     if let Some(outcome) = self.reconnect(batch.taken.to).await? {
                         return Ok(Next::Done(outcome));
                     }
@@ -178,13 +189,19 @@ impl Writer {
                     is_fresh = true;
                     self.refresh(batch).await?;
                 }
-                Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds | Verdict::Reshaped => {
-                    match way {
-                        Way::Copy | Way::Staged => way = Way::RowByRow,
-                        Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
-                        Way::RowByRow => letters::condemn(batch, &trouble),
+                // The tables are as they were learned: the statement itself does not fit, whatever the rows are.
+                Verdict::Reshaped => return Err(self.stopped(trouble)),
+                Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds => match way {
+                    Way::Copy | Way::Staged => way = Way::RowByRow,
+                    Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
+                    // No record is to blame: something else in the transaction is refused.
+                    Way::RowByRow
+                        if batch.condemned.is_some() || batch.taken.records.is_empty() =>
+                    {
+                        return Err(self.stopped(trouble));
                     }
-                }
+                    Way::RowByRow => letters::condemn(batch, &trouble),
+                },
                 Verdict::TooMany if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                 // A single row goes with the limit lifted.
                 Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
@@ -212,7 +229,7 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Reshaped | Trouble::Uncounted) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -255,7 +272,8 @@ impl Writer {
                 let written = ways::write(session, tables, batch, way).await?;
                 letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
-                if !source.advance(session, to, in_doubt).await? {
+                let mark = batch.taken.mark.as_deref();
+                if !source.advance(session, to, mark, in_doubt).await? {
                     return Err(Trouble::from(taken_over(place)));
                 }
                 failpoint("ingest.before_commit");
@@ -264,6 +282,7 @@ impl Writer {
             .await?;
         failpoint("ingest.after_commit");
         self.source.position = to;
+        self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
     }
 
@@ -277,7 +296,7 @@ impl Writer {
                 Ok(Some(source)) => break source,
                 Ok(None) => return Err(taken_over(&self.place)),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped) => continue,
+                Err(Trouble::Reshaped | Trouble::Uncounted) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
@@ -336,7 +355,12 @@ pub(crate) async fn write_again(
     ways::hold_shape(session, tables).await?;
     ways::clear_stages(session, tables).await?;
     let written = ways::write(session, tables, batch, Way::RowByRow).await?;
-    let causes = letters::causes(tables, batch, &written.left_out);
+    let mut causes = letters::causes(tables, batch, &written.left_out);
+    for record in &written.conflicts {
+        causes
+            .entry(*record)
+            .or_insert_with(|| letters::key_is_there(tables));
+    }
     let records = &batch.taken.records;
     let refused = causes.into_iter();
     Ok(refused
