@@ -69,7 +69,8 @@ pub async fn live_table(
 /// The server's.
 pub async fn shape(session: &Session, relation: &Relation) -> Result<Option<String>, Error> {
     let sql = "SELECT md5(string_agg(concat_ws(' ', attrelid, attnum, attname, atttypid, atttypmod, attnotnull, atthasdef, \
-                   attidentity, attgenerated), ',' ORDER BY attnum)) \
+                   attidentity, attgenerated, (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) \
+                       FROM pg_enum WHERE enumtypid = atttypid)), ',' ORDER BY attnum)) \
                FROM pg_attribute WHERE attrelid = to_regclass(format('%I.%I', $1::text, $2::text)) \
                    AND attnum > 0 AND NOT attisdropped";
     let row = session

@@ -14,6 +14,7 @@ use config::Declared;
 use hyperhaul_ingest::{Origin, Stop, Stream, Work};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::Relation;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,6 +84,9 @@ pub(crate) struct Receipts {
     #[command(flatten)]
     pub(crate) format: Format,
 }
+
+/// A header is at most so long: a table has 1,600 columns.
+const HEADER_BYTES_MAX: u64 = 256 << 10;
 
 pub(crate) async fn ingest(asked: &Ingest) -> Result<Exit, Failure> {
     let (server, work) = work(asked)?;
@@ -157,10 +161,18 @@ fn of_flags(asked: &Ingest, table: &Relation) -> Result<Stream, Failure> {
     say("table", table.plain().into());
     if let Some(profile) = &asked.profile {
         say("profile", profile.as_str().into());
-    } else {
-        say("columns", "all".into());
     }
-    if let Some(decoder) = asked.decoder.or_else(|| decoder_of(&path, asked)) {
+    let decoder = asked.decoder.or_else(|| decoder_of(&path, asked));
+    match (&asked.profile, decoder) {
+        (Some(_), _) => {}
+        (None, Some(Decoder::Csv)) => {
+            say("column", columns_of_header(&path)?);
+        }
+        (None, _) => {
+            say("columns", "all".into());
+        }
+    }
+    if let Some(decoder) = decoder {
         let name = match decoder {
             Decoder::Ndjson => "ndjson",
             Decoder::Csv => "csv",
@@ -180,6 +192,29 @@ fn of_flags(asked: &Ingest, table: &Relation) -> Result<Stream, Failure> {
         key: asked.key.clone(),
         ..stream
     })
+}
+
+/// The columns that a plain file's first line names, as a configuration file would list them.
+fn columns_of_header(path: &std::path::Path) -> Result<toml::Value, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::usage(format!(
+            "could not read the header of {}: {error}",
+            path.display()
+        ))
+        .hint("List the columns in a configuration file: [[stream.column]].")
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut line = String::new();
+    std::io::BufReader::new(file)
+        .take(HEADER_BYTES_MAX)
+        .read_line(&mut line)
+        .map_err(unreadable)?;
+    let names = line.trim_start_matches('\u{feff}').trim_end().split(',');
+    let column = |name: &str| {
+        let name = name.trim().trim_matches('"');
+        toml::Value::Table([("name".to_owned(), name.into())].into_iter().collect())
+    };
+    Ok(toml::Value::Array(names.map(column).collect()))
 }
 
 /// By the ending before that of a compression; a profile knows by itself.

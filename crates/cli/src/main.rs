@@ -57,7 +57,10 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
             format!("could not start threads: {error}"),
         )
     })?;
-    runtime.block_on(commands::run(arguments))
+    let ended = runtime.block_on(commands::run(arguments));
+    // Somebody may still be waiting for standard input.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Help and version are data; what is wrong with a command line is a failure like any other.

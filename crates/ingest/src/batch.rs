@@ -19,6 +19,8 @@ pub(crate) struct Taken {
     pub(crate) skipped: u64,
     /// What they are in the broker that several processes take them from.
     pub(crate) delivery: Option<Delivery>,
+    /// See `hyperhaul_ledger::Source::mark`.
+    pub(crate) mark: Option<String>,
 }
 
 /// Messages of a consumer that several processes share; see `hyperhaul_ledger::commit_sequences`.
@@ -41,6 +43,7 @@ impl Taken {
             records: Vec::new(),
             skipped: 0,
             delivery: None,
+            mark: None,
         }
     }
 
@@ -99,6 +102,7 @@ impl Taken {
             records: rest,
             skipped: self.skipped - skipped_first,
             delivery,
+            mark: self.mark.take(),
         };
         let first = Taken {
             to: middle,
@@ -183,6 +187,7 @@ mod tests {
             records: records.collect(),
             skipped: 0,
             delivery: None,
+            mark: None,
         }
     }
 

@@ -113,6 +113,7 @@ fn table(seen: &Seen, names: &[String], key: &[String]) -> Result<Table, Error> 
         name: column.name.clone(),
         type_sql: column.type_sql.clone(),
         compared_as_text: column.base_oid == Type::JSON.oid(),
+        not_null: column.not_null,
     });
     Ok(Table {
         columns: columns.collect(),
@@ -143,6 +144,6 @@ fn key(seen: &Seen, names: &[String], declared: &[String]) -> Result<Vec<String>
         relation.plain()
     );
     Err(Error::usage(message).hint(format!(
-        "CREATE UNIQUE INDEX ON {relation} ({columns}), or leave key out: then nothing is taken for a duplicate."
+        "CREATE UNIQUE INDEX ON {relation} ({columns}), or name the columns of one that there is."
     )))
 }

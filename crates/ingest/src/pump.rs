@@ -14,6 +14,7 @@ use crate::write::Writer;
 use hyperhaul_ledger::Outcome;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// A feed, and what is done with its batches.
 pub(crate) struct Pump<F, C> {
@@ -35,7 +36,7 @@ pub(crate) struct Committed {
     pub(crate) bytes: u64,
 }
 
-impl<F: Feed, C: FnMut(&Committed) + Send> Pump<F, C> {
+impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
     /// Until the feed ends.
     ///
     /// # Errors
@@ -44,9 +45,21 @@ impl<F: Feed, C: FnMut(&Committed) + Send> Pump<F, C> {
     pub(crate) async fn run(self, writer: &mut Writer) -> Result<(), Error> {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let learned = writer.learned();
-        let decoding = decode_all(self.feed, self.limits, learned, self.source, sender);
-        tokio::try_join!(decoding, write_all(writer, receiver, self.committed))?;
-        Ok(())
+        // A task of its own: a feed that blocks while it waits for a sender must not hold up what is being written.
+        let mut decoding = JoinSet::new();
+        decoding.spawn(decode_all(
+            self.feed,
+            self.limits,
+            learned,
+            self.source,
+            sender,
+        ));
+        write_all(writer, receiver, self.committed).await?;
+        match decoding.join_next().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(panic)) => Err(Error::unexpected(panic.to_string())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod nats;
 use crate::Error;
 use crate::claim::claim;
 use crate::feed::Feed;
-use crate::feed::file::{FileFeed, Format, identity};
+use crate::feed::file::{FileFeed, Format};
 use crate::feed::spooled::SpooledFeed;
 use crate::health::Health;
 use crate::intake::Intake;
@@ -191,10 +191,18 @@ impl Feeding {
 
     /// A file, and where it is followed the next ones of its name.
     async fn files(&self, path: &Path, follow: bool) -> Result<(), Error> {
-        while let Some(source) = self.identity(path, follow).await? {
-            let feed = FileFeed::open(path, self.format(), follow, self.stop.watch())?;
-            self.pump(&source, PositionUnit::Byte, feed, FileFeed::begin)
-                .await?;
+        // Another file may have been called the same: one that was cut off and written anew.
+        let mut generation = 1;
+        while let Some(feed) = self.open(path, follow).await? {
+            let mut source = format!("{} {}", feed.identity(), self.stream.name);
+            if generation > 1 {
+                source += &format!(" {generation}");
+            }
+            if !self.pump_lines(&source, feed).await? {
+                generation += 1;
+                continue;
+            }
+            generation = 1;
             if !follow || self.stop.is_asked() {
                 break;
             }
@@ -202,12 +210,12 @@ impl Feeding {
         Ok(())
     }
 
-    /// What the file is called in the ledger; waits for one that is followed. `None`: it is empty, or stopped before.
-    async fn identity(&self, path: &Path, follow: bool) -> Result<Option<String>, Error> {
+    /// Opens the file; waits for one that is followed. `None`: it is empty, or stopped before.
+    async fn open(&self, path: &Path, follow: bool) -> Result<Option<FileFeed>, Error> {
         let mut asked = self.stop.watch();
         loop {
-            match identity(path, follow) {
-                Ok(Some(source)) => return Ok(Some(source)),
+            match FileFeed::open(path, self.format(), follow, self.stop.watch()) {
+                Ok(Some(feed)) => return Ok(Some(feed)),
                 Err(error) if !follow => return Err(error),
                 Ok(None) if !follow => return Ok(None),
                 Ok(None) | Err(_) if self.stop.is_asked() => return Ok(None),
@@ -228,8 +236,23 @@ impl Feeding {
         let input = Box::new(std::io::stdin());
         let path = Path::new("standard input");
         let feed = FileFeed::reading(input, path, self.format(), self.stop.watch());
-        self.pump(&source, PositionUnit::Byte, feed, FileFeed::begin)
-            .await
+        if self.pump_lines(&source, feed).await? {
+            return Ok(());
+        }
+        Err(
+            Error::usage("standard input begins otherwise than what was sent by this name")
+                .hint("Give what is sent now another name in resume."),
+        )
+    }
+
+    /// Lines from where the ledger stands on. False: what the ledger knows by this name began otherwise.
+    async fn pump_lines(&self, source: &str, mut feed: FileFeed) -> Result<bool, Error> {
+        let mut writer = self.writer(source, PositionUnit::Byte).await?;
+        if !feed.begin(writer.position(), writer.mark())? {
+            return Ok(false);
+        }
+        self.pump(source, feed, &mut writer, |_| {}).await?;
+        Ok(true)
     }
 
     fn format(&self) -> Format {
@@ -250,15 +273,14 @@ impl Feeding {
     /// What the stream's spool holds, until its source has ended and it is empty.
     async fn spooled(&self) -> Result<(), Error> {
         let intake = self.intake()?;
-        let feed = SpooledFeed::new(intake.clone());
-        let release = |position| intake.release(position);
-        let pump = self.pump_and(
-            intake.source(),
-            PositionUnit::Record,
-            feed,
-            SpooledFeed::begin,
-            release,
-        );
+        let mut feed = SpooledFeed::new(intake.clone());
+        let pump = async {
+            let source = intake.source();
+            let mut writer = self.writer(source, PositionUnit::Record).await?;
+            feed.begin(writer.position())?;
+            let release = |position| intake.release(position);
+            self.pump(source, feed, &mut writer, release).await
+        };
         tokio::select! {
             pumped = pump => pumped,
             error = intake.failed() => Err(error),
@@ -275,28 +297,14 @@ impl Feeding {
         tokio::time::sleep(SPOOL_LAST_WAIT).await;
     }
 
-    /// From the feed to the tables, until it ends. `begin` passes over what the ledger says is dealt with.
-    async fn pump<F: Feed>(
+    /// From the feed to the tables, until it ends; `dealt_with` is told of positions up to which everything is committed.
+    async fn pump<F: Feed + 'static>(
         &self,
         source: &str,
-        unit: PositionUnit,
         feed: F,
-        begin: impl FnOnce(&mut F, u64) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.pump_and(source, unit, feed, begin, |_| {}).await
-    }
-
-    /// The same; `dealt_with` is told of positions up to which everything is committed.
-    async fn pump_and<F: Feed>(
-        &self,
-        source: &str,
-        unit: PositionUnit,
-        mut feed: F,
-        begin: impl FnOnce(&mut F, u64) -> Result<(), Error>,
+        writer: &mut Writer,
         dealt_with: impl Fn(u64) + Send,
     ) -> Result<(), Error> {
-        let mut writer = self.writer(source, unit).await?;
-        begin(&mut feed, writer.position())?;
         let total = self.total.clone();
         let pump = Pump {
             feed,
@@ -307,7 +315,7 @@ impl Feeding {
                 dealt_with(committed.position);
             },
         };
-        pump.run(&mut writer).await
+        pump.run(writer).await
     }
 
     /// Takes the source; waits for the database as long as it takes.
@@ -317,7 +325,7 @@ impl Feeding {
             let error = match self.try_writer(source, unit).await {
                 Ok(writer) => return Ok(writer),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&error).passes() {

@@ -55,6 +55,14 @@ pub(crate) struct Column {
     pub(crate) type_sql: String,
     /// Its type has no equality: values are compared as text.
     pub(crate) compared_as_text: bool,
+    pub(crate) not_null: bool,
+}
+
+impl Column {
+    /// A time that every row has: chunks beyond those of a batch need not be looked at.
+    fn is_time(&self) -> bool {
+        self.not_null && (self.type_sql.starts_with("timestamp") || self.type_sql == "date")
+    }
 }
 
 impl Table {
@@ -105,57 +113,45 @@ impl Table {
         )
     }
 
-    /// Which of the staged rows are there with other values, by number. For tables with a key, behind the insertion: then each
-    /// staged row's key is there.
+    /// Records with a staged row that the table does not have as it is, by number; behind the insertion. A row that was inserted is
+    /// there; of the others those are here whose key, or whose place in another unique index, has a row with other values.
     pub(crate) fn conflicts(&self, index: usize) -> String {
-        let equal_keys = self.key.iter().map(|key| {
-            let key = quote_ident(key);
-            format!("stored.{key} = staged.{key}")
-        });
-        let others = self
-            .columns
-            .iter()
-            .filter(|column| !self.key.contains(&column.name));
-        let differ = others.map(|column| {
+        let same = self.columns.iter().map(|column| {
             let name = quote_ident(&column.name);
             let cast = if column.compared_as_text {
                 "::text"
             } else {
                 ""
             };
-            format!("stored.{name}{cast} IS DISTINCT FROM staged.{name}{cast}")
+            // Only an equality can be looked up by an index.
+            let is_key = self.key.contains(&column.name);
+            let equal = if is_key && column.not_null {
+                "="
+            } else {
+                "IS NOT DISTINCT FROM"
+            };
+            format!("stored.{name}{cast} {equal} staged.{name}{cast}")
         });
-        let mut differ: Vec<String> = differ.collect();
-        if differ.is_empty() {
-            differ.push("false".to_owned());
-        }
         format!(
-            "SELECT staged.{SEQ} FROM {} AS staged JOIN {} AS stored ON {}{} WHERE {} ORDER BY 1",
+            "SELECT staged.{SEQ} FROM {} AS staged WHERE NOT EXISTS (SELECT FROM {} AS stored WHERE {}{}) ORDER BY 1",
             stage(index),
             self.relation,
-            equal_keys.collect::<Vec<_>>().join(" AND "),
-            self.key_ranges(index),
-            differ.join(" OR "),
+            same.collect::<Vec<_>>().join(" AND "),
+            self.time_ranges(index),
         )
     }
 
     /// The staged times' range, so that chunks beyond are left out.
-    fn key_ranges(&self, index: usize) -> String {
-        let ranges = self.key.iter().filter(|key| self.is_time(key)).map(|key| {
-            let key = quote_ident(key);
+    fn time_ranges(&self, index: usize) -> String {
+        let times = self.columns.iter().filter(|column| column.is_time());
+        let ranges = times.map(|column| {
+            let key = quote_ident(&column.name);
             let stage = stage(index);
             format!(
                 " AND stored.{key} >= (SELECT min({key}) FROM {stage}) AND stored.{key} <= (SELECT max({key}) FROM {stage})"
             )
         });
         ranges.collect()
-    }
-
-    fn is_time(&self, name: &str) -> bool {
-        let column = self.columns.iter().find(|column| column.name == name);
-        column.is_some_and(|column| {
-            column.type_sql.starts_with("timestamp") || column.type_sql == "date"
-        })
     }
 
     /// Inserts what is staged row by row, each in a subtransaction, and puts down which rows were there and which are refused.
@@ -171,7 +167,8 @@ BEGIN
             IF inserted = 0 THEN
                 INSERT INTO {LEFT_OUT} VALUES ({index}, staged.{SEQ}, NULL, NULL, NULL);
             END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception OR with_check_option_violation THEN
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR raise_exception OR with_check_option_violation
+            OR program_limit_exceeded THEN
             GET STACKED DIAGNOSTICS refused = RETURNED_SQLSTATE, of_column = COLUMN_NAME, of_constraint = CONSTRAINT_NAME;
             INSERT INTO {LEFT_OUT} VALUES ({index}, staged.{SEQ}, refused, nullif(of_column, ''), nullif(of_constraint, ''));
         END;
@@ -203,6 +200,7 @@ mod tests {
             name: name.to_owned(),
             type_sql: type_sql.to_owned(),
             compared_as_text: type_sql == "json",
+            not_null: type_sql != "json",
         };
         Table {
             relation: Relation::new("public", "esp"),
@@ -217,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_are_looked_for_by_key_within_the_staged_times() {
+    fn conflicts_are_staged_rows_that_the_table_does_not_have() {
         assert_eq!(
             table().conflicts(0),
-            "SELECT staged.\"hyperhaul seq\" FROM pg_temp.hyperhaul_stage_0 AS staged JOIN \"public\".\"esp\" AS stored \
-             ON stored.\"well\" = staged.\"well\" AND stored.\"at\" = staged.\"at\" \
+            "SELECT staged.\"hyperhaul seq\" FROM pg_temp.hyperhaul_stage_0 AS staged WHERE NOT EXISTS \
+             (SELECT FROM \"public\".\"esp\" AS stored WHERE stored.\"well\" = staged.\"well\" AND stored.\"at\" = staged.\"at\" \
+             AND stored.\"actions\"::text IS NOT DISTINCT FROM staged.\"actions\"::text \
              AND stored.\"at\" >= (SELECT min(\"at\") FROM pg_temp.hyperhaul_stage_0) \
-             AND stored.\"at\" <= (SELECT max(\"at\") FROM pg_temp.hyperhaul_stage_0) \
-             WHERE stored.\"actions\"::text IS DISTINCT FROM staged.\"actions\"::text ORDER BY 1"
+             AND stored.\"at\" <= (SELECT max(\"at\") FROM pg_temp.hyperhaul_stage_0)) ORDER BY 1"
         );
     }
 

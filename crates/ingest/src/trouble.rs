@@ -12,6 +12,8 @@ pub(crate) enum Trouble {
     Reshaped,
     /// Messages of the batch are committed already, by whoever was given them before.
     Delivered,
+    /// What became of each row cannot be told by this way: a trigger changes rows or leaves some out.
+    Uncounted,
     /// Nothing that trying again or another way would mend.
     Final(Error),
 }

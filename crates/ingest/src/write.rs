@@ -15,11 +15,12 @@
 //!
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
+mod delivered;
 mod letters;
 mod ways;
 
 use crate::Error;
-use crate::batch::{Batch, Delivery, Taken};
+use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
@@ -107,6 +108,11 @@ impl Writer {
         u64::try_from(self.source.position).unwrap_or(0)
     }
 
+    /// What stands in front of that position.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        self.source.mark.as_deref()
+    }
+
     /// What the tables look like, now and later.
     pub(crate) fn learned(&self) -> watch::Receiver<Arc<Learned>> {
         self.learned.subscribe()
@@ -156,6 +162,10 @@ impl Writer {
                     self.refresh(batch).await?;
                     continue;
                 }
+                Err(Trouble::Uncounted) => {
+                    way = Way::RowByRow;
+                    continue;
+                }
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
@@ -168,6 +178,8 @@ impl Writer {
                     }
                 }
                 Verdict::Reconnect => {
+                    // A batch that ends its own backend would come back as fast as it can connect.
+                    patience.pause().await;
                     if let Some(outcome) = self.reconnect(batch.taken.to).await? {
                         return Ok(Next::Done(outcome));
                     }
@@ -185,13 +197,19 @@ impl Writer {
                     is_fresh = true;
                     self.refresh(batch).await?;
                 }
-                Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds | Verdict::Reshaped => {
-                    match way {
-                        Way::Copy | Way::Staged => way = Way::RowByRow,
-                        Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
-                        Way::RowByRow => letters::condemn(batch, &trouble),
+                // The tables are as they were learned: the statement itself does not fit, whatever the rows are.
+                Verdict::Reshaped => return Err(self.stopped(trouble)),
+                Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds => match way {
+                    Way::Copy | Way::Staged => way = Way::RowByRow,
+                    Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
+                    // No record is to blame: something else in the transaction is refused.
+                    Way::RowByRow
+                        if batch.condemned.is_some() || batch.taken.records.is_empty() =>
+                    {
+                        return Err(self.stopped(trouble));
                     }
-                }
+                    Way::RowByRow => letters::condemn(batch, &trouble),
+                },
                 Verdict::TooMany if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                 // A single row goes with the limit lifted.
                 Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
@@ -219,7 +237,7 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -265,40 +283,20 @@ impl Writer {
                 let written = ways::write(session, tables, batch, way).await?;
                 letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
-                if !source.advance(session, to, in_doubt).await? {
+                let mark = batch.taken.mark.as_deref();
+                if !source.advance(session, to, mark, in_doubt).await? {
                     return Err(Trouble::from(taken_over(place)));
                 }
                 // The last statement: others wait for its lock.
-                if let Some(Delivery {
-                    consumer,
-                    sequences,
-                    floor,
-                }) = &batch.taken.delivery
-                    && !hyperhaul_ledger::commit_sequences(session, consumer, sequences, *floor)
-                        .await?
-                {
-                    return Err(Trouble::Delivered);
-                }
+                delivered::commit(session, batch).await?;
                 failpoint("ingest.before_commit");
                 Ok(())
             })
             .await?;
         failpoint("ingest.after_commit");
         self.source.position = to;
+        self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
-    }
-
-    async fn leave_out(&self, batch: &mut Batch) -> Result<(), Trouble> {
-        let Some(delivery) = &batch.taken.delivery else {
-            return Ok(());
-        };
-        let (consumer, sequences) = (&delivery.consumer, &delivery.sequences);
-        let committed =
-            hyperhaul_ledger::committed_sequences(&self.session, consumer, sequences).await?;
-        let mut taken = std::mem::replace(&mut batch.taken, Taken::none(0));
-        taken.leave_out(&committed.into_iter().collect());
-        *batch = self.decode(taken).await;
-        Ok(())
     }
 
     /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
@@ -311,7 +309,7 @@ impl Writer {
                 Ok(Some(source)) => break source,
                 Ok(None) => return Err(taken_over(&self.place)),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered) => continue,
+                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
@@ -370,7 +368,12 @@ pub(crate) async fn write_again(
     ways::hold_shape(session, tables).await?;
     ways::clear_stages(session, tables).await?;
     let written = ways::write(session, tables, batch, Way::RowByRow).await?;
-    let causes = letters::causes(tables, batch, &written.left_out);
+    let mut causes = letters::causes(tables, batch, &written.left_out);
+    for record in &written.conflicts {
+        causes
+            .entry(*record)
+            .or_insert_with(|| letters::key_is_there(tables));
+    }
     let records = &batch.taken.records;
     let refused = causes.into_iter();
     Ok(refused

@@ -18,6 +18,8 @@ pub struct Source {
     holder: Uuid,
     /// Everything up to here is dealt with; in the source's own unit.
     pub position: i64,
+    /// What stands in front of the position, as the source itself tells it: another one that is called the same has something else.
+    pub mark: Option<String>,
 }
 
 /// What a source's positions count.
@@ -100,7 +102,7 @@ pub async fn take_source(
                VALUES ($1, $2, $3, $4, pg_backend_pid()) \
                ON CONFLICT (name) DO UPDATE SET epoch = source.epoch + 1, stream = excluded.stream, holder = excluded.holder, \
                    backend_pid = excluded.backend_pid, taken_at = clock_timestamp() \
-               RETURNING source_id, epoch, position";
+               RETURNING source_id, epoch, position, mark";
     let holder = Uuid::new_v4();
     let row = session
         .query_one(sql, &[&name, &stream, &unit.name(), &holder])
@@ -110,6 +112,7 @@ pub async fn take_source(
         epoch: row.get(1),
         holder,
         position: row.get(2),
+        mark: row.get(3),
     })
 }
 
@@ -126,11 +129,12 @@ impl Source {
     /// If the server refuses or is lost; then it may be tried again.
     pub async fn take_back(&self, session: &Session) -> Result<Option<Source>, Error> {
         let sql = "UPDATE hyperhaul.ingest_source SET epoch = epoch + 1, backend_pid = pg_backend_pid() \
-                   WHERE source_id = $1 AND holder = $2 RETURNING epoch, position";
+                   WHERE source_id = $1 AND holder = $2 RETURNING epoch, position, mark";
         let row = session.query_opt(sql, &[&self.id, &self.holder]).await?;
         Ok(row.map(|row| Source {
             epoch: row.get(0),
             position: row.get(1),
+            mark: row.get(2),
             ..self.clone()
         }))
     }
@@ -145,10 +149,11 @@ impl Source {
         &self,
         session: &Session,
         to_position: i64,
+        mark: Option<&str>,
         outcome: &Outcome,
     ) -> Result<bool, Error> {
         let sql = "WITH moved AS ( \
-                UPDATE hyperhaul.ingest_source SET position = $4 \
+                UPDATE hyperhaul.ingest_source SET position = $4, mark = $12 \
                 WHERE source_id = $1 AND epoch = $2 AND position = $3 RETURNING source_id) \
             INSERT INTO hyperhaul.ingest_receipt AS receipt \
             SELECT source_id, date_trunc('minute', clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM moved \
@@ -178,6 +183,7 @@ impl Source {
                     &outcome.lost_count,
                     &outcome.skipped_count,
                     &outcome.row_count,
+                    &mark,
                 ],
             )
             .await?;

@@ -94,6 +94,7 @@ CREATE TABLE hyperhaul.ingest_source (
     holder uuid NOT NULL,
     backend_pid integer NOT NULL,
     position bigint NOT NULL DEFAULT 0,
+    mark text,
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE hyperhaul.ingest_receipt (

@@ -2,7 +2,7 @@
 
 use crate::timekeeper::Timekeeper;
 use crate::watchdog::Gate;
-use crate::{Connections, Error, Event, Interrupt, Observer, RunId};
+use crate::{Connections, Error, Event, Interrupt, Kind, Observer, RunId};
 use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
 use hyperhaul_pg::retry::{Backoff, Limits};
@@ -169,6 +169,10 @@ impl Context {
         error: Error,
         backoff: &mut Backoff,
     ) -> Result<(), Error> {
+        // A difference that was found is told, whoever has given up since.
+        if error.kind() == Kind::Differs {
+            return Err(error);
+        }
         if self.interrupt.aborting() {
             return Err(Error::interrupted());
         }

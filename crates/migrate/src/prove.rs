@@ -50,7 +50,10 @@ pub(crate) async fn run(
     for table in tables {
         verification.push(match table {
             Compared::Concluded(verification) => verification,
-            Compared::Waiting(table) => table.conclude(context).await?,
+            Compared::Waiting(table) if table.can_conclude(context).await? => {
+                table.conclude(context).await?
+            }
+            Compared::Waiting(table) => return Err(table.unvalidated()),
         });
     }
     Ok(verification)
@@ -142,6 +145,15 @@ impl<'a> TableCompared<'a> {
             started_at,
             begun,
         })
+    }
+
+    /// Every validation has come to its end, and not all have left their mark: nothing is proved then.
+    fn unvalidated(&self) -> Error {
+        Error::unexpected(format!(
+            "\"{}\" cannot be concluded: a foreign key is not marked as validated",
+            self.step.title
+        ))
+        .hint("Run hyperhaul migrate again; nothing was cut over.")
     }
 
     /// Whether there is nothing to wait for.

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::differences::{ChunkDifferences, SinceCutover, after_cutover, before_cutover};
 use crate::identity::{check_databases, check_tables};
 use crate::{
-    Connections, Error, Event, Interrupt, Meter, Observer, RunId, RunState, attached, calls,
+    Connections, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState, attached, calls,
     digests, sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
@@ -215,6 +215,17 @@ pub(crate) struct ComparedRows {
 }
 
 impl ComparedRows {
+    /// That rows differ, and nothing more.
+    fn differing(verdict: Verdict) -> ComparedRows {
+        ComparedRows {
+            verdict,
+            differences: Vec::new(),
+            since_cutover: None,
+            attached_changed: None,
+            generated: Vec::new(),
+        }
+    }
+
     /// Whether nothing about the rows differs.
     pub(crate) fn equal(&self) -> bool {
         rows_equal(&self.verdict, self.since_cutover)
@@ -246,8 +257,13 @@ pub(crate) async fn compare_rows(
         let found = after_cutover(context, &target, table, places, &verdict).await?;
         (found.0, Some(found.1))
     } else {
-        let found = before_cutover(context, &target, table, places, &verdict).await?;
-        (found, None)
+        match before_cutover(context, &target, table, places, &verdict).await {
+            // That chunks differ is known: which rows of them do is what was given up.
+            Err(error) if error.kind() == Kind::Interrupted && !verdict.equal() => {
+                return Ok(ComparedRows::differing(verdict));
+            }
+            found => (found?, None),
+        }
     };
     let attached_changed = match since_cutover {
         None => attached::changed(context, &target, index, meter).await?,

@@ -37,7 +37,7 @@ pub use diversion::COPY_BATCH_BYTES;
 pub use environment::{host_name, os_user};
 pub use error::Error;
 pub use notice::Notice;
-pub use refusal::Refusal;
+pub use refusal::{DUPLICATE_KEY, Refusal};
 pub use server::Server;
 pub use session::{Canceller, Session};
 

@@ -14,11 +14,13 @@ pub enum Refusal {
     Shape,
 }
 
+/// SQLSTATE `unique_violation`.
+pub const DUPLICATE_KEY: &str = "23505";
+
 /// Sorts a SQLSTATE; `None`: no rows are to blame.
 pub(crate) fn of_sqlstate(sqlstate: &str) -> Option<Refusal> {
     match sqlstate {
-        // unique_violation
-        "23505" => Some(Refusal::Duplicate),
+        DUPLICATE_KEY => Some(Refusal::Duplicate),
         // configuration_limit_exceeded: timescaledb.max_tuples_decompressed_per_dml_transaction
         "53400" => Some(Refusal::RowCount),
         // bad_copy_file_format, invalid_binary_representation; undefined_column, undefined_table, datatype_mismatch,
@@ -26,7 +28,13 @@ pub(crate) fn of_sqlstate(sqlstate: &str) -> Option<Refusal> {
         "22P04" | "22P03" | "42703" | "42P01" | "42804" | "428C9" => Some(Refusal::Shape),
         // raise_exception: a trigger's own; with_check_option_violation
         "P0001" | "44000" => Some(Refusal::Row),
-        _ if sqlstate.starts_with("22") || sqlstate.starts_with("23") => Some(Refusal::Row),
+        // Data exceptions, constraints; limits such as the size of an index's row.
+        _ if ["22", "23", "54"]
+            .iter()
+            .any(|class| sqlstate.starts_with(class)) =>
+        {
+            Some(Refusal::Row)
+        }
         _ => None,
     }
 }
@@ -45,6 +53,7 @@ mod tests {
             ("22001", Some(Refusal::Row)),
             ("22021", Some(Refusal::Row)),
             ("P0001", Some(Refusal::Row)),
+            ("54000", Some(Refusal::Row)),
             ("22P03", Some(Refusal::Shape)),
             ("42703", Some(Refusal::Shape)),
             ("53400", Some(Refusal::RowCount)),

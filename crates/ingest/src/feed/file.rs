@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use hyperhaul_decode::{CsvOrder, DecoderKind, Header, Mapping, MappingError, RecordEnds};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -97,6 +97,11 @@ pub(crate) struct FileFeed {
     identity: Option<String>,
     /// Another file has its name.
     replaced: bool,
+    read_bytes: u64,
+    /// The last time there was less than was asked for: whoever sends may take his time.
+    read_less: bool,
+    /// The line that was given last, with its end.
+    last_line: Bytes,
     stop: watch::Receiver<bool>,
     attributes: Arc<[(String, String)]>,
 }
@@ -104,26 +109,50 @@ pub(crate) struct FileFeed {
 /// Bytes of a first line that tell files apart.
 const FIRST_LINE_BYTES_MAX: usize = 4096;
 
-/// What a file is called in the ledger, whatever it is renamed to: where it lies and how it begins. `None`: it is empty, or it
-/// grows and has no whole line yet.
-pub(crate) fn identity(path: &Path, grows: bool) -> Result<Option<String>, Error> {
+/// What an open file is called in the ledger, whatever it is renamed to: where it lies and how it begins. `None`: it is empty, or
+/// it grows and has no whole line yet.
+fn identity(path: &Path, file: &File, grows: bool) -> Result<Option<String>, Error> {
     let failed = |error| unreadable(path, &error);
-    let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let mut beginning = Vec::new();
-    file.take(FIRST_LINE_BYTES_MAX as u64)
-        .read_to_end(&mut beginning)
-        .map_err(failed)?;
-    let line_end = beginning.iter().position(|byte| *byte == b'\n');
+    if !metadata.is_file() {
+        let message = format!("{} is no file that can be read again", path.display());
+        return Err(
+            Error::usage(message).hint("Send what it gives to standard input, and name that: -")
+        );
+    }
+    let mut beginning = vec![0; FIRST_LINE_BYTES_MAX];
+    let mut length = 0;
+    while length < beginning.len() {
+        match file.read_at(&mut beginning[length..], length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    let line_end = memchr::memchr(b'\n', &beginning[..length]);
     let end = match line_end {
         Some(end) => end,
-        None if beginning.len() == FIRST_LINE_BYTES_MAX => FIRST_LINE_BYTES_MAX,
-        None if grows || beginning.is_empty() => return Ok(None),
-        None => beginning.len(),
+        None if length == FIRST_LINE_BYTES_MAX => length,
+        None if grows || length == 0 => return Ok(None),
+        None => length,
     };
     let print = xxhash_rust::xxh3::xxh3_128(&beginning[..end]);
-    let (device, inode) = (metadata.dev(), metadata.ino());
-    Ok(Some(format!("file {device:x}:{inode:x}:{print:032x}")))
+    Ok(Some(format!("file {:x}:{print:032x}", metadata.ino())))
+}
+
+/// What a line is known by: its length and its hash.
+fn print_of(line: &[u8]) -> String {
+    format!(
+        "{:x}:{:032x}",
+        line.len(),
+        xxhash_rust::xxh3::xxh3_128(line)
+    )
+}
+
+/// The length of the line that [`print_of`] was made of.
+fn printed_bytes(mark: &str) -> Option<u64> {
+    u64::from_str_radix(mark.split(':').next()?, 16).ok()
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
@@ -131,19 +160,27 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 }
 
 impl FileFeed {
-    /// Opens a file; a compressed one by its ending.
+    /// Opens a file; a compressed one by its ending. `None`: there is nothing in it yet.
     pub(crate) fn open(
         path: &Path,
         format: Format,
         follows: bool,
         stop: watch::Receiver<bool>,
-    ) -> Result<FileFeed, Error> {
+    ) -> Result<Option<FileFeed>, Error> {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let Some(identity) = identity(path, &file, follows)? else {
+            return Ok(None);
+        };
         let input = compression::reader(path, file).map_err(|error| unreadable(path, &error))?;
         let mut feed = FileFeed::reading(input, path, format, stop);
-        feed.identity = identity(path, follows)?;
+        feed.identity = Some(identity);
         feed.follows = follows;
-        Ok(feed)
+        Ok(Some(feed))
+    }
+
+    /// What the file is called in the ledger; empty for what is no file.
+    pub(crate) fn identity(&self) -> &str {
+        self.identity.as_deref().unwrap_or_default()
     }
 
     /// Reads what comes, once.
@@ -165,26 +202,58 @@ impl FileFeed {
             follows: false,
             identity: None,
             replaced: false,
+            read_bytes: 0,
+            read_less: false,
+            last_line: Bytes::new(),
             stop,
             attributes: [].into(),
         }
     }
 
-    /// Reads the header, if there is one, and passes over what is dealt with. All of it is read: compressed files and pipes cannot
-    /// be sought in.
-    pub(crate) fn begin(&mut self, position: u64) -> Result<(), Error> {
+    /// Reads the header, if there is one, and passes over what is dealt with, which ends with what `mark` says. All of it is read:
+    /// compressed files and pipes cannot be sought in. False: this is another file, which has something else there, or ends before.
+    pub(crate) fn begin(&mut self, position: u64, mark: Option<&str>) -> Result<bool, Error> {
         self.read_header()?;
+        let marked_bytes = mark.and_then(printed_bytes).unwrap_or(0);
+        let marked_at = position.saturating_sub(marked_bytes).max(self.position);
+        if !self.pass(marked_at.min(position))? {
+            return Ok(false);
+        }
+        let marked = self.gather(position - self.position.min(position))?;
+        self.given = position;
+        Ok(match (marked, mark) {
+            (None, _) => false,
+            (Some(line), Some(mark)) => print_of(&line) == mark,
+            (Some(_), None) => true,
+        })
+    }
+
+    /// Passes over all bytes in front of `position`; false if there are not so many.
+    fn pass(&mut self, position: u64) -> Result<bool, Error> {
         while self.position < position {
-            if self.carried.is_empty() && !self.read()? {
-                return Err(self.too_short(position));
+            if self.carried.is_empty() && self.read()? == 0 {
+                return Ok(false);
             }
             let left = usize::try_from(position - self.position).unwrap_or(usize::MAX);
             let passed = self.carried.len().min(left);
             self.carried.advance(passed);
             self.position += passed as u64;
         }
-        self.given = position;
-        Ok(())
+        Ok(true)
+    }
+
+    /// The next so many bytes, a line at the most; `None` if there are not so many.
+    fn gather(&mut self, length: u64) -> Result<Option<Bytes>, Error> {
+        let length = usize::try_from(length)
+            .unwrap_or(usize::MAX)
+            .min(2 * RECORD_BYTES_MAX);
+        while self.carried.len() < length {
+            if self.read()? == 0 {
+                return Ok(None);
+            }
+        }
+        self.position += length as u64;
+        Ok(Some(self.carried.split_to(length).freeze()))
     }
 
     fn read_header(&mut self) -> Result<(), Error> {
@@ -195,7 +264,13 @@ impl FileFeed {
             if let Some(length) = self.first_end() {
                 break length;
             }
-            if !self.read()? {
+            if self.carried.len() > RECORD_BYTES_MAX {
+                let message = format!("the header of {} has no end", self.path.display());
+                return Err(Error::usage(message).hint(
+                    "Close the quotes of its first line, or say csv = { header = [names] }.",
+                ));
+            }
+            if self.read()? == 0 {
                 break self.carried.len();
             }
         };
@@ -207,25 +282,21 @@ impl FileFeed {
         Ok(())
     }
 
-    fn too_short(&self, position: u64) -> Error {
-        let message = format!(
-            "{} ends before byte {position}, up to which it is in its table",
-            self.path.display()
-        );
-        Error::usage(message)
-            .hint("Let a file that was cut off and written anew be another file, by a new name.")
-    }
-
-    /// Reads once; false at the end.
-    fn read(&mut self) -> Result<bool, Error> {
+    /// Reads once: how many bytes; 0 at the end.
+    fn read(&mut self) -> Result<usize, Error> {
         let length = self.carried.len();
         self.carried.resize(length + FILE_READ_BYTES, 0);
         let read = tokio::task::block_in_place(|| self.input.read(&mut self.carried[length..]));
         self.carried
             .truncate(length + read.as_ref().copied().unwrap_or(0));
         match read {
-            Ok(count) => Ok(count > 0),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(true),
+            Ok(count) => {
+                self.read_bytes += count as u64;
+                self.read_less = count < FILE_READ_BYTES;
+                Ok(count)
+            }
+            // Nothing was read, and nothing has ended.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.read(),
             Err(error) => Err(unreadable(&self.path, &error)),
         }
     }
@@ -242,7 +313,8 @@ impl FileFeed {
 
     /// Takes `length` bytes off as one record; none for an empty line.
     fn take(&mut self, length: usize, received_at_us: i64, taken: &mut Taken) {
-        let mut line = without_line_end(self.carried.split_to(length).freeze());
+        self.last_line = self.carried.split_to(length).freeze();
+        let mut line = without_line_end(self.last_line.clone());
         self.position += length as u64;
         taken.to = self.position;
         if line.is_empty() {
@@ -298,8 +370,14 @@ impl FileFeed {
 
     fn is_replaced(&self) -> bool {
         // Between two renames there may be none of the name.
-        let there = identity(&self.path, true).ok().flatten();
-        there.is_some() && there != self.identity
+        let Ok(file) = File::open(&self.path) else {
+            return false;
+        };
+        let is_shorter = file
+            .metadata()
+            .is_ok_and(|there| there.len() < self.read_bytes);
+        let there = identity(&self.path, &file, true).ok().flatten();
+        is_shorter || (there.is_some() && there != self.identity)
     }
 }
 
@@ -317,10 +395,13 @@ impl Feed for FileFeed {
             if self.carried.len() > RECORD_BYTES_MAX {
                 self.take_rest(&mut taken);
             }
-            if is_full(&taken, limits) || *self.stop.borrow() {
+            // Who writes into a pipe may write the next line in an hour.
+            let waits_for_sender = self.identity.is_none() && self.read_less;
+            let is_enough = waits_for_sender && !taken.records.is_empty();
+            if is_enough || is_full(&taken, limits) || *self.stop.borrow() {
                 break;
             }
-            if self.read()? {
+            if self.read()? > 0 {
                 continue;
             }
             if !taken.records.is_empty() {
@@ -334,6 +415,9 @@ impl Feed for FileFeed {
             }
         }
         self.given = taken.to;
+        if !self.last_line.is_empty() {
+            taken.mark = Some(print_of(&self.last_line));
+        }
         Ok((taken.to > taken.from).then_some(taken))
     }
 }

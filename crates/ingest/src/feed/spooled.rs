@@ -4,7 +4,7 @@
 use super::{BatchLimits, Feed};
 use crate::Error;
 use crate::batch::Taken;
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Unreadable};
 use crate::intake::{Intake, spool_error};
 use bytes::Bytes;
 use hyperhaul_spool::{Batch, BatchLimits as ReadLimits, Position, Reader, RealDisk, Reason};
@@ -88,27 +88,35 @@ impl SpooledFeed {
                 "positions of the spool have no record"
             );
         }
+        let pieces = pieces(from - 1, &batch).map_err(|Unreadable| {
+            Error::unexpected(format!(
+                "{} holds records that this version cannot read",
+                self.intake.source()
+            ))
+            .hint("Let the hyperhaul that wrote them, or a newer one, ingest them.")
+        })?;
         self.read = batch.next() - 1;
-        self.waiting.extend(pieces(from - 1, &batch));
+        self.waiting.extend(pieces);
         Ok(!batch.is_empty())
     }
 }
 
 /// A batch of the spool as batches that follow each other: positions that were never acknowledged are one by themselves.
-fn pieces(from: Position, batch: &Batch) -> Vec<Taken> {
+fn pieces(from: Position, batch: &Batch) -> Result<Vec<Taken>, Unreadable> {
     let mut pieces = Vec::new();
     let mut records = batch.records().peekable();
-    let mut take = |from: Position, to: Position| {
+    let mut take = |from: Position, to: Position| -> Result<Taken, Unreadable> {
         let mut taken = Taken {
             to,
             ..Taken::none(from)
         };
         while let Some((position, payload)) = records.next_if(|(position, _)| *position <= to) {
-            // What cannot be read is lost as damaged bytes are: counted, since nothing has its position.
-            let read = Envelope::from_spool(position, Bytes::copy_from_slice(payload));
-            taken.records.extend(read);
+            taken.records.push(Envelope::from_spool(
+                position,
+                Bytes::copy_from_slice(payload),
+            )?);
         }
-        taken
+        Ok(taken)
     };
     let mut at = from;
     for loss in batch
@@ -117,15 +125,15 @@ fn pieces(from: Position, batch: &Batch) -> Vec<Taken> {
         .filter(|loss| loss.reason == Reason::Unfinished)
     {
         if loss.from - 1 > at {
-            pieces.push(take(at, loss.from - 1));
+            pieces.push(take(at, loss.from - 1)?);
         }
         pieces.push(Taken::skipped(loss.from - 1, loss.to));
         at = loss.to;
     }
     if batch.next() - 1 > at {
-        pieces.push(take(at, batch.next() - 1));
+        pieces.push(take(at, batch.next() - 1)?);
     }
-    pieces
+    Ok(pieces)
 }
 
 impl Feed for SpooledFeed {

@@ -36,13 +36,10 @@ impl Feeding {
                 let _ = committed.send(acker);
             }
         };
-        let pump = self.pump_and(
-            &source,
-            PositionUnit::Record,
-            feed,
-            |_, _| Ok(()),
-            dealt_with,
-        );
+        let pump = async move {
+            let mut writer = self.writer(&source, PositionUnit::Record).await?;
+            self.pump(&source, feed, &mut writer, dealt_with).await
+        };
         let pumped = tokio::select! {
             pumped = pump => pumped,
             () = self.last_wait() => Ok(()),

@@ -95,6 +95,17 @@ fn kept<'a>(record: &'a Envelope, attributes: &'a str) -> KeptRecord<'a> {
     }
 }
 
+/// A letter that is tried again stays where its key has a row with other values.
+pub(super) fn key_is_there(tables: &[Table]) -> Cause {
+    Cause {
+        reason: "conflict".to_owned(),
+        sqlstate: hyperhaul_pg::DUPLICATE_KEY.to_owned(),
+        table: tables.first().map(|table| table.relation.plain()),
+        column: None,
+        constraint: None,
+    }
+}
+
 /// As a JSON object.
 fn attributes(record: &Envelope) -> String {
     let members = record.attributes.iter();

@@ -11,6 +11,7 @@ use crate::trouble::Trouble;
 use bytes::{BufMut, BytesMut};
 use hyperhaul_pg::{CopyIn, Error as ServerError, Row, Session};
 use hyperhaul_pgcopy::Encoder;
+use std::collections::HashSet;
 
 /// What became of the rows.
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ pub(super) async fn write(
     tables: &[Table],
     batch: &Batch,
     way: Way,
-) -> Result<Written, ServerError> {
+) -> Result<Written, Trouble> {
     let mut written = Written::default();
     if way > Way::Copy {
         session.batch(CONSTRAINTS_AT_ONCE).await?;
@@ -88,18 +89,32 @@ pub(super) async fn write(
     }
     for (index, table) in tables.iter().enumerate() {
         let inserted = write_table(session, table, batch, index, way).await?;
+        let left_out = batch.row_count(index) as u64 - inserted;
         written.inserted.push(inserted);
+        if way == Way::Copy && left_out > 0 {
+            return Err(Trouble::Uncounted);
+        }
         // The first table decides what became of a record.
-        if index == 0 && way > Way::Copy && !table.key.is_empty() {
-            let rows = session.query(&table.conflicts(index), &[]).await?;
-            written.conflicts = rows.iter().map(|row| number(row, 0)).collect();
-            written.conflicts.dedup();
+        if index == 0 && (way == Way::RowByRow || left_out > 0) {
+            written.conflicts = conflicts(session, table, index).await?;
+        }
+        if way == Way::Staged && index == 0 && written.conflicts.len() as u64 > left_out {
+            return Err(Trouble::Uncounted);
         }
     }
     if way == Way::RowByRow {
         leave_out(session, &mut written).await?;
     }
     Ok(written)
+}
+
+async fn conflicts(
+    session: &Session,
+    table: &Table,
+    index: usize,
+) -> Result<Vec<usize>, ServerError> {
+    let rows = session.query(&table.conflicts(index), &[]).await?;
+    Ok(rows.iter().map(|row| number(row, 0)).collect())
 }
 
 async fn write_table(
@@ -133,9 +148,11 @@ async fn leave_out(session: &Session, written: &mut Written) -> Result<(), Serve
             *inserted -= 1;
         }
     }
-    let dead = written.left_out.iter().filter(|row| row.refused.is_some());
-    let dead: std::collections::HashSet<usize> = dead.map(|row| row.record).collect();
-    written.conflicts.retain(|record| !dead.contains(record));
+    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
+    let there = written.left_out.iter();
+    let there = there.filter(|row| row.table == 0 && row.refused.is_none());
+    let there: HashSet<usize> = there.map(|row| row.record).collect();
+    written.conflicts.retain(|record| there.contains(record));
     Ok(())
 }
 

@@ -80,6 +80,55 @@ async fn csv_goes_by_its_header_and_compressed_files_by_their_endings() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_written_anew_in_its_place_is_another_file() {
+    let pumps = Pumps::new("ingest_anew").await;
+    let csv = |wells: std::ops::Range<u32>| {
+        let mut text = "timestamp,well_id,flow_rate\n".to_owned();
+        for well in wells {
+            let time = reading(0, well, "").split('"').nth(7).unwrap().to_owned();
+            writeln!(text, "{time},W-{well},1500.5").unwrap();
+        }
+        text
+    };
+    // The same inode and the same first line each time; longer, shorter, and of the same length.
+    for (wells, stored) in [
+        (0..5, 5),
+        (10..30, 20),
+        (40..43, 3),
+        (50..53, 3),
+        (50..53, 0),
+    ] {
+        let file = pumps.file("export.csv", &csv(wells.clone()));
+        let done = pumps.ingest(&file).run().await.expect_code(0).json();
+        assert_eq!(done[0]["stored_count"], stored, "{wells:?}");
+    }
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
+async fn a_csv_file_needs_no_profile_and_a_pipe_is_sent_to_standard_input() {
+    let pumps = Pumps::new("ingest_plain").await;
+    let text = "well_id,timestamp,pip\nW-1,2026-01-01T00:00:00Z,900.5\n";
+    let file = pumps.file("plain.csv", text);
+    pumps
+        .call("ingest --table public.esp_telemetry")
+        .arg(file.to_str().unwrap())
+        .run()
+        .await
+        .expect_code(0);
+    assert_eq!(pumps.count("esp_telemetry WHERE pip = 900.5").await, 1);
+    pumps
+        .call("ingest --table public.esp_telemetry --decoder ndjson /dev/null")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&[
+            "/dev/null is no file that can be read again",
+            "standard input",
+        ]);
+}
+
+#[tokio::test]
 async fn standard_input_is_resumed_by_name() {
     let pumps = Pumps::new("ingest_stdin").await;
     let file = pumps.file("readings.ndjson", &readings(5, 10));

@@ -27,6 +27,32 @@ async fn what_is_there_already_is_a_duplicate_and_with_other_values_a_conflict()
 }
 
 #[tokio::test]
+async fn a_row_that_another_index_refuses_is_a_conflict_and_one_that_a_trigger_changes_is_stored() {
+    let pumps = Pumps::new("ingest_other_index").await;
+    let sql = "CREATE UNIQUE INDEX one_torque ON esp_telemetry (torque, timestamp);
+        CREATE FUNCTION rounded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.well_id = 'W-0009' THEN RETURN NULL; END IF;
+            NEW.pip := round(NEW.pip); RETURN NEW; END $$;
+        CREATE TRIGGER rounded BEFORE INSERT ON esp_telemetry FOR EACH ROW EXECUTE FUNCTION rounded()";
+    pumps.database.exec(sql).await.unwrap();
+    // Another well at the same time with the same torque; a well that the trigger leaves out.
+    let text = [
+        reading(1, 10, ""),
+        reading(2, 10, ""),
+        reading(3, 11, ""),
+        reading(9, 12, ""),
+    ];
+    let file = pumps.file("readings.ndjson", &text.join("\n"));
+    let done = pumps.ingest(&file).run().await.expect_code(0).json();
+    assert_eq!(done[0]["stored_count"], 2);
+    assert_eq!(done[0]["conflict_count"], 2);
+    assert_eq!(done[0]["duplicate_count"], 0);
+    assert_eq!(pumps.count("hyperhaul.ingest_conflict").await, 2);
+    assert_eq!(pumps.count("esp_telemetry WHERE pip = 1000").await, 2);
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
 async fn one_bad_row_in_ten_dies_once_and_all_others_are_stored() {
     let pumps = Pumps::new("ingest_bad").await;
     let bad = [
