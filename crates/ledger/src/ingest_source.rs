@@ -153,7 +153,7 @@ impl Source {
         outcome: &Outcome,
     ) -> Result<bool, Error> {
         let sql = "WITH moved AS ( \
-                UPDATE hyperhaul.ingest_source SET position = $4, mark = $12 \
+                UPDATE hyperhaul.ingest_source SET position = $4, mark = $13 \
                 WHERE source_id = $1 AND epoch = $2 AND position = $3 RETURNING source_id) \
             INSERT INTO hyperhaul.ingest_receipt AS receipt \
             SELECT source_id, date_trunc('minute', clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM moved \
