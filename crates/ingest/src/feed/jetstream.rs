@@ -35,7 +35,10 @@ pub(crate) struct JetStreamFeed {
 
 /// Messages that were given, by where their batches end.
 #[derive(Clone, Default)]
-pub(crate) struct Unacknowledged(Arc<Mutex<VecDeque<(u64, Vec<Acker>)>>>);
+pub(crate) struct Unacknowledged(Arc<Mutex<VecDeque<Given>>>);
+
+/// Where a batch ends, and what acknowledges its messages.
+type Given = (u64, Vec<Acker>);
 
 impl Unacknowledged {
     /// Those up to a position, which are committed.
