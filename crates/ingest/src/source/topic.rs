@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn names_are_any_level_and_become_attributes() {
         let pattern = TopicPattern::parse("esp/{well_id}/telemetry/{part}/#", '/');
-        let pattern = pattern.expect("it is a pattern");
+        let Ok(pattern) = pattern else {
+            panic!("it is no pattern");
+        };
         assert_eq!(pattern.subscription('+'), "esp/+/telemetry/+/#");
         let attributes = pattern.attributes("esp/W-17/telemetry/hot/a/b");
         let expected = [("well_id", "W-17"), ("part", "hot")];
