@@ -136,9 +136,8 @@ impl<D: Disk> Reader<D> {
                 }
                 // The cursor stays in front of it: what is appended behind damage is found from there.
                 Some(Step::Tail { records_max, .. }) => {
-                    // Behind a write that was cut off, recovery passed over as many positions; whole records take more bytes.
-                    let is_unfinished = until - batch.next() >= records_max;
-                    let reason = match is_unfinished {
+                    // Behind a write that was cut off, recovery passed over as many positions; whole records take more bytes than that.
+                    let reason = match until - batch.next() >= records_max {
                         true => Reason::Unfinished,
                         false => Reason::Tail,
                     };
