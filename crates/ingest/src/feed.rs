@@ -2,6 +2,7 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+mod known_file;
 pub(crate) mod spooled;
 
 use crate::Error;
