@@ -283,7 +283,7 @@ async fn a_database_that_is_away_fills_the_spool_and_is_caught_up_with() {
 async fn what_was_acknowledged_under_load_survives_kills() {
     let taker = Taker::new("http_load", "").await;
     let mut senders: Vec<Sender> = (0..4)
-        .map(|sender| Sender::start(&taker, sender * 1_000))
+        .map(|sender| Sender::start(&taker, sender * 1_000_000))
         .collect();
     for time in 0..8_u64 {
         let mut running = taker.start().await;
