@@ -3,6 +3,7 @@
 
 pub(crate) mod file;
 pub(crate) mod jetstream;
+mod known_file;
 pub(crate) mod spooled;
 
 use crate::Error;

@@ -1,6 +1,7 @@
 //! A file's lines, from a position in bytes on. A file keeps its records itself: nothing is spooled, and the ledger's position
 //! is all there is to resume.
 
+use super::known_file::{identity, print_of, printed_bytes};
 use super::{BatchLimits, Feed};
 use crate::Error;
 use crate::batch::Taken;
@@ -12,7 +13,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use hyperhaul_decode::{CsvOrder, DecoderKind, Header, Mapping, MappingError, RecordEnds};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -106,56 +106,7 @@ pub(crate) struct FileFeed {
     attributes: Arc<[(String, String)]>,
 }
 
-/// Bytes of a first line that tell files apart.
-const FIRST_LINE_BYTES_MAX: usize = 4096;
-
-/// What an open file is called in the ledger, whatever it is renamed to: where it lies and how it begins. `None`: it is empty, or
-/// it grows and has no whole line yet.
-fn identity(path: &Path, file: &File, grows: bool) -> Result<Option<String>, Error> {
-    let failed = |error| unreadable(path, &error);
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        let message = format!("{} is no file that can be read again", path.display());
-        return Err(
-            Error::usage(message).hint("Send what it gives to standard input, and name that: -")
-        );
-    }
-    let mut beginning = vec![0; FIRST_LINE_BYTES_MAX];
-    let mut length = 0;
-    while length < beginning.len() {
-        match file.read_at(&mut beginning[length..], length as u64) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    let line_end = memchr::memchr(b'\n', &beginning[..length]);
-    let end = match line_end {
-        Some(end) => end,
-        None if length == FIRST_LINE_BYTES_MAX => length,
-        None if grows || length == 0 => return Ok(None),
-        None => length,
-    };
-    let print = xxhash_rust::xxh3::xxh3_128(&beginning[..end]);
-    Ok(Some(format!("file {:x}:{print:032x}", metadata.ino())))
-}
-
-/// What a line is known by: its length and its hash.
-fn print_of(line: &[u8]) -> String {
-    format!(
-        "{:x}:{:032x}",
-        line.len(),
-        xxhash_rust::xxh3::xxh3_128(line)
-    )
-}
-
-/// The length of the line that [`print_of`] was made of.
-fn printed_bytes(mark: &str) -> Option<u64> {
-    u64::from_str_radix(mark.split(':').next()?, 16).ok()
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::usage(format!("could not read {}: {error}", path.display()))
 }
 

@@ -244,7 +244,7 @@ impl Taker {
     }
 
     /// A count over all receipts.
-    pub(super) async fn sum(&self, what: &str) -> i64 {
+    async fn sum(&self, what: &str) -> i64 {
         let sql = format!("SELECT coalesce(sum({what}), 0)::bigint FROM hyperhaul.ingest_receipt");
         self.pumps.database.value(&sql).await.unwrap()
     }

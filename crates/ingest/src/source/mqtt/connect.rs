@@ -65,6 +65,8 @@ fn address(broker: &str) -> Result<(String, u16, bool), Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     #[test]
