@@ -8,6 +8,7 @@ pub(crate) use dlq::{Dlq, dlq};
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
+use crate::signals;
 use crate::values::{Interval, parse_interval, parse_table};
 use clap::{Args, ValueEnum};
 use config::Declared;
@@ -17,7 +18,6 @@ use hyperhaul_plan::Relation;
 use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The database that rows go to, and the streams' declarations.
 #[derive(Debug, Default, Args)]
@@ -91,7 +91,7 @@ const HEADER_BYTES_MAX: u64 = 256 << 10;
 pub(crate) async fn ingest(asked: &Ingest) -> Result<Exit, Failure> {
     let (server, work) = work(asked)?;
     let stop = Stop::default();
-    listen(stop.clone());
+    signals::stop_streams(stop.clone());
     let begun = Instant::now();
     let done = hyperhaul_ingest::run(&server, work, &stop).await?;
     if asked.format.json {
@@ -226,31 +226,6 @@ fn decoder_of(path: &std::path::Path, asked: &Ingest) -> Option<Decoder> {
         _ if asked.profile.is_some() => None,
         _ => Some(Decoder::Ndjson),
     }
-}
-
-/// The first Ctrl-C or SIGTERM asks to finish what was taken, the second leaves at once: what is not committed then comes again.
-fn listen(stop: Stop) {
-    tokio::spawn(async move {
-        let (Ok(mut interrupts), Ok(mut terminations)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return;
-        };
-        let mut is_asked = false;
-        loop {
-            tokio::select! {
-                _ = interrupts.recv() => {}
-                _ = terminations.recv() => {}
-            }
-            if is_asked {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-            is_asked = true;
-            eprintln!("hyperhaul: writing what was taken; press again to leave at once");
-            stop.now();
-        }
-    });
 }
 
 pub(crate) async fn receipts(asked: &Receipts) -> Result<Exit, Failure> {

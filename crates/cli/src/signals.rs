@@ -1,19 +1,52 @@
-//! Ctrl-C and SIGTERM: the first asks to finish what is open, the second to give it up, the third leaves at once.
+//! Ctrl-C and SIGTERM: each one is taken as a request, and what the next one will do is said.
 
 use crate::failure::Exit;
 use crate::progress::Watch;
+use hyperhaul_ingest::Stop;
 use hyperhaul_migrate::Interrupt;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Listens until the process ends, and tells the user what follows.
+/// Of a run, until the process ends: the first asks to finish what is open, the second to give it up, the third leaves at once.
 pub(crate) fn listen(interrupt: Interrupt, watch: Arc<Watch>) {
+    each(move || {
+        if interrupt.aborting() {
+            watch.end();
+            leave();
+        }
+        watch.say(if interrupt.request() {
+            "giving up what is open; press again to leave at once"
+        } else {
+            "finishing what is open; press again to give it up"
+        });
+    });
+}
+
+/// Of streams: the first asks to write what was taken, the second leaves at once: what is not committed then comes again.
+pub(crate) fn stop_streams(stop: Stop) {
+    let mut is_asked = false;
+    each(move || {
+        if is_asked {
+            leave();
+        }
+        is_asked = true;
+        eprintln!("hyperhaul: writing what was taken; press again to leave at once");
+        stop.now();
+    });
+}
+
+fn leave() -> ! {
+    std::process::exit(Exit::Interrupted as i32)
+}
+
+/// Listens until the process ends.
+fn each(mut asked: impl FnMut() + Send + 'static) {
     tokio::spawn(async move {
         let (Ok(mut interrupts), Ok(mut terminations)) = (
             signal(SignalKind::interrupt()),
             signal(SignalKind::terminate()),
         ) else {
-            // Without handlers the signals kill, which is safe too: open slices are rolled back by the server.
+            // Without handlers the signals kill, which is safe too: what is open is rolled back by the server.
             return;
         };
         loop {
@@ -21,15 +54,7 @@ pub(crate) fn listen(interrupt: Interrupt, watch: Arc<Watch>) {
                 _ = interrupts.recv() => {}
                 _ = terminations.recv() => {}
             }
-            if interrupt.aborting() {
-                watch.end();
-                std::process::exit(Exit::Interrupted as i32);
-            }
-            watch.say(if interrupt.request() {
-                "giving up what is open; press again to leave at once"
-            } else {
-                "finishing what is open; press again to give it up"
-            });
+            asked();
         }
     });
 }

@@ -10,7 +10,7 @@ use crate::prepare;
 use crate::stream::Stream;
 use crate::trouble::Trouble;
 use crate::write;
-use hyperhaul_ledger::{Cause, Content, DeadLetter, Selection};
+use hyperhaul_ledger::{Cause, Content, DeadLetter, Selection, failpoint};
 use hyperhaul_pg::{Server, Session};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -188,9 +188,11 @@ impl Retry {
                         hyperhaul_ledger::drop_dead_letters(session, &gone).await?;
                     }
                 }
+                failpoint("dlq.before_commit");
                 Ok::<_, Trouble>(letters.last().map(|letter| letter.id))
             })
             .await?;
+        failpoint("dlq.after_commit");
         *done = retried;
         *after = last.unwrap_or(*after);
         Ok(last.is_some())

@@ -2,7 +2,7 @@
 
 use crate::{Error, Source};
 use chrono::{DateTime, Utc};
-use hyperhaul_pg::{Row, Session};
+use hyperhaul_pg::{Row, Session, ToSql};
 
 /// A record to be kept, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,11 @@ impl Selection {
             ids,
             ..Selection::default()
         }
+    }
+
+    /// The first three of a statement with [`SELECTED`].
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 3] {
+        [&self.ids, &self.stream, &self.reason]
     }
 }
 
@@ -224,11 +229,7 @@ pub async fn dead_letters(
          FROM hyperhaul.dead_letter AS letter JOIN hyperhaul.ingest_source USING (source_id) \
          WHERE {SELECTED} ORDER BY dead_letter_id DESC LIMIT $4) AS newest ORDER BY dead_letter_id"
     );
-    let Selection {
-        ids,
-        stream,
-        reason,
-    } = selection;
+    let [ids, stream, reason] = selection.parameters();
     let rows = session
         .query(&sql, &[ids, stream, reason, &count_max])
         .await?;
@@ -269,11 +270,7 @@ pub async fn hold_dead_letters(
          FROM hyperhaul.dead_letter AS letter JOIN hyperhaul.ingest_source USING (source_id) \
          WHERE {SELECTED} AND dead_letter_id > $4 ORDER BY dead_letter_id LIMIT $5 FOR UPDATE OF letter SKIP LOCKED"
     );
-    let Selection {
-        ids,
-        stream,
-        reason,
-    } = selection;
+    let [ids, stream, reason] = selection.parameters();
     let rows = session
         .query(&sql, &[ids, stream, reason, &after, &count_max])
         .await?;
@@ -334,10 +331,6 @@ fn content(row: &Row) -> Content {
 /// If the server refuses or is lost.
 pub async fn drop_dead_letters(session: &Session, selection: &Selection) -> Result<u64, Error> {
     let sql = format!("DELETE FROM hyperhaul.dead_letter AS letter WHERE {SELECTED}");
-    let Selection {
-        ids,
-        stream,
-        reason,
-    } = selection;
+    let [ids, stream, reason] = selection.parameters();
     Ok(session.execute(&sql, &[ids, stream, reason]).await?)
 }

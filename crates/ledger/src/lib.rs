@@ -11,7 +11,6 @@ mod declaration;
 mod error;
 mod failpoint;
 mod forecast;
-mod gap;
 mod held_job;
 mod ingest_consumer;
 mod ingest_source;
@@ -35,7 +34,6 @@ pub use declaration::{
 pub use error::Error;
 pub use failpoint::failpoint;
 pub use forecast::{forecast, store_forecast};
-pub use gap::{Gap, record_gap};
 pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use ingest_consumer::{commit_sequences, committed_sequences};
 pub use ingest_source::{

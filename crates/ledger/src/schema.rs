@@ -15,7 +15,6 @@
 //! ingest_source   one row a source of live rows   up to which of its records everything is dealt with, and by which process
 //! ingest_receipt  one row a source and minute     what became of the records between two positions
 //! ingest_consumer one row a consumer that processes share   which of a broker's messages are committed
-//! ingest_gap      one row a time in which a source could not be heard, or what it sent could not be kept
 //! dead_letter     one row a record that no table takes   the record as it came, and why
 //! ingest_conflict one row a record whose key was there already, with other values
 //! ```
@@ -115,14 +114,6 @@ CREATE TABLE hyperhaul.ingest_receipt (
 CREATE TABLE hyperhaul.ingest_consumer (
     name text PRIMARY KEY,
     committed int8multirange NOT NULL DEFAULT '{}'
-);
-CREATE TABLE hyperhaul.ingest_gap (
-    gap_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
-    from_at timestamptz NOT NULL,
-    to_at timestamptz NOT NULL,
-    reason text NOT NULL,
-    unkept_count bigint NOT NULL
 );
 CREATE TABLE hyperhaul.dead_letter (
     dead_letter_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
