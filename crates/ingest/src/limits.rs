@@ -1,4 +1,4 @@
-//! Every size, queue length and wait of this crate, with its reason.
+//! Sizes, queue lengths and waits of this crate, with their reasons; those of one network source are beside it.
 
 use hyperhaul_pg::retry::Limits;
 use std::time::Duration;

@@ -118,7 +118,9 @@ fn write_durably(folder: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
+    failpoint("ingest.source_written");
     fs::rename(&new, folder.join(SOURCE))?;
+    failpoint("ingest.source_named");
     File::open(folder)?.sync_all()
 }
 

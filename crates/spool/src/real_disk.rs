@@ -68,22 +68,27 @@ impl RealDisk {
     }
 }
 
-/// Makes the folder and those above it; each new name is made durable in the folder that holds it.
+/// Makes the folder and those above it; each name is made durable in the folder that holds it, also one that is there: whoever has
+/// made it may have ended before that.
 fn make_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let above = match path.parent() {
         Some(above) if above.as_os_str().is_empty() => Path::new("."),
         Some(above) => above,
         None => return Ok(()),
     };
-    make_folder(above)?;
-    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
+    let is_there = path.is_dir();
+    if !is_there {
+        make_folder(above)?;
+        match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
     }
-    File::open(above)?.sync_all()
+    match File::open(above).and_then(|above| above.sync_all()) {
+        // What others have made above may not be ours to look into.
+        Err(error) if is_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 impl Disk for RealDisk {

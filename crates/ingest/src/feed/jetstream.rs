@@ -157,9 +157,10 @@ impl JetStreamFeed {
             return;
         }
         if let Ok(info) = self.consumer.consumer.get_info().await {
-            let floor = i64::try_from(info.ack_floor.stream_sequence).unwrap_or(0);
-            self.floor = (floor, Some(Instant::now()));
+            self.floor.0 = i64::try_from(info.ack_floor.stream_sequence).unwrap_or(0);
         }
+        // A server that does not answer is not asked with every batch either.
+        self.floor.1 = Some(Instant::now());
     }
 }
 

@@ -32,7 +32,8 @@ pub use login::Login;
 
 use counts::add;
 use gap::Outage;
-use session::{Ended, Link, now_us};
+use crate::clock::now_us;
+use session::{Ended, Link};
 
 /// A packet as it came, without the end of its line: at most [`LINE_BYTES_MAX`] bytes, or one more where the rest of a longer line was
 /// cut off.

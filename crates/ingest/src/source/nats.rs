@@ -80,21 +80,31 @@ impl Consumer {
                 )));
             }
         };
+        // Sequences that were committed are those of this subject: a consumer made anew for another one has others.
         let created = stream.cached_info().created.unix_timestamp_nanos();
+        let subject = pattern.subscription('*');
         let consumer = Consumer {
             client,
             consumer,
             pattern,
-            name: format!("nats {} {} {created}", place.stream, place.consumer).into(),
+            name: format!("nats {} {} {created} {subject}", place.stream, place.consumer).into(),
         };
         consumer.check()?;
         Ok(Some(consumer))
+    }
+
+    fn takes_other_subjects(&self) -> bool {
+        let filter = &self.consumer.cached_info().config.filter_subject;
+        !filter.is_empty() && *filter != self.pattern.subscription('*')
     }
 
     /// A consumer that somebody else has made may lose messages.
     fn check(&self) -> Result<(), Error> {
         let info = self.consumer.cached_info();
         let wrong = match (&info.config.ack_policy, info.config.max_deliver) {
+            (AckPolicy::Explicit, ..=0) if self.takes_other_subjects() => {
+                "takes messages of another subject (filter_subject)"
+            }
             (AckPolicy::Explicit, ..=0) => return Ok(()),
             (AckPolicy::Explicit, _) => {
                 "gives messages up that were delivered some times (max_deliver)"

@@ -15,6 +15,21 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 #[tokio::test]
+async fn a_process_killed_while_a_spool_gets_its_name_leaves_one_that_goes_on() {
+    for point in ["ingest.source_written", "ingest.source_named"] {
+        let taker = Taker::new("spool_name", "").await;
+        taker.call().failpoint(point).run().await.expect_killed();
+        let running = taker.start().await;
+        let answer = taker.post("esp", "", &body(1, 0..50)).await;
+        assert_eq!(answer.status, 200, "{point} {answer:?}");
+        taker.pumps.eventually_stored(50).await;
+        taker.stop(running).await;
+        assert_eq!(taker.pumps.count("hyperhaul.ingest_source").await, 1, "{point}");
+        taker.pumps.assert_proved().await;
+    }
+}
+
+#[tokio::test]
 async fn a_process_killed_between_its_moments_goes_on_without_loss_or_double() {
     for point in [
         "ingest.stored",

@@ -259,11 +259,3 @@ async fn connect(server: &str, max: Duration) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-/// Microseconds since 1970, UTC.
-pub(super) fn now_us() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_micros()).ok())
-        .unwrap_or(0)
-}
