@@ -1,4 +1,4 @@
-//! What live rows are encoded for: a table's columns and types, its unique keys, and a print that changes with them.
+//! What live rows are encoded for: a table's columns and types, its unique keys, and a print that changes with the columns.
 
 use hyperhaul_pg::Session;
 use hyperhaul_plan::Relation;

@@ -1,6 +1,7 @@
 //! From records to rows: the bytes that a source took in become binary COPY tuples of the target tables.
 //!
-//! This crate does no input or output, knows no socket, no clock and no server, and keeps nothing between records. What a
+//! This crate does no input or output, knows no socket, no clock and no server. A decoder keeps nothing between
+//! records but counts; `recent` is a memory that its caller owns. What a
 //! table looks like is told to it, and ids that another table gives are filled in by who has a connection.
 //!
 //! ```text

@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::limits::{LOOKUP_BATCH_KEYS, LOOKUP_KEYS_MAX};
 use crate::trouble::Trouble;
 use hyperhaul_decode::{Found, Id, IdType, LookupKey, LookupSpec};
-use hyperhaul_pg::{Session, ToSql};
+use hyperhaul_pg::{Refusal, Session, ToSql};
 use hyperhaul_plan::{Relation, quote_ident};
 use std::collections::{HashMap, HashSet};
 
@@ -135,7 +135,7 @@ impl Lookup {
         }
         match self.add(session, &new).await {
             Ok(()) => {}
-            Err(error) if error.refusal().is_some() => self.add_one_by_one(session, &new).await?,
+            Err(error) if is_of_a_row(&error) => self.add_one_by_one(session, &new).await?,
             Err(error) => return Err(error.into()),
         }
         self.find(session, &new).await?;
@@ -148,7 +148,7 @@ impl Lookup {
     async fn add_one_by_one(&self, session: &Session, keys: &[LookupKey]) -> Result<(), Trouble> {
         for key in keys {
             match self.add(session, std::slice::from_ref(key)).await {
-                Err(error) if error.refusal().is_none() => return Err(error.into()),
+                Err(error) if !is_of_a_row(&error) => return Err(error.into()),
                 Ok(()) | Err(_) => {}
             }
         }
@@ -211,6 +211,14 @@ impl Lookup {
         }
         Ok(())
     }
+}
+
+/// Some key is refused, and others may not be.
+fn is_of_a_row(error: &hyperhaul_pg::Error) -> bool {
+    matches!(
+        error.refusal(),
+        Some(Refusal::Row | Refusal::Duplicate)
+    )
 }
 
 /// Columns of texts as rows: `c0`, `c1` and so on, and `n` with an ordinality.

@@ -11,6 +11,7 @@
 
 use crate::Error;
 use crate::intake::{Found, spool_error};
+use hyperhaul_ledger::failpoint;
 use hyperhaul_spool::{
     Error as SpoolError, Limits, RealDisk, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Spool,
 };

@@ -1,4 +1,4 @@
-//! What a failed batch asks for. This is the one place where an error of the server is judged.
+//! What a failed batch asks for. This is the one place where its error is judged.
 
 use crate::Error;
 use hyperhaul_pg::{Disposition, Refusal};

@@ -253,7 +253,7 @@ fn letter(row: &Row) -> DeadLetter {
     }
 }
 
-/// Holds dead letters of one stream until the transaction ends, by source and position, at most `count_max` behind number
+/// Holds dead letters until the transaction ends, in the order of their numbers, at most `count_max` behind number
 /// `after`, with what they hold. Letters that another session holds are left to it.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ impl Outcome {
             self.conflict_count,
             self.dead_count,
         ];
-        self.record_count == ends.iter().sum::<i64>()
+        ends.iter().all(|count| *count >= 0) && self.record_count == ends.iter().sum::<i64>()
     }
 }
 

@@ -66,7 +66,8 @@ fn ends(outcome: &Outcome) -> [String; 5] {
 }
 
 fn number(number: i64) -> String {
-    grouped(number.unsigned_abs())
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(number.unsigned_abs()))
 }
 
 /// What the ledger proves of each source.

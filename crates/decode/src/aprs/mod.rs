@@ -63,7 +63,7 @@ pub use kind::Kind;
 /// The columns of fixes by which two receptions of one fix are told from two fixes.
 pub const FIX_KEY: &[&str] = &["aircraft_id", "timestamp", "latitude", "longitude"];
 
-/// Where packets go and how far their time may be off: the part `[stream.aprs]` of a stream.
+/// Where packets go and how far their time may be off.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AprsOptions {

@@ -125,7 +125,8 @@ impl FileFeed {
         let input = compression::reader(path, file).map_err(|error| unreadable(path, &error))?;
         let mut feed = FileFeed::reading(input, path, format, stop);
         feed.identity = Some(identity);
-        feed.follows = follows;
+        // A packed file is whole when it is there.
+        feed.follows = follows && !compression::is_packed(path);
         Ok(Some(feed))
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 /// Bytes of a first line that tell files apart.
 const FIRST_LINE_BYTES_MAX: usize = 4096;
 
-/// What an open file is called in the ledger, whatever it is renamed to: where it lies and how it begins. `None`: it is empty, or
+/// What an open file is called in the ledger, whatever it is renamed to: its inode and how it begins. `None`: it is empty, or
 /// it grows and has no whole line yet.
 pub(super) fn identity(path: &Path, file: &File, grows: bool) -> Result<Option<String>, Error> {
     let failed = |error| unreadable(path, &error);

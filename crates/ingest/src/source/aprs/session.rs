@@ -1,13 +1,14 @@
 //! One connection: reach a server, log in, read until it ends. Whatever happens, it ends with a reason.
 
 use std::io::ErrorKind;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 
 use super::AprsSource;
+use crate::clock::now_us;
 use super::counts::add;
 use super::gap::{GapReason, Outage};
 use super::line::{LINE_BYTES_MAX, LineCutter};
