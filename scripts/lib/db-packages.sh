@@ -97,12 +97,13 @@ apt_install() {
 
 # services_held COMMAND...: what it installs starts no service of its own (deb-systemd-invoke and invoke-rc.d ask policy-rc.d).
 services_held() {
-    local policy=/usr/sbin/policy-rc.d status=0
-    if [[ -e $policy ]]; then
+    local policy=/usr/sbin/policy-rc.d mark='# scripts/db: while it installs' status=0
+    # One of ours was left by a call that was killed.
+    if [[ -e $policy ]] && ! grep -qxF "$mark" "$policy"; then
         "$@"
         return
     fi
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    printf '#!/bin/sh\n%s\nexit 101\n' "$mark" | as_root tee "$policy" >/dev/null
     as_root chmod +x "$policy"
     ("$@") || status=$?
     as_root rm -f "$policy"

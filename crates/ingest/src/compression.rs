@@ -35,6 +35,11 @@ impl Compression {
     }
 }
 
+/// Whether a file is compressed.
+pub(crate) fn is_packed(path: &Path) -> bool {
+    Compression::of(path) != Compression::None
+}
+
 /// Reads a file's content; positions in it are those of the content, not of the compressed bytes.
 pub(crate) fn reader(path: &Path, file: File) -> io::Result<Box<dyn Read + Send>> {
     match Compression::of(path) {

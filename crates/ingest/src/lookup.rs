@@ -215,10 +215,7 @@ impl Lookup {
 
 /// Some key is refused, and others may not be.
 fn is_of_a_row(error: &hyperhaul_pg::Error) -> bool {
-    matches!(
-        error.refusal(),
-        Some(Refusal::Row | Refusal::Duplicate)
-    )
+    matches!(error.refusal(), Some(Refusal::Row | Refusal::Duplicate))
 }
 
 /// Columns of texts as rows: `c0`, `c1` and so on, and `n` with an ordinality.

@@ -4,6 +4,7 @@ mod nats;
 
 use crate::Error;
 use crate::claim::claim;
+use crate::compression;
 use crate::feed::Feed;
 use crate::feed::file::{FileFeed, Format};
 use crate::feed::spooled::SpooledFeed;
@@ -216,7 +217,10 @@ impl Feeding {
         loop {
             match FileFeed::open(path, self.format(), follow, self.stop.watch()) {
                 Ok(Some(feed)) => return Ok(Some(feed)),
-                Err(error) if !follow => return Err(error),
+                // Between two renames there may be none of the name.
+                Err(error) if !follow || path.exists() || compression::is_packed(path) => {
+                    return Err(error);
+                }
                 Ok(None) if !follow => return Ok(None),
                 Ok(None) | Err(_) if self.stop.is_asked() => return Ok(None),
                 Ok(None) | Err(_) => {}

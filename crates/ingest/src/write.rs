@@ -241,7 +241,10 @@ impl Writer {
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
-                Verdict::Reconnect => self.session = self.connect().await?,
+                // Nothing was under way: the source stands where it stood.
+                Verdict::Reconnect => {
+                    self.reconnect(batch.taken.to).await?;
+                }
                 verdict if verdict.passes() => tokio::time::sleep(PATIENT.pause_max).await,
                 _ => return Err(self.stopped(trouble)),
             }

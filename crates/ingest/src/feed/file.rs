@@ -118,6 +118,10 @@ impl FileFeed {
         follows: bool,
         stop: watch::Receiver<bool>,
     ) -> Result<Option<FileFeed>, Error> {
+        if follows && compression::is_packed(path) {
+            let message = format!("{} is compressed, and does not grow", path.display());
+            return Err(Error::usage(message).hint("Leave follow out."));
+        }
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let Some(identity) = identity(path, &file, follows)? else {
             return Ok(None);
@@ -125,8 +129,7 @@ impl FileFeed {
         let input = compression::reader(path, file).map_err(|error| unreadable(path, &error))?;
         let mut feed = FileFeed::reading(input, path, format, stop);
         feed.identity = Some(identity);
-        // A packed file is whole when it is there.
-        feed.follows = follows && !compression::is_packed(path);
+        feed.follows = follows;
         Ok(Some(feed))
     }
 

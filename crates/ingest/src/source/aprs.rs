@@ -30,9 +30,9 @@ pub use gap::{Gap, GapReason};
 pub use line::LINE_BYTES_MAX;
 pub use login::Login;
 
+use crate::clock::now_us;
 use counts::add;
 use gap::Outage;
-use crate::clock::now_us;
 use session::{Ended, Link};
 
 /// A packet as it came, without the end of its line: at most [`LINE_BYTES_MAX`] bytes, or one more where the rest of a longer line was

@@ -87,7 +87,11 @@ impl Consumer {
             client,
             consumer,
             pattern,
-            name: format!("nats {} {} {created} {subject}", place.stream, place.consumer).into(),
+            name: format!(
+                "nats {} {} {created} {subject}",
+                place.stream, place.consumer
+            )
+            .into(),
         };
         consumer.check()?;
         Ok(Some(consumer))

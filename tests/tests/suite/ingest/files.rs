@@ -126,6 +126,12 @@ async fn a_csv_file_needs_no_profile_and_a_pipe_is_sent_to_standard_input() {
             "/dev/null is no file that can be read again",
             "standard input",
         ]);
+    pumps
+        .call("ingest --table public.esp_telemetry --follow /nowhere/a.ndjson.gz")
+        .run()
+        .await
+        .expect_code(2)
+        .expect_printed(&["/nowhere/a.ndjson.gz is compressed, and does not grow"]);
 }
 
 #[tokio::test]

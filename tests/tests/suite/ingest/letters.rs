@@ -46,8 +46,16 @@ async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
         .unwrap();
     // Killed before the COMMIT, it is as if nothing had happened; killed behind it, row and letter have changed places.
     for (point, letters, rows) in [("dlq.before_commit", 2, 25), ("dlq.after_commit", 1, 26)] {
-        call("dlq retry").failpoint(point).run().await.expect_killed();
-        assert_eq!(pumps.count("hyperhaul.dead_letter").await, letters, "{point}");
+        call("dlq retry")
+            .failpoint(point)
+            .run()
+            .await
+            .expect_killed();
+        assert_eq!(
+            pumps.count("hyperhaul.dead_letter").await,
+            letters,
+            "{point}"
+        );
         assert_eq!(pumps.count("esp_telemetry").await, rows, "{point}");
     }
     call("dlq retry")

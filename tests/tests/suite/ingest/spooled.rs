@@ -24,7 +24,11 @@ async fn a_process_killed_while_a_spool_gets_its_name_leaves_one_that_goes_on() 
         assert_eq!(answer.status, 200, "{point} {answer:?}");
         taker.pumps.eventually_stored(50).await;
         taker.stop(running).await;
-        assert_eq!(taker.pumps.count("hyperhaul.ingest_source").await, 1, "{point}");
+        assert_eq!(
+            taker.pumps.count("hyperhaul.ingest_source").await,
+            1,
+            "{point}"
+        );
         taker.pumps.assert_proved().await;
     }
 }

@@ -8,12 +8,12 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 
 use super::AprsSource;
-use crate::clock::now_us;
 use super::counts::add;
 use super::gap::{GapReason, Outage};
 use super::line::{LINE_BYTES_MAX, LineCutter};
 use super::login::{Answer, answer};
 use super::queue::Filler;
+use crate::clock::now_us;
 
 /// Bytes that are read from the socket at once.
 const READ_BYTES: usize = 64 << 10;
@@ -259,4 +259,3 @@ async fn connect(server: &str, max: Duration) -> std::io::Result<TcpStream> {
     }
     Err(last)
 }
-
