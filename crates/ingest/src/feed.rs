@@ -2,8 +2,10 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod input;
 pub(crate) mod jetstream;
 mod known_file;
+pub(crate) mod rotation;
 pub(crate) mod spooled;
 
 use crate::Error;
