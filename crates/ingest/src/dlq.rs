@@ -108,7 +108,7 @@ fn stopped(trouble: Trouble) -> Error {
     match trouble {
         Trouble::Server(error) => error.into(),
         Trouble::Final(error) => error,
-        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted => {
+        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
             Error::unexpected("the table was changed meanwhile").hint("Run the same again.")
         }
     }

@@ -8,15 +8,18 @@
 //! ```
 
 use crate::Error;
-use crate::envelope::Envelope;
-use crate::limits::{RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
+use crate::envelope::{Envelope, gap_to_spool};
+use crate::limits::{PATIENT, RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
+use crate::source::aprs::Gap;
 use crate::spool_folder::SpoolFolder;
 use hyperhaul_ledger::failpoint;
+use hyperhaul_pg::retry::Backoff;
 use hyperhaul_spool::{
     Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
 };
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
@@ -31,6 +34,7 @@ struct Inner {
     found: Found,
     /// What its source is called in the ledger.
     source: String,
+    folder: PathBuf,
     /// The last position that is durable.
     durable: watch::Sender<Position>,
     /// No more records come.
@@ -98,6 +102,7 @@ impl Intake {
             keeper,
             found: opened.found,
             source: opened.source,
+            folder: folder.path().to_owned(),
             durable,
             closed,
             segment_bytes: opened.segment_bytes,
@@ -108,7 +113,44 @@ impl Intake {
 
     /// Makes records durable, all of them or none, and returns their positions; those that they hold have no meaning.
     pub(crate) async fn store(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
-        let parcel: Parcel = records.iter().map(Envelope::to_spool).collect();
+        self.store_parcel(parcel(records)).await
+    }
+
+    /// The same, however long it takes until there is room.
+    ///
+    /// # Errors
+    ///
+    /// If they would never fit together, or nothing can be stored any more.
+    pub(crate) async fn store_in_time(&self, records: &[Envelope]) -> Result<(), Error> {
+        self.wait_for_room(|| parcel(records)).await
+    }
+
+    /// Makes a gap durable, behind the records that were stored before; as [`store_in_time`](Intake::store_in_time).
+    pub(crate) async fn store_gap(&self, gap: &Gap) -> Result<(), Error> {
+        let bytes = gap_to_spool(gap);
+        self.wait_for_room(|| [&bytes].into_iter().collect()).await
+    }
+
+    async fn wait_for_room(&self, parcel: impl Fn() -> Parcel) -> Result<(), Error> {
+        let mut patience = Backoff::new(PATIENT);
+        loop {
+            let not_stored = match self.store_parcel(parcel()).await {
+                Ok(_) => return Ok(()),
+                Err(not_stored) => not_stored,
+            };
+            if not_stored.reason == NoRoom::TooLarge || self.0.failed.borrow().is_some() {
+                let message = format!("{}: {}", self.source(), not_stored.message);
+                return Err(Error::unexpected(message).hint(not_stored.hint));
+            }
+            if patience.pause_count() == 0 {
+                let (source, reason) = (self.source(), &not_stored.message);
+                tracing::warn!(source, reason, "records wait for room in the spool");
+            }
+            patience.pause().await;
+        }
+    }
+
+    async fn store_parcel(&self, parcel: Parcel) -> Result<Range<Position>, NotStored> {
         let (answer, answered) = oneshot::channel();
         let done = Box::new(move |stored| {
             // Whoever asked may have gone: the records are stored all the same.
@@ -213,6 +255,11 @@ impl Intake {
         &self.0.source
     }
 
+    /// Where the spool lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
     pub(crate) fn found(&self) -> Found {
         self.0.found
     }
@@ -238,6 +285,10 @@ impl Intake {
             tracing::warn!(source = %self.0.source, %error, "the spool keeps what it could let go of");
         }
     }
+}
+
+fn parcel(records: &[Envelope]) -> Parcel {
+    records.iter().map(Envelope::to_spool).collect()
 }
 
 /// What a failure of a spool is to the user.

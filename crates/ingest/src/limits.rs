@@ -107,3 +107,12 @@ pub(crate) const NATS_ACK_PENDING_MAX: i64 = 200_000;
 pub(crate) const NATS_BATCH_WAIT: Duration = Duration::from_millis(5);
 /// How often a consumer's acknowledgement floor is asked.
 pub(crate) const NATS_FLOOR_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Positions that are looked at first for the last record of a spool, and how many times more each time where none is among them.
+pub(crate) const HEARD_POSITIONS: u64 = 64;
+
+/// How long before the first record of a process rows were received that it may repeat: stations and servers pass a packet on within
+/// seconds, and a connection that was lost within minutes.
+pub(crate) const REPEATS_BEFORE: Duration = Duration::from_secs(600);
+/// The same after it, where a clock was set.
+pub(crate) const REPEATS_AFTER: Duration = Duration::from_secs(60);

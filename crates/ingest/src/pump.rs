@@ -12,6 +12,7 @@ use crate::limits::BATCHES_AHEAD;
 use crate::prepare;
 use crate::write::Writer;
 use hyperhaul_ledger::Outcome;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -34,6 +35,8 @@ pub(crate) struct Committed {
     pub(crate) outcome: Outcome,
     /// Bytes of its records.
     pub(crate) bytes: u64,
+    /// What its records were, where their decoder tells that.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
 }
 
 impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
@@ -90,11 +93,13 @@ async fn write_all(
         let position = batch.taken.to;
         let bytes = batch.taken.records.iter();
         let bytes = bytes.map(|record| record.payload.len() as u64).sum();
+        let kinds = batch.kinds.clone();
         let outcome = writer.write(batch).await?;
         committed(&Committed {
             position,
             outcome,
             bytes,
+            kinds,
         });
     }
     Ok(())
