@@ -226,8 +226,14 @@ mod tests {
             ..taken(&[11, 13, 15, 16], 10, 16)
         }
         .halved();
-        assert_eq!((first.to, &*first.gaps, first.skipped), (13, &[(12, gap(1))][..], 1));
-        assert_eq!((second.from, &*second.gaps, second.skipped), (13, &[(14, gap(2))][..], 1));
+        assert_eq!(
+            (first.to, &*first.gaps, first.skipped),
+            (13, &[(12, gap(1))][..], 1)
+        );
+        assert_eq!(
+            (second.from, &*second.gaps, second.skipped),
+            (13, &[(14, gap(2))][..], 1)
+        );
         assert_eq!(second.lost_count(PositionUnit::Record), 0);
     }
 }

@@ -22,8 +22,11 @@ pub(crate) fn heard_until_us(intake: &Intake) -> Result<Option<i64>, Error> {
     let of_spool = last_stored_us(intake)?;
     of_file(intake.folder(), of_spool).map_err(|error| {
         let path = intake.folder().join(HEARD);
-        Error::unexpected(format!("could not read or write {}: {error}", path.display()))
-            .hint("See the permissions of the spool's folder.")
+        Error::unexpected(format!(
+            "could not read or write {}: {error}",
+            path.display()
+        ))
+        .hint("See the permissions of the spool's folder.")
     })
 }
 

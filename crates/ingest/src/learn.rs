@@ -37,9 +37,11 @@ pub(crate) async fn learn(session: &Session, stream: &Stream) -> Result<Arc<Lear
         seen.push(look(session, &name).await?);
     }
     if seen.len() > 1 && !stream.key.is_empty() {
-        return Err(Error::usage("a stream into several tables has no key of its own")
-            .hint("Leave key out: each table is held to its first unique index.")
-            .into());
+        return Err(
+            Error::usage("a stream into several tables has no key of its own")
+                .hint("Leave key out: each table is held to its first unique index.")
+                .into(),
+        );
     }
     let columns: Vec<Vec<TargetColumn>> =
         seen.iter().map(|seen| target_columns(&seen.live)).collect();

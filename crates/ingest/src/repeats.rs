@@ -1,7 +1,7 @@
 //! Rows that tell again what a row before them has told: left out, where the decoder says by which columns they are known.
 //!
 //! What was written lately is remembered, up to a number of keys. A process that begins learns it from the table: the rows that were
-//! received shortly before its first record.
+//! received shortly before its first records, or beside dead letters that are tried again.
 
 use crate::batch::Batch;
 use crate::learn::Learned;
@@ -63,13 +63,7 @@ impl Repeats {
     }
 
     async fn warm_up(&mut self, session: &Session, batch: &Batch) -> Result<(), Trouble> {
-        let Some(time) = batch
-            .taken
-            .records
-            .first()
-            .and_then(|record| around(record.received_at_us))
-            .filter(|_| !self.is_warm)
-        else {
+        let Some(time) = around(batch).filter(|_| !self.is_warm) else {
             return Ok(());
         };
         let Spec {
@@ -78,7 +72,9 @@ impl Repeats {
             keys_max,
             ..
         } = self.spec;
-        let sql = self.table.copy_latest(key, received_at, &time, keys_max / 2);
+        let sql = self
+            .table
+            .copy_latest(key, received_at, &time, keys_max / 2);
         let mut copy = session.copy_out(&sql).await?;
         let mut bytes = Vec::new();
         while let Some(piece) = copy.next().await? {
@@ -96,11 +92,14 @@ impl Repeats {
     }
 }
 
-/// The time in which rows may have been received that a record of this moment repeats; nothing for one beyond all calendars.
-fn around(received_at_us: i64) -> Option<Range<DateTime<Utc>>> {
-    let received_at = DateTime::from_timestamp_micros(received_at_us)?;
+/// The time in which rows may have been received that the batch's repeat; `None`: it has no records, or their times are beyond all
+/// calendars.
+fn around(batch: &Batch) -> Option<Range<DateTime<Utc>>> {
+    let records = batch.taken.records.iter();
+    let received_at_us = records.map(|record| record.received_at_us);
+    let first = DateTime::from_timestamp_micros(received_at_us.clone().min()?)?;
+    let last = DateTime::from_timestamp_micros(received_at_us.max()?)?;
     let before = TimeDelta::from_std(REPEATS_BEFORE).ok()?;
     let after = TimeDelta::from_std(REPEATS_AFTER).ok()?;
-    let begin = received_at.checked_sub_signed(before)?;
-    Some(begin..received_at.checked_add_signed(after)?)
+    Some(first.checked_sub_signed(before)?..last.checked_add_signed(after)?)
 }

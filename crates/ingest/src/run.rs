@@ -338,10 +338,7 @@ impl Feeding {
                 Ok(writer) => return Ok(writer),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(
-                    Trouble::Reshaped
-                    | Trouble::Delivered
-                    | Trouble::Uncounted
-                    | Trouble::Orphaned,
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
                 ) => continue,
                 Err(Trouble::Server(error)) => error,
             };

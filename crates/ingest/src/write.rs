@@ -245,7 +245,9 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -332,7 +334,9 @@ impl Writer {
                 Ok(Some(source)) => break source,
                 Ok(None) => return Err(taken_over(&self.place)),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {

@@ -56,7 +56,11 @@ pub(crate) fn done(streams: &[Done], took: Duration, look: Look) -> String {
 fn kinds(stream: &Done) -> String {
     let kinds = stream.kinds.iter();
     let kinds = kinds.map(|(kind, count)| format!("{} {kind}", grouped(*count)));
-    format!("{}: {}", stream.stream, kinds.collect::<Vec<_>>().join(", "))
+    format!(
+        "{}: {}",
+        stream.stream,
+        kinds.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn ends(outcome: &Outcome) -> [String; 5] {

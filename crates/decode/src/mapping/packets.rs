@@ -26,9 +26,14 @@ pub(super) fn check(mapping: &Mapping) -> Result<(), MappingError> {
     let Some(part) = meaningless else {
         return Ok(());
     };
-    let message = format!("\"{part}\" means nothing to the decoder of {}", mapping.table);
+    let message = format!(
+        "\"{part}\" means nothing to the decoder of {}",
+        mapping.table
+    );
     Err(MappingError::new(message).hint(match is_aprs {
-        true => "APRS packets have columns of their own; tables and limits are said in [stream.aprs].",
+        true => {
+            "APRS packets have columns of their own; tables and limits are said in [stream.aprs]."
+        }
         false => "It belongs to streams with decoder = \"aprs\".",
     }))
 }

@@ -33,7 +33,10 @@ pub(super) async fn keep(
         .collect();
     hyperhaul_ledger::bury(session, source, stream, &letters).await?;
     for (index, table) in tables.iter().enumerate() {
-        let own = written.conflicts.iter().filter(|(_, table)| **table == index);
+        let own = written
+            .conflicts
+            .iter()
+            .filter(|(_, table)| **table == index);
         // One that dies of another table is a dead letter.
         let own = own.filter(|(at, _)| !dead_records.contains(at));
         let conflicts: Vec<&Envelope> = own.filter_map(|(at, _)| records.get(*at)).collect();

@@ -29,7 +29,8 @@ async fn packets_become_raw_messages_and_fixes() {
         (&said.into(), &said.into())
     );
     assert_eq!(done[0]["row_count"], said + fixes, "{done}");
-    let distinct = "(SELECT DISTINCT aircraft_id, timestamp, latitude, longitude FROM fixes) AS fixes";
+    let distinct =
+        "(SELECT DISTINCT aircraft_id, timestamp, latitude, longitude FROM fixes) AS fixes";
     assert_eq!(ogn.count(distinct).await, fixes);
     assert!(fixes > 900, "{fixes}");
     for wrong in [
@@ -76,10 +77,26 @@ async fn packets_that_nobody_should_send_are_raw_messages_and_counted_by_reason(
     let position = "00102.04W' id0ADDE626";
     let now = time_of_day(now_us());
     let packets: [(&str, Vec<u8>); 8] = [
-        ("not-utf8", [header.as_bytes(), b"!5111.32N/00102.04W' id0ADDE626 H\xF6he"].concat()),
-        ("local-time", format!("{header}/111000/5111.32N/{position}").into()),
-        ("latitude", format!("{header}/{now}5199.99N/{position}").into()),
-        ("time", format!("{header}/250000h5111.32N/{position}").into()),
+        (
+            "not-utf8",
+            [
+                header.as_bytes(),
+                b"!5111.32N/00102.04W' id0ADDE626 H\xF6he",
+            ]
+            .concat(),
+        ),
+        (
+            "local-time",
+            format!("{header}/111000/5111.32N/{position}").into(),
+        ),
+        (
+            "latitude",
+            format!("{header}/{now}5199.99N/{position}").into(),
+        ),
+        (
+            "time",
+            format!("{header}/250000h5111.32N/{position}").into(),
+        ),
         ("header", b"\xFF\xFE\0 no packet".to_vec()),
         ("data-type", header.as_bytes().to_vec()),
         ("status", format!("{header}>all is well").into()),
@@ -127,7 +144,14 @@ async fn packets_that_nobody_should_send_are_raw_messages_and_counted_by_reason(
         .unwrap();
     assert_eq!(
         reasons,
-        ["data-type", "header", "latitude", "local-time", "oversized", "time"]
+        [
+            "data-type",
+            "header",
+            "latitude",
+            "local-time",
+            "oversized",
+            "time"
+        ]
     );
     assert_eq!(ogn.count("hyperhaul.dead_letter").await, 0);
     ogn.assert_proved().await;
@@ -199,12 +223,21 @@ async fn what_either_table_refuses_is_a_dead_letter_and_stands_for_no_other_pack
     );
     assert_eq!(ogn.sum("row_count").await, 9);
     ogn.assert_proved().await;
+    // One that is refused again stands for no other one either.
+    let baddy = "ALTER TABLE fixes DROP CONSTRAINT no_ground; ALTER TABLE fixes ADD CONSTRAINT no_eghl CHECK \
+        (altitude_msl_feet <> 0 OR 'EGHL' <> ALL (via))";
+    ogn.database.exec(baddy).await.unwrap();
+    ogn.retry(4).await;
+    assert_eq!(ogn.count("hyperhaul.dead_letter").await, 2);
+    assert_eq!(ogn.count("fixes").await, 4);
     // What stood in the way is gone.
-    let lift = "ALTER TABLE raw_messages DROP CONSTRAINT no_baddy; ALTER TABLE fixes DROP CONSTRAINT no_ground";
+    let lift = "ALTER TABLE raw_messages DROP CONSTRAINT no_baddy; ALTER TABLE fixes DROP CONSTRAINT no_eghl";
     ogn.database.exec(lift).await.unwrap();
-    ogn.retry().await;
+    ogn.retry(0).await;
     assert_eq!(ogn.count("hyperhaul.dead_letter").await, 0);
     assert_eq!(ogn.count("raw_messages").await, 7);
+    // Of the first one the second reception has the fix; of those on the ground one has it now.
+    assert_eq!(ogn.count("fixes").await, 4);
     ogn.assert_proved().await;
 }
 
@@ -216,9 +249,10 @@ async fn rows_that_are_there_with_other_values_are_conflicts_in_either_table() {
     let packets: Vec<Vec<u8>> = (1..=6).map(|address| fix(address, &time, "EGHL")).collect();
     let packets: Vec<(i64, &[u8])> = packets.iter().map(|packet| (now_us, &packet[..])).collect();
     ogn.store(&packets);
-    let running = ogn.start(1).await;
-    ogn.until("fixes", 6).await;
-    ogn.stop(running).await;
+    // Killed when the spool has not let go of them yet.
+    let ended = ogn.call().failpoint("ingest.after_commit").run().await;
+    ended.expect_killed();
+    assert_eq!(ogn.count("fixes").await, 6);
     // As if the ledger had been set back, and rows changed since.
     let changed = "UPDATE hyperhaul.ingest_source SET position = 0;
         DELETE FROM hyperhaul.ingest_gap; DELETE FROM hyperhaul.ingest_receipt;
@@ -234,7 +268,7 @@ async fn rows_that_are_there_with_other_values_are_conflicts_in_either_table() {
     ogn.database.exec(changed).await.unwrap();
     // No memory: a fix that is in the table would be left out before anybody asked for its key.
     ogn.remember_nothing();
-    let running = ogn.start(2).await;
+    let running = ogn.call().spawn();
     ogn.until("hyperhaul.ingest_conflict", 2).await;
     ogn.stop(running).await;
     let conflicts: Vec<String> = ogn

@@ -83,7 +83,11 @@ async fn killed_at_any_moment_it_stores_each_packet_once_and_tells_what_is_missi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gap_is_written_once_whenever_the_process_is_killed() {
-    for point in ["ingest.stored", "ingest.before_commit", "ingest.after_commit"] {
+    for point in [
+        "ingest.stored",
+        "ingest.before_commit",
+        "ingest.after_commit",
+    ] {
         let ogn = Ogn::new("aprs_gap_kill").await;
         let running = ogn.start(1).await;
         ogn.feed.say(&numbered(1));
@@ -128,7 +132,10 @@ async fn servers_that_end_or_say_nothing_are_gaps_with_their_reason() {
     assert!(ogn.count(&server).await >= 2);
     let receipts = ogn.ask("receipts --json").run().await.expect_code(0).json();
     assert_eq!(receipts[0]["gap_count"], gaps.len(), "{receipts}");
-    assert!(receipts[0]["gap_ms"].as_i64().unwrap() >= 1_000, "{receipts}");
+    assert!(
+        receipts[0]["gap_ms"].as_i64().unwrap() >= 1_000,
+        "{receipts}"
+    );
     ogn.assert_proved().await;
 }
 
@@ -208,9 +215,13 @@ async fn a_full_spool_does_not_stop_the_listener_and_what_is_dropped_is_counted(
         let there = ogn.count("raw_messages").await;
         there + ogn.database.value::<i64>(dropped).await.unwrap() == said
     };
-    eventually("every packet is there or counted", Duration::from_secs(60), all_known)
-        .await
-        .unwrap();
+    eventually(
+        "every packet is there or counted",
+        Duration::from_secs(60),
+        all_known,
+    )
+    .await
+    .unwrap();
     assert!(ogn.database.value::<i64>(dropped).await.unwrap() > 1_000);
     assert!(ogn.gaps().await.iter().all(|reason| reason == "overflow"));
     assert!(ogn.gaps().await.len() < 20, "{:?}", ogn.gaps().await);

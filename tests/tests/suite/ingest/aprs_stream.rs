@@ -100,11 +100,11 @@ impl Ogn {
         .unwrap();
     }
 
-    /// Tries all dead letters again; every one goes in.
-    pub(super) async fn retry(&self) {
+    /// Tries all dead letters again.
+    pub(super) async fn retry(&self, code: i32) {
         let config = self.config();
-        let call = self.ask("dlq retry --config").arg(config.to_str().unwrap());
-        call.run().await.expect_code(0);
+        let call = Hyperhaul::new("dlq retry --config").arg(config.to_str().unwrap());
+        call.run().await.expect_code(code);
     }
 
     /// Ends it in good order; what it printed.
