@@ -14,6 +14,8 @@ use crate::intake::Intake;
 use crate::learn::learn;
 use crate::limits::{FILE_LOOK, PATIENT, SPOOL_LAST_WAIT};
 use crate::lookup::Lookups;
+use crate::meter::{Meter, Meters};
+use crate::monitor::Monitor;
 use crate::pump::{Committed, Pump};
 use crate::source::http::{HttpPlace, HttpServer, Route};
 use crate::source::mqtt::{MqttPlace, MqttSource};
@@ -26,6 +28,7 @@ use hyperhaul_ledger::{Outcome, PositionUnit};
 use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
@@ -39,6 +42,8 @@ pub struct Work {
     pub spool: Option<SpoolPlace>,
     /// For streams with source `http`.
     pub http: Option<HttpPlace>,
+    /// Where the process is watched: metrics, and whether it can do its work.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What became of a stream's records in this run.
@@ -56,15 +61,25 @@ pub struct Done {
     pub kinds: BTreeMap<&'static str, u64>,
 }
 
-/// Feeds the tables of all streams.
+/// Feeds the tables of all streams; `meters` show what happens meanwhile.
 ///
 /// # Errors
 ///
 /// The first stream's that had to stop; the others are stopped then, too, and what was committed stays.
-pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, Error> {
-    let intakes = open_spools(&work)?;
+pub async fn run(
+    server: &Server,
+    work: Work,
+    stop: &Stop,
+    meters: &Meters,
+) -> Result<Vec<Done>, Error> {
+    let intakes = open_spools(&work, meters)?;
+    let health = Arc::new(Health::new(server.clone(), &intakes));
+    let _monitor = match work.metrics {
+        Some(address) => Some(Monitor::start(address, meters.clone(), Arc::clone(&health)).await?),
+        None => None,
+    };
     let mut running = JoinSet::new();
-    if let Some(http) = http(server, &work, &intakes).await? {
+    if let Some(http) = http(&work, &intakes, health).await? {
         running.spawn(http.run(stop.clone()));
     }
     let mut totals = Vec::new();
@@ -74,6 +89,7 @@ pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, 
         let feeding = Feeding {
             server: server.clone(),
             intake: intakes.get(&stream.name).cloned(),
+            meter: meters.of(&stream.name),
             stream: Arc::new(stream),
             stop: stop.clone(),
             total,
@@ -95,7 +111,7 @@ pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, 
 }
 
 /// The spools of all streams whose source cannot keep its records.
-fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
+fn open_spools(work: &Work, meters: &Meters) -> Result<HashMap<String, Intake>, Error> {
     let mut intakes = HashMap::new();
     for stream in work
         .streams
@@ -111,7 +127,8 @@ fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
                 "Add [spool] with a path on a local disk: what is acknowledged is kept there.",
             ));
         };
-        let intake = Intake::open(&SpoolFolder::new(place, &stream.name))?;
+        let folder = SpoolFolder::new(place, &stream.name);
+        let intake = Intake::open(&folder, meters.of(&stream.name))?;
         intakes.insert(stream.name.clone(), intake);
     }
     Ok(intakes)
@@ -119,9 +136,9 @@ fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
 
 /// The server that all streams with source `http` share, if there are any.
 async fn http(
-    server: &Server,
     work: &Work,
     intakes: &HashMap<String, Intake>,
+    health: Arc<Health>,
 ) -> Result<Option<HttpServer>, Error> {
     let streams = work.streams.iter();
     let streams = streams.filter(|stream| matches!(stream.origin, Origin::Http {}));
@@ -142,10 +159,6 @@ async fn http(
                 .hint("Add [http] with listen = \"127.0.0.1:8080\" or another address."),
         );
     };
-    let all = intakes
-        .iter()
-        .map(|(name, intake)| (name.clone(), intake.clone()));
-    let health = Health::new(server.clone(), all.collect());
     Ok(Some(HttpServer::bind(place, routes, health).await?))
 }
 
@@ -180,6 +193,7 @@ struct Feeding {
     server: Server,
     /// Of a stream whose source cannot keep its records.
     intake: Option<Intake>,
+    meter: Meter,
     stream: Arc<Stream>,
     stop: Stop,
     total: Total,
@@ -322,6 +336,7 @@ impl Feeding {
             feed,
             limits: self.stream.batch,
             source: source.into(),
+            meter: self.meter.clone(),
             committed: move |committed: &Committed| {
                 total.count(committed);
                 dealt_with(committed.position);
@@ -356,11 +371,13 @@ impl Feeding {
         let learned = learn(&session, &self.stream).await?;
         let lookups = Lookups::new(&session, learned.decoder.lookups()).await?;
         let taken = claim(&session, source, &self.stream.name, unit).await?;
+        self.meter.database(true);
         let place = Place {
             server: self.server.clone(),
             stream: Arc::clone(&self.stream),
             source: source.into(),
             unit,
+            meter: self.meter.clone(),
         };
         Ok(Writer::new(place, session, taken, learned, lookups))
     }

@@ -16,9 +16,11 @@
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
 mod again;
+mod counted;
 mod delivered;
 mod gaps;
 mod letters;
+mod place;
 mod ways;
 
 use crate::Error;
@@ -26,40 +28,23 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
+use crate::meter::Peer;
 use crate::prepare;
 use crate::repeats::Repeats;
-use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Outcome, Source, failpoint};
 use hyperhaul_pg::retry::Backoff;
-use hyperhaul_pg::{Server, Session};
+use hyperhaul_pg::Session;
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
+pub(crate) use place::Place;
+use ways::Way;
 pub(crate) use ways::create_stages as make_stages;
-
-/// How a batch is written; each is slower than the one before, and gets past more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// COPY into the tables.
-    Copy,
-    /// Staged, and inserted where the key is not there yet.
-    Staged,
-    /// Staged, and inserted row by row.
-    RowByRow,
-}
-
-/// Who writes what and where.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) server: Server,
-    pub(crate) stream: Arc<Stream>,
-    /// The source's name in the ledger.
-    pub(crate) source: Arc<str>,
-    pub(crate) unit: PositionUnit,
-}
 
 /// Writes the batches of one source, one after another.
 pub(crate) struct Writer {
@@ -77,6 +62,10 @@ pub(crate) struct Writer {
     staged_left: u32,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// Records whose rows it did not write.
+    unwritten: HashSet<u64>,
+    /// How that transaction went, and when it began.
+    attempted: (Way, Instant),
     /// Messages of the batch are committed already.
     leaves_out: bool,
 }
@@ -105,6 +94,8 @@ impl Writer {
             staged_for: None,
             staged_left: 0,
             in_doubt: Outcome::default(),
+            unwritten: HashSet::new(),
+            attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
         }
     }
@@ -135,8 +126,12 @@ impl Writer {
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
             match self.settle(&mut batch).await? {
-                Next::Done(outcome) => total = add(&total, &outcome),
+                Next::Done(outcome) => {
+                    self.count(&batch, &outcome);
+                    total = add(&total, &outcome);
+                }
                 Next::Halve => {
+                    self.place.meter.halved();
                     let (first, second) = batch.taken.halved();
                     left.push(self.decode(second).await);
                     left.push(self.decode(first).await);
@@ -278,6 +273,7 @@ impl Writer {
         if std::mem::take(&mut self.leaves_out) {
             self.leave_out(batch).await?;
         }
+        self.attempted = (way, Instant::now());
         let learned = Arc::clone(&self.learned.borrow());
         if batch.generation != learned.generation {
             return Err(Trouble::Reshaped);
@@ -294,11 +290,12 @@ impl Writer {
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
-        let unwritten = session
+        let unwritten = &mut self.unwritten;
+        session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
                 let written = ways::write(session, tables, batch, way).await?;
-                let unwritten = letters::unwritten(tables, batch, &written);
+                *unwritten = letters::unwritten(tables, batch, &written);
                 if !unwritten.is_disjoint(&batch.firsts) {
                     return Err(Trouble::Orphaned);
                 }
@@ -307,32 +304,38 @@ impl Writer {
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
-                    return Err(Trouble::from(taken_over(place)));
+                    return Err(Trouble::from(place.taken_over()));
                 }
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
                 failpoint("ingest.before_commit");
-                Ok(unwritten)
+                Ok(())
             })
             .await?;
         failpoint("ingest.after_commit");
-        if let Some(repeats) = &mut self.repeats {
-            repeats.forget(&unwritten);
-        }
+        self.forget_unwritten();
         self.source.position = to;
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
     }
 
+    /// What was not written stands for no other row.
+    fn forget_unwritten(&mut self) {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(&self.unwritten);
+        }
+    }
+
     /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
     async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
         let lost_pid = self.session.backend_pid();
+        self.place.meter.database(false);
         let source = loop {
             self.session = self.connect().await?;
             self.staged_for = None;
             let trouble = match self.take_back(lost_pid).await {
                 Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
+                Ok(None) => return Err(self.place.taken_over()),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(
                     Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
@@ -343,15 +346,18 @@ impl Writer {
                 return Err(self.stopped(trouble));
             }
         };
+        self.place.meter.database(true);
+        self.place.meter.reconnected(Peer::Database);
         let before = std::mem::replace(&mut self.source, source).position;
         if self.source.position == before {
             return Ok(None);
         }
         if self.source.position == letters::ledger_position(to) {
             tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
+            self.forget_unwritten();
             return Ok(Some(self.in_doubt));
         }
-        Err(taken_over(&self.place))
+        Err(self.place.taken_over())
     }
 
     /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
@@ -375,12 +381,4 @@ impl Writer {
             patience.pause().await;
         }
     }
-}
-
-fn taken_over(place: &Place) -> Error {
-    Error::unexpected(format!(
-        "another process has taken over source {}",
-        place.source
-    ))
-    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
 }

@@ -63,7 +63,7 @@ fn kinds(stream: &Done) -> String {
     )
 }
 
-fn ends(outcome: &Outcome) -> [String; 5] {
+pub(super) fn ends(outcome: &Outcome) -> [String; 5] {
     let Outcome {
         record_count,
         stored_count,
@@ -82,7 +82,7 @@ fn ends(outcome: &Outcome) -> [String; 5] {
     .map(number)
 }
 
-fn number(number: i64) -> String {
+pub(super) fn number(number: i64) -> String {
     let sign = if number < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(number.unsigned_abs()))
 }

@@ -342,6 +342,8 @@ fn is_full(taken: &Taken, limits: &BatchLimits) -> bool {
 }
 
 impl Feed for FileFeed {
+    const RECEIVES: bool = true;
+
     async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
         let mut taken = Taken::none(self.given);
         taken.to = self.position;

@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod http;
 mod letters;
+mod metrics;
 mod mqtt;
 mod nats;
 mod rows;
