@@ -15,9 +15,12 @@
 //!
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
+mod again;
 mod counted;
 mod delivered;
+mod gaps;
 mod letters;
+mod place;
 mod ways;
 
 use crate::Error;
@@ -25,42 +28,23 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
-use crate::meter::{Meter, Peer};
+use crate::meter::Peer;
 use crate::prepare;
-use crate::statements::Table;
-use crate::stream::Stream;
+use crate::repeats::Repeats;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Cause, Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Outcome, Source, failpoint};
+use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::Backoff;
-use hyperhaul_pg::{Server, Session};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
+pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
+pub(crate) use place::Place;
+use ways::Way;
 pub(crate) use ways::create_stages as make_stages;
-
-/// How a batch is written; each is slower than the one before, and gets past more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// COPY into the tables.
-    Copy,
-    /// Staged, and inserted where the key is not there yet.
-    Staged,
-    /// Staged, and inserted row by row.
-    RowByRow,
-}
-
-/// Who writes what and where.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) server: Server,
-    pub(crate) stream: Arc<Stream>,
-    /// The source's name in the ledger.
-    pub(crate) source: Arc<str>,
-    pub(crate) unit: PositionUnit,
-    pub(crate) meter: Meter,
-}
 
 /// Writes the batches of one source, one after another.
 pub(crate) struct Writer {
@@ -70,12 +54,16 @@ pub(crate) struct Writer {
     /// What tables look like; decoding reads it, and only the writer changes it.
     learned: watch::Sender<Arc<Learned>>,
     lookups: Lookups,
+    /// Of a decoder that knows what comes again.
+    repeats: Option<Repeats>,
     /// Generation for which the session has its staging tables.
     staged_for: Option<u64>,
     /// Batches that go the staged way before COPY is tried again.
     staged_left: u32,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// Records whose rows it did not write.
+    unwritten: HashSet<u64>,
     /// How that transaction went, and when it began.
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
@@ -100,11 +88,13 @@ impl Writer {
             place,
             session,
             source,
+            repeats: Repeats::new(&learned),
             learned: watch::Sender::new(learned),
             lookups,
             staged_for: None,
             staged_left: 0,
             in_doubt: Outcome::default(),
+            unwritten: HashSet::new(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
         }
@@ -177,6 +167,8 @@ impl Writer {
                     way = Way::RowByRow;
                     continue;
                 }
+                // Apart from each other, the refused one is forgotten before the other one's turn.
+                Err(Trouble::Orphaned) => return Ok(Next::Halve),
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
@@ -248,7 +240,9 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -268,6 +262,7 @@ impl Writer {
     async fn learn_again(&mut self) -> Result<(), Trouble> {
         let learned = learn(&self.session, &self.place.stream).await?;
         self.lookups = Lookups::new(&self.session, learned.decoder.lookups()).await?;
+        self.repeats = Repeats::new(&learned);
         tracing::info!(stream = %self.place.stream.name, "the tables were looked at again");
         self.learned.send_replace(learned);
         Ok(())
@@ -285,6 +280,9 @@ impl Writer {
         }
         self.lookups.resolve(&self.session, batch).await?;
         prepare::fill_in(batch, &self.lookups);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.leave_out(&self.session, batch).await?;
+        }
         if way > Way::Copy && self.staged_for != Some(learned.generation) {
             ways::create_stages(&self.session, &learned.tables).await?;
             self.staged_for = Some(learned.generation);
@@ -292,15 +290,21 @@ impl Writer {
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
+        let unwritten = &mut self.unwritten;
         session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
                 let written = ways::write(session, tables, batch, way).await?;
+                *unwritten = letters::unwritten(tables, batch, &written);
+                if !unwritten.is_disjoint(&batch.firsts) {
+                    return Err(Trouble::Orphaned);
+                }
                 letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
+                gaps::store(session, source, &place.stream.name, &batch.taken.gaps).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
-                    return Err(Trouble::from(taken_over(place)));
+                    return Err(Trouble::from(place.taken_over()));
                 }
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
@@ -309,9 +313,17 @@ impl Writer {
             })
             .await?;
         failpoint("ingest.after_commit");
+        self.forget_unwritten();
         self.source.position = to;
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
+    }
+
+    /// What was not written stands for no other row.
+    fn forget_unwritten(&mut self) {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(&self.unwritten);
+        }
     }
 
     /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
@@ -323,9 +335,11 @@ impl Writer {
             self.staged_for = None;
             let trouble = match self.take_back(lost_pid).await {
                 Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
+                Ok(None) => return Err(self.place.taken_over()),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
@@ -340,9 +354,10 @@ impl Writer {
         }
         if self.source.position == letters::ledger_position(to) {
             tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
+            self.forget_unwritten();
             return Ok(Some(self.in_doubt));
         }
-        Err(taken_over(&self.place))
+        Err(self.place.taken_over())
     }
 
     /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
@@ -366,35 +381,4 @@ impl Writer {
             patience.pause().await;
         }
     }
-}
-
-fn taken_over(place: &Place) -> Error {
-    Error::unexpected(format!(
-        "another process has taken over source {}",
-        place.source
-    ))
-    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
-}
-
-/// Writes records row by row, within the caller's transaction, which has its [stages](make_stages). Returns which are refused, by
-/// position, and why.
-pub(crate) async fn write_again(
-    session: &Session,
-    tables: &[Table],
-    batch: &Batch,
-) -> Result<Vec<(u64, Cause)>, Trouble> {
-    ways::hold_shape(session, tables).await?;
-    ways::clear_stages(session, tables).await?;
-    let written = ways::write(session, tables, batch, Way::RowByRow).await?;
-    let mut causes = letters::causes(tables, batch, &written.left_out);
-    for record in &written.conflicts {
-        causes
-            .entry(*record)
-            .or_insert_with(|| letters::key_is_there(tables));
-    }
-    let records = &batch.taken.records;
-    let refused = causes.into_iter();
-    Ok(refused
-        .map(|(index, cause)| (records[index].position, cause))
-        .collect())
 }
