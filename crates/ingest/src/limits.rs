@@ -21,10 +21,10 @@ pub(crate) const LOOKUP_KEYS_MAX: usize = 200_000;
 pub(crate) const LOOKUP_BATCH_KEYS: usize = 5_000;
 
 /// For a database that is away, or has no room: as long as it takes, but never faster than this. Whoever waits is behind a
-/// bounded spool.
+/// bounded spool. The longest pause is what a server that is back is noticed within: rows are written again 2 s later at the latest.
 pub(crate) const PATIENT: Limits = Limits {
     pause_first: Duration::from_millis(50),
-    pause_max: Duration::from_secs(1),
+    pause_max: Duration::from_millis(500),
     total_max: Duration::MAX,
     pause_count_max: u32::MAX,
 };

@@ -8,6 +8,7 @@ mod aprs_tables;
 mod faults;
 mod files;
 mod http;
+mod kills;
 mod letters;
 mod mqtt;
 mod nats;
@@ -44,7 +45,11 @@ impl Pumps {
     }
 
     async fn on(database: TestDatabase) -> Pumps {
-        database.exec(TABLE).await.unwrap();
+        Pumps::with(database, TABLE).await
+    }
+
+    async fn with(database: TestDatabase, table: &str) -> Pumps {
+        database.exec(table).await.unwrap();
         let folder = std::env::temp_dir().join(format!("hyperhaul-{}", database.name()));
         std::fs::create_dir_all(&folder).unwrap();
         Pumps { database, folder }

@@ -206,6 +206,12 @@ impl Taker {
         self
     }
 
+    /// More of the configuration file, at its end.
+    pub(super) fn declare(self, more: &str) -> Taker {
+        super::append(&self.config, more);
+        self
+    }
+
     pub(super) fn call(&self) -> Hyperhaul {
         Hyperhaul::new("ingest --json --config").arg(self.config.to_str().unwrap())
     }
@@ -344,6 +350,9 @@ pub(super) fn body(well: u32, minutes: Range<u32>) -> String {
     text
 }
 
+/// Readings in a body of a [`Sender`].
+pub(super) const BODY_READINGS: u32 = 20;
+
 /// Sends a body of 20 readings after the other, each of another well.
 pub(super) struct Sender {
     stop: Arc<AtomicBool>,
@@ -352,6 +361,17 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn start(taker: &Taker, first_well: u32) -> Sender {
+        let body = |well| body(well, 0..BODY_READINGS);
+        Sender::sending(taker, first_well, body, Duration::ZERO)
+    }
+
+    /// Bodies of so many records of another kind, with a pause between them.
+    pub(super) fn sending(
+        taker: &Taker,
+        first_well: u32,
+        body: fn(u32) -> String,
+        pause: Duration,
+    ) -> Sender {
         let stop = Arc::new(AtomicBool::new(false));
         let (port, is_asked) = (taker.port, Arc::clone(&stop));
         let task = tokio::spawn(async move {
@@ -360,7 +380,7 @@ impl Sender {
                 if is_asked.load(Ordering::Relaxed) {
                     break;
                 }
-                let body = body(well, 0..20);
+                let body = body(well);
                 let head = format!(
                     "POST /v1/ingest/esp HTTP/1.1\r\nHost: pumps\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                     body.len()
@@ -369,6 +389,7 @@ impl Sender {
                     200 => acknowledged.push(well),
                     _ => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
+                tokio::time::sleep(pause).await;
             }
             acknowledged
         });
