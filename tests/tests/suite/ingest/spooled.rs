@@ -6,7 +6,7 @@ use crate::support::{Ended, Hyperhaul, Running};
 use hyperhaul_testkit::eventually;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -212,6 +212,12 @@ impl Taker {
         self
     }
 
+    /// Puts the spool elsewhere.
+    pub(super) fn spool_path(self, path: &Path) -> Taker {
+        put_spool(&self.config, path);
+        self
+    }
+
     pub(super) fn call(&self) -> Hyperhaul {
         Hyperhaul::new("ingest --json --config").arg(self.config.to_str().unwrap())
     }
@@ -266,7 +272,7 @@ impl Taker {
     }
 
     /// A count over all receipts.
-    async fn sum(&self, what: &str) -> i64 {
+    pub(super) async fn sum(&self, what: &str) -> i64 {
         let sql = format!("SELECT coalesce(sum({what}), 0)::bigint FROM hyperhaul.ingest_receipt");
         self.pumps.database.value(&sql).await.unwrap()
     }
@@ -302,6 +308,15 @@ impl Taker {
         );
         exchange(self.port, request.as_bytes()).await
     }
+}
+
+/// Changes where a configuration file has the spool.
+pub(super) fn put_spool(config: &Path, path: &Path) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let (before, after) = text.split_once("[spool]\npath = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let text = format!("{before}[spool]\npath = \"{}\"\n{after}", path.display());
+    std::fs::write(config, text).unwrap();
 }
 
 /// What came back; status 0: nothing.
