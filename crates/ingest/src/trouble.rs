@@ -25,7 +25,8 @@ pub(crate) enum Verdict {
     Again,
     /// Reconnect, read the ledger, then go on.
     Reconnect,
-    /// The server lacks something that a person frees: wait, as long as it takes.
+    /// Rows are taken again when something else has happened: a person has freed what the server lacks, or a migration keeps writers
+    /// off the table until its cutover. Wait, as long as it takes.
     Wait,
     /// Some keys are there already.
     Duplicates,
@@ -42,6 +43,9 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) fn judge(error: &hyperhaul_pg::Error) -> Verdict {
+    if error.is_fenced() {
+        return Verdict::Wait;
+    }
     match error.refusal() {
         Some(Refusal::Duplicate) => return Verdict::Duplicates,
         Some(Refusal::Row) if error.is_foreign_key_violation() => return Verdict::StaleIds,

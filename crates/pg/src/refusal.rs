@@ -57,6 +57,7 @@ mod tests {
             ("22P03", Some(Refusal::Shape)),
             ("42703", Some(Refusal::Shape)),
             ("53400", Some(Refusal::RowCount)),
+            ("ZH001", None),
             ("53100", None),
             ("40P01", None),
             ("42501", None),

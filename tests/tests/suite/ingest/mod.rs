@@ -11,6 +11,7 @@ mod full_disk;
 mod http;
 mod kills;
 mod letters;
+mod migrating;
 mod mqtt;
 mod mqtt_sessions;
 mod nats;
@@ -48,6 +49,12 @@ impl Pumps {
 
     async fn on(database: TestDatabase) -> Pumps {
         Pumps::with(database, TABLE).await
+    }
+
+    /// The same as an ordinary table.
+    async fn ordinary(name: &str) -> Pumps {
+        let (table, _) = TABLE.split_once("SELECT create_hypertable").unwrap();
+        Pumps::with(target_database(name).await, table).await
     }
 
     async fn with(database: TestDatabase, table: &str) -> Pumps {
