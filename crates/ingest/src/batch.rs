@@ -1,6 +1,8 @@
 //! A batch on its way: records between two positions of a source, and the rows that became of them.
 
 use crate::envelope::Envelope;
+use crate::feed::print_of;
+use bytes::Bytes;
 use hyperhaul_decode::{Refusal, Rows};
 use hyperhaul_ledger::{Cause, PositionUnit};
 use std::collections::HashSet;
@@ -21,6 +23,8 @@ pub(crate) struct Taken {
     pub(crate) delivery: Option<Delivery>,
     /// See `hyperhaul_ledger::Source::mark`.
     pub(crate) mark: Option<String>,
+    /// Of a file: the line of each record as it stands there, which is the mark of what ends behind it.
+    pub(crate) lines: Vec<Bytes>,
 }
 
 /// Messages of a consumer that several processes share; see `hyperhaul_ledger::commit_sequences`.
@@ -44,6 +48,7 @@ impl Taken {
             skipped: 0,
             delivery: None,
             mark: None,
+            lines: Vec::new(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Taken {
             sequences: delivery.sequences.split_off(first_count),
             ..delivery.clone()
         });
+        let rest_lines = self.lines.split_off(first_count.min(self.lines.len()));
         let second = Taken {
             from: middle,
             to: self.to,
@@ -103,10 +109,12 @@ impl Taken {
             skipped: self.skipped - skipped_first,
             delivery,
             mark: self.mark.take(),
+            lines: rest_lines,
         };
         let first = Taken {
             to: middle,
             skipped: skipped_first,
+            mark: self.lines.last().map(|line| print_of(line)),
             ..self
         };
         (first, second)
@@ -182,12 +190,9 @@ mod tests {
             refused: None,
         });
         Taken {
-            from,
             to,
             records: records.collect(),
-            skipped: 0,
-            delivery: None,
-            mark: None,
+            ..Taken::none(from)
         }
     }
 
@@ -198,5 +203,18 @@ mod tests {
         assert_eq!((second.from, second.to, second.records.len()), (12, 15, 1));
         assert_eq!(first.lost_count(PositionUnit::Record), 0);
         assert_eq!(second.lost_count(PositionUnit::Record), 2);
+    }
+
+    #[test]
+    fn each_half_of_a_files_lines_is_marked_by_its_last_one() {
+        let mut whole = taken(&[3, 6, 10], 0, 12);
+        whole.lines = [&b"a\r\n"[..], b"b\r\n", b"ccc\n"]
+            .map(Bytes::from_static)
+            .into();
+        whole.mark = Some(print_of(b"\r\n"));
+        let (first, second) = whole.halved();
+        assert_eq!(first.mark, Some(print_of(b"b\r\n")));
+        assert_eq!(second.mark, Some(print_of(b"\r\n")));
+        assert_eq!((first.lines.len(), second.lines.len()), (2, 1));
     }
 }

@@ -6,6 +6,8 @@ pub(crate) mod jetstream;
 mod known_file;
 pub(crate) mod spooled;
 
+pub(crate) use known_file::print_of;
+
 use crate::Error;
 use crate::batch::Taken;
 

@@ -57,8 +57,8 @@ pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 /// Dead letters that are tried again in one transaction.
 pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
 
-/// How long the rest of a spool is written after the request to stop: what is left is written by the next process.
-pub(crate) const SPOOL_LAST_WAIT: Duration = Duration::from_secs(10);
+/// How long what was taken is written after the request to stop: what is left is written by the next process.
+pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
 pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;

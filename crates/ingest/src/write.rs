@@ -184,10 +184,10 @@ impl Writer {
                         return Ok(Next::Done(outcome));
                     }
                 }
-                Verdict::TooMany if batch.taken.records.len() > 1 => {
+                Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
                     return Ok(Next::Halve);
                 }
-                Verdict::Wait => {
+                Verdict::Wait | Verdict::Memory => {
                     tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
                 }

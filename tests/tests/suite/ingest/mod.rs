@@ -8,6 +8,7 @@ mod aprs_tables;
 mod faults;
 mod files;
 mod full_disk;
+mod halves;
 mod http;
 mod kills;
 mod letters;
