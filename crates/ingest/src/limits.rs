@@ -62,6 +62,8 @@ pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
 pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;
+/// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
+pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.
 pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How long a body may take to come: 16 MiB in it are 0.5 MB/s.

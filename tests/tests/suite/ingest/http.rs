@@ -36,6 +36,10 @@ async fn bodies_are_answered_with_a_receipt_and_become_rows() {
         102
     );
     assert_eq!(taker.post("esp", "", "\n\n").await.json()["records"], 0);
+    // Short lines take up more memory than the body does.
+    let many = taker.post("esp", "", &"1\n".repeat(300_000)).await;
+    assert_eq!(many.status, 413, "{many:?}");
+    assert!(many.body.contains("262144 lines"), "{many:?}");
     // CSV by its header, in another order than the table's, with a field that nobody maps.
     let csv = "flow_rate,\"well_id\",x,timestamp\n1500.5,\"W,\"\"3\"\"\",,2026-01-01T00:00:00Z\r\n1501.5,W-3,\"\n\",2026-01-01T00:01:00Z";
     let answer = taker
