@@ -8,6 +8,8 @@ mod known_file;
 pub(crate) mod rotation;
 pub(crate) mod spooled;
 
+pub(crate) use known_file::print_of;
+
 use crate::Error;
 use crate::batch::Taken;
 

@@ -11,7 +11,7 @@ use crate::feed::spooled::SpooledFeed;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::learn::learn;
-use crate::limits::{PATIENT, SPOOL_LAST_WAIT};
+use crate::limits::{LAST_WAIT, PATIENT};
 use crate::lookup::Lookups;
 use crate::meter::{Meter, Meters};
 use crate::monitor::Monitor;
@@ -203,9 +203,9 @@ impl Feeding {
             Origin::File {
                 path,
                 follow: false,
-            } => self.file(path).await,
-            Origin::File { path, follow: true } => self.follow(path).await,
-            Origin::Stdin { resume } => self.stdin(resume.as_deref()).await,
+            } => self.unless_late(self.file(path)).await,
+            Origin::File { path, follow: true } => self.unless_late(self.follow(path)).await,
+            Origin::Stdin { resume } => self.unless_late(self.stdin(resume.as_deref())).await,
             Origin::Http {} => self.spooled().await,
             Origin::Mqtt(place) => self.mqtt(place).await,
             Origin::Nats(place) => self.nats(place).await,
@@ -236,20 +236,32 @@ impl Feeding {
             let release = |position| intake.release(position);
             self.pump(source, feed, &mut writer, release).await
         };
+        self.unless_late(async {
+            tokio::select! {
+                pumped = pump => pumped,
+                error = intake.failed() => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Ends some time after the request to stop, also while the database is away. A transaction under way is given up then: what is
+    /// not committed comes again.
+    async fn unless_late(
+        &self,
+        feeding: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let late = async {
+            self.stop.asked().await;
+            tokio::time::sleep(LAST_WAIT).await;
+        };
         tokio::select! {
-            pumped = pump => pumped,
-            error = intake.failed() => Err(error),
-            () = self.last_wait() => {
-                tracing::warn!(stream = %self.stream.name, "the spool is not empty; the next process goes on with it");
+            fed = feeding => fed,
+            () = late => {
+                tracing::warn!(stream = %self.stream.name, "not all that was taken is written; the next process goes on with it");
                 Ok(())
             }
         }
-    }
-
-    /// Ends some time after the request to stop.
-    async fn last_wait(&self) {
-        self.stop.asked().await;
-        tokio::time::sleep(SPOOL_LAST_WAIT).await;
     }
 
     /// From the feed to the tables, until it ends; `dealt_with` is told of positions up to which everything is committed.

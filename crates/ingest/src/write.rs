@@ -187,8 +187,11 @@ impl Writer {
                         return Ok(Next::Done(outcome));
                     }
                 }
-                Verdict::Wait => {
-                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database has no room; rows wait");
+                Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
+                    return Ok(Next::Halve);
+                }
+                Verdict::Wait | Verdict::Memory => {
+                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
                 }
                 Verdict::Duplicates if way == Way::Copy => {
@@ -213,7 +216,6 @@ impl Writer {
                     }
                     Way::RowByRow => letters::condemn(batch, &trouble),
                 },
-                Verdict::TooMany if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                 // A single row goes with the limit lifted.
                 Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
                 Verdict::TooMany | Verdict::Stop => return Err(self.stopped(trouble)),

@@ -292,6 +292,7 @@ impl FileFeed {
                 Err(refusal) => refused = Some(refusal),
             }
         }
+        taken.lines.push(self.last_line.clone());
         taken.records.push(Envelope {
             position: self.position,
             received_at_us,
