@@ -111,9 +111,18 @@ impl Bench<'_> {
 
     /// SOAR's tables as hypertables; nobody is known yet.
     async fn empty_tables(&self, way: Way) -> Result<()> {
-        let drop = "DROP SCHEMA IF EXISTS hyperhaul, partman CASCADE; DROP TABLE IF EXISTS receiver_statuses, fixes, raw_messages, flights, aircraft, receivers CASCADE; \
-            DROP TYPE IF EXISTS message_source CASCADE";
-        self.session.batch(drop).await?;
+        // A hypertable is dropped by itself.
+        for drop in [
+            "SET search_path = public",
+            "DROP TABLE IF EXISTS receiver_statuses, flights CASCADE",
+            "DROP TABLE IF EXISTS fixes CASCADE",
+            "DROP TABLE IF EXISTS raw_messages CASCADE",
+            "DROP TABLE IF EXISTS aircraft, receivers CASCADE",
+            "DROP TYPE IF EXISTS message_source CASCADE",
+            "DROP SCHEMA IF EXISTS hyperhaul, partman CASCADE",
+        ] {
+            self.session.batch(drop).await?;
+        }
         self.session.batch(SCHEMA).await?;
         for table in ["raw_messages", "fixes"] {
             let convert = format!(
