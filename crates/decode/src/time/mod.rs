@@ -122,7 +122,7 @@ impl TimeReader {
         let us = match stored {
             Stored::Us(us) => us,
             // A day is late when all of it is.
-            Stored::Days(days) => (i64::from(days) + 1) * DAY_US - 1,
+            Stored::Days(days) => (i64::from(days) + 1).saturating_mul(DAY_US) - 1,
         };
         let received_us = received_at_us.saturating_sub(POSTGRES_EPOCH_OFFSET_US);
         self.window
