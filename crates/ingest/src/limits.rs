@@ -60,8 +60,9 @@ pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
 /// How long the rest of a spool is written after the request to stop: what is left is written by the next process.
 pub(crate) const SPOOL_LAST_WAIT: Duration = Duration::from_secs(10);
 
-/// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
-pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;
+/// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
+/// durable: itself, its records, and their form in the spool.
+pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
 /// How long a request waits for memory before it is sent away.
 pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How long a body may take to come: 16 MiB in it are 0.5 MB/s.
