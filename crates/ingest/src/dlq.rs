@@ -7,6 +7,7 @@ use crate::learn::{Learned, learn};
 use crate::limits::RETRIED_AT_ONCE;
 use crate::lookup::Lookups;
 use crate::prepare;
+use crate::repeats::Repeats;
 use crate::stream::Stream;
 use crate::trouble::Trouble;
 use crate::write;
@@ -108,7 +109,7 @@ fn stopped(trouble: Trouble) -> Error {
     match trouble {
         Trouble::Server(error) => error.into(),
         Trouble::Final(error) => error,
-        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted => {
+        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
             Error::unexpected("the table was changed meanwhile").hint("Run the same again.")
         }
     }
@@ -135,6 +136,8 @@ impl Retry {
             match self.try_some(at_once, None).await {
                 Ok(false) => return Ok(()),
                 Ok(true) => at_once = RETRIED_AT_ONCE,
+                // Rows were left out for one that is refused again: one by one, each finds only what is in the table.
+                Err(Trouble::Orphaned) if at_once > 1 => at_once = 1,
                 // Not even staging takes one of them: which one is seen when they go one by one.
                 Err(Trouble::Server(error)) if error.refusal().is_some() && at_once > 1 => {
                     at_once = 1;
@@ -175,10 +178,16 @@ impl Retry {
                         prepare::decode(taken, Arc::clone(learned), source.into()).await;
                     lookups.resolve(for_ids, &batch).await?;
                     prepare::fill_in(&mut batch, lookups);
+                    if let Some(mut repeats) = Repeats::new(learned) {
+                        repeats.leave_out(session, &mut batch).await?;
+                    }
                     if let Some(error) = condemned {
                         write::condemn(&mut batch, error);
                     }
                     let refused = write::write_again(session, &learned.tables, &batch).await?;
+                    if refused.iter().any(|(at, _)| batch.firsts.contains(at)) {
+                        return Err(Trouble::Orphaned);
+                    }
                     let (kept, gone) = sorted(letters, refused);
                     retried.kept_count += kept.len() as u64;
                     retried.gone_count += gone.len() as u64;

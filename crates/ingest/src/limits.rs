@@ -113,3 +113,12 @@ pub(crate) const NATS_ACK_PENDING_MAX: i64 = 200_000;
 pub(crate) const NATS_BATCH_WAIT: Duration = Duration::from_millis(5);
 /// How often a consumer's acknowledgement floor is asked.
 pub(crate) const NATS_FLOOR_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Positions that are looked at first for the last record of a spool, and how many times more each time where none is among them.
+pub(crate) const HEARD_POSITIONS: u64 = 64;
+
+/// How long before the first records of a process rows were received that these may repeat: stations and servers pass a packet on
+/// within seconds, and one that was lost and came back within minutes.
+pub(crate) const REPEATS_BEFORE: Duration = Duration::from_secs(600);
+/// The same after it, where a clock was set.
+pub(crate) const REPEATS_AFTER: Duration = Duration::from_secs(60);

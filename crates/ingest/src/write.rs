@@ -15,9 +15,12 @@
 //!
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
+mod again;
 mod counted;
 mod delivered;
+mod gaps;
 mod letters;
+mod session;
 mod ways;
 
 use crate::Error;
@@ -25,18 +28,19 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
-use crate::meter::{Meter, Peer};
+use crate::meter::Meter;
 use crate::prepare;
-use crate::statements::Table;
+use crate::repeats::Repeats;
 use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Cause, Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
 use hyperhaul_pg::retry::Backoff;
 use hyperhaul_pg::{Server, Session};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
+pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
 pub(crate) use ways::create_stages as make_stages;
 
@@ -70,6 +74,8 @@ pub(crate) struct Writer {
     /// What tables look like; decoding reads it, and only the writer changes it.
     learned: watch::Sender<Arc<Learned>>,
     lookups: Lookups,
+    /// Of a decoder that knows what comes again.
+    repeats: Option<Repeats>,
     /// Generation for which the session has its staging tables.
     staged_for: Option<u64>,
     /// Batches that go the staged way before COPY is tried again.
@@ -100,6 +106,7 @@ impl Writer {
             place,
             session,
             source,
+            repeats: Repeats::new(&learned),
             learned: watch::Sender::new(learned),
             lookups,
             staged_for: None,
@@ -177,6 +184,8 @@ impl Writer {
                     way = Way::RowByRow;
                     continue;
                 }
+                // Apart from each other, the refused one is forgotten before the other one's turn.
+                Err(Trouble::Orphaned) => return Ok(Next::Halve),
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
@@ -248,7 +257,9 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -268,6 +279,7 @@ impl Writer {
     async fn learn_again(&mut self) -> Result<(), Trouble> {
         let learned = learn(&self.session, &self.place.stream).await?;
         self.lookups = Lookups::new(&self.session, learned.decoder.lookups()).await?;
+        self.repeats = Repeats::new(&learned);
         tracing::info!(stream = %self.place.stream.name, "the tables were looked at again");
         self.learned.send_replace(learned);
         Ok(())
@@ -285,6 +297,9 @@ impl Writer {
         }
         self.lookups.resolve(&self.session, batch).await?;
         prepare::fill_in(batch, &self.lookups);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.leave_out(&self.session, batch).await?;
+        }
         if way > Way::Copy && self.staged_for != Some(learned.generation) {
             ways::create_stages(&self.session, &learned.tables).await?;
             self.staged_for = Some(learned.generation);
@@ -292,11 +307,16 @@ impl Writer {
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
-        session
+        let unwritten = session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
                 let written = ways::write(session, tables, batch, way).await?;
+                let unwritten = letters::unwritten(tables, batch, &written);
+                if !unwritten.is_disjoint(&batch.firsts) {
+                    return Err(Trouble::Orphaned);
+                }
                 letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
+                gaps::store(session, source, &place.stream.name, &batch.taken.gaps).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
@@ -305,66 +325,16 @@ impl Writer {
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
                 failpoint("ingest.before_commit");
-                Ok(())
+                Ok(unwritten)
             })
             .await?;
         failpoint("ingest.after_commit");
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(&unwritten);
+        }
         self.source.position = to;
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
-    }
-
-    /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
-    async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
-        let lost_pid = self.session.backend_pid();
-        self.place.meter.database(false);
-        let source = loop {
-            self.session = self.connect().await?;
-            self.staged_for = None;
-            let trouble = match self.take_back(lost_pid).await {
-                Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
-                Err(Trouble::Server(error)) => error,
-            };
-            if !judge(&trouble).passes() {
-                return Err(self.stopped(trouble));
-            }
-        };
-        self.place.meter.database(true);
-        self.place.meter.reconnected(Peer::Database);
-        let before = std::mem::replace(&mut self.source, source).position;
-        if self.source.position == before {
-            return Ok(None);
-        }
-        if self.source.position == letters::ledger_position(to) {
-            tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
-            return Ok(Some(self.in_doubt));
-        }
-        Err(taken_over(&self.place))
-    }
-
-    /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
-    async fn take_back(&self, lost_pid: i32) -> Result<Option<Source>, Trouble> {
-        hyperhaul_catalog::end_backend(&self.session, lost_pid).await?;
-        Ok(self.source.take_back(&self.session).await?)
-    }
-
-    /// Waits for the database as long as it takes: what comes meanwhile is behind a bounded spool.
-    async fn connect(&self) -> Result<Session, Error> {
-        let mut patience = Backoff::new(PATIENT);
-        loop {
-            let error = match self.place.server.connect("ingest").await {
-                Ok(session) => return Ok(session),
-                Err(error) => error,
-            };
-            if !judge(&error).passes() {
-                return Err(self.stopped(error));
-            }
-            tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
-            patience.pause().await;
-        }
     }
 }
 
@@ -374,27 +344,4 @@ fn taken_over(place: &Place) -> Error {
         place.source
     ))
     .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
-}
-
-/// Writes records row by row, within the caller's transaction, which has its [stages](make_stages). Returns which are refused, by
-/// position, and why.
-pub(crate) async fn write_again(
-    session: &Session,
-    tables: &[Table],
-    batch: &Batch,
-) -> Result<Vec<(u64, Cause)>, Trouble> {
-    ways::hold_shape(session, tables).await?;
-    ways::clear_stages(session, tables).await?;
-    let written = ways::write(session, tables, batch, Way::RowByRow).await?;
-    let mut causes = letters::causes(tables, batch, &written.left_out);
-    for record in &written.conflicts {
-        causes
-            .entry(*record)
-            .or_insert_with(|| letters::key_is_there(tables));
-    }
-    let records = &batch.taken.records;
-    let refused = causes.into_iter();
-    Ok(refused
-        .map(|(index, cause)| (records[index].position, cause))
-        .collect())
 }

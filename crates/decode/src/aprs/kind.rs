@@ -71,7 +71,7 @@ impl Kind {
     ];
 
     /// Its name in counters and in the column `unparsed`.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Fix => "fix",
             Self::ReceiverPosition => "receiver-position",
@@ -122,3 +122,17 @@ impl Kind {
         }
     }
 }
+
+/// The number in counts, beside those of the kinds, of packets of any kind whose bytes are not UTF-8.
+pub const NOT_UTF8: usize = Kind::ALL.len();
+
+/// What is counted of packets, by number: kinds, and bytes that are not UTF-8.
+pub(super) const CODES: [&str; NOT_UTF8 + 1] = {
+    let mut codes = ["not-utf8"; NOT_UTF8 + 1];
+    let mut index = 0;
+    while index < NOT_UTF8 {
+        codes[index] = Kind::ALL[index].code();
+        index += 1;
+    }
+    codes
+};

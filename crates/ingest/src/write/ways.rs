@@ -11,17 +11,26 @@ use crate::trouble::Trouble;
 use bytes::{BufMut, BytesMut};
 use hyperhaul_pg::{CopyIn, Error as ServerError, Row, Session};
 use hyperhaul_pgcopy::Encoder;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// What became of the rows.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// New rows, for each table.
     pub(super) inserted: Vec<u64>,
-    /// Records whose key the first table has with other values, by index in the batch.
-    pub(super) conflicts: Vec<usize>,
+    /// Records whose key a table has with other values, by index in the batch, and which table.
+    pub(super) conflicts: BTreeMap<usize, usize>,
     /// Rows that the slowest way left out.
     pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Written {
+    /// Records that a table refused, or has with other values.
+    pub(super) fn gone(&self) -> HashSet<usize> {
+        let refused = self.left_out.iter().filter(|row| row.refused.is_some());
+        let refused = refused.map(|row| row.record);
+        refused.chain(self.conflicts.keys().copied()).collect()
+    }
 }
 
 /// A row that was not inserted.
@@ -73,7 +82,7 @@ pub(super) async fn hold_shape(session: &Session, tables: &[Table]) -> Result<()
     Ok(())
 }
 
-/// Writes the batch's rows.
+/// Writes the batch's rows. What a table refuses, or has with other values, goes into none of the tables behind it.
 pub(super) async fn write(
     session: &Session,
     tables: &[Table],
@@ -88,24 +97,91 @@ pub(super) async fn write(
         session.batch(LIFT_DECOMPRESSION_LIMIT).await?;
     }
     for (index, table) in tables.iter().enumerate() {
-        let inserted = write_table(session, table, batch, index, way).await?;
-        let left_out = batch.row_count(index) as u64 - inserted;
-        written.inserted.push(inserted);
-        if way == Way::Copy && left_out > 0 {
-            return Err(Trouble::Uncounted);
+        if batch.row_count(index) == 0 {
+            written.inserted.push(0);
+            continue;
         }
-        // The first table decides what became of a record.
-        if index == 0 && (way == Way::RowByRow || left_out > 0) {
-            written.conflicts = conflicts(session, table, index).await?;
+        match way {
+            Way::Copy => copy(session, table, batch, index, &mut written).await?,
+            Way::Staged => insert_staged(session, table, batch, index, &mut written).await?,
+            Way::RowByRow => insert_row_by_row(session, table, batch, index, &mut written).await?,
         }
-        if way == Way::Staged && index == 0 && written.conflicts.len() as u64 > left_out {
-            return Err(Trouble::Uncounted);
-        }
-    }
-    if way == Way::RowByRow {
-        leave_out(session, &mut written).await?;
     }
     Ok(written)
+}
+
+async fn copy(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let mut pieces = Pieces::begin(session, &table.copy()).await?;
+    for rows in batch.of_table(index) {
+        pieces.put(rows.bytes()).await?;
+    }
+    let inserted = pieces.finish().await?;
+    written.inserted.push(inserted);
+    if inserted < batch.row_count(index) as u64 {
+        return Err(Trouble::Uncounted);
+    }
+    Ok(())
+}
+
+async fn insert_staged(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let staged = stage(session, table, batch, index, written).await?;
+    let inserted = session.execute(&table.insert_staged(index), &[]).await?;
+    written.inserted.push(inserted);
+    if inserted == staged {
+        return Ok(());
+    }
+    let conflicts = conflicts(session, table, index).await?;
+    // Whether the first table's row of such a record is new cannot be told by this way either.
+    let is_told = index == 0 || conflicts.is_empty();
+    if !is_told || conflicts.len() as u64 > staged.saturating_sub(inserted) {
+        return Err(Trouble::Uncounted);
+    }
+    let conflicts = conflicts.into_iter().map(|record| (record, index));
+    written.conflicts.extend(conflicts);
+    Ok(())
+}
+
+async fn insert_row_by_row(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let staged = stage(session, table, batch, index, written).await?;
+    session.batch(&table.insert_row_by_row(index)).await?;
+    let target = i32::try_from(index).unwrap_or(i32::MAX);
+    let rows = session.query(LEFT_OUT_ROWS, &[&target]).await?;
+    let left_out: Vec<LeftOut> = rows.iter().map(|row| left_out(index, row)).collect();
+    written
+        .inserted
+        .push(staged.saturating_sub(left_out.len() as u64));
+    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
+    let there = left_out.iter().filter(|row| row.refused.is_none());
+    let there: HashSet<usize> = there.map(|row| row.record).collect();
+    if !there.is_empty() {
+        let conflicts = conflicts(session, table, index).await?;
+        let conflicts = conflicts
+            .into_iter()
+            .filter(|record| there.contains(record));
+        written
+            .conflicts
+            .extend(conflicts.map(|record| (record, index)));
+    }
+    written.left_out.extend(left_out);
+    Ok(())
 }
 
 async fn conflicts(
@@ -117,54 +193,15 @@ async fn conflicts(
     Ok(rows.iter().map(|row| number(row, 0)).collect())
 }
 
-async fn write_table(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    way: Way,
-) -> Result<u64, ServerError> {
-    let row_count = batch.row_count(index);
-    if row_count == 0 {
-        return Ok(0);
-    }
-    if way == Way::Copy {
-        return copy(session, table, batch, index).await;
-    }
-    stage(session, table, batch, index).await?;
-    if way == Way::Staged {
-        return session.execute(&table.insert_staged(index), &[]).await;
-    }
-    session.batch(&table.insert_row_by_row(index)).await?;
-    Ok(row_count as u64)
-}
-
-/// Reads which rows were left out, and takes them out of the counts.
-async fn leave_out(session: &Session, written: &mut Written) -> Result<(), ServerError> {
-    let rows = session.query(LEFT_OUT_ROWS, &[]).await?;
-    written.left_out = rows.iter().map(left_out).collect();
-    for row in &written.left_out {
-        if let Some(inserted) = written.inserted.get_mut(row.table) {
-            *inserted -= 1;
-        }
-    }
-    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
-    let there = written.left_out.iter();
-    let there = there.filter(|row| row.table == 0 && row.refused.is_none());
-    let there: HashSet<usize> = there.map(|row| row.record).collect();
-    written.conflicts.retain(|record| there.contains(record));
-    Ok(())
-}
-
-fn left_out(row: &Row) -> LeftOut {
-    let sqlstate: Option<String> = row.get(2);
+fn left_out(table: usize, row: &Row) -> LeftOut {
+    let sqlstate: Option<String> = row.get(1);
     LeftOut {
-        table: number(row, 0),
-        record: number(row, 1),
+        table,
+        record: number(row, 0),
         refused: sqlstate.map(|sqlstate| Refused {
             sqlstate,
-            column: row.get(3),
-            constraint: row.get(4),
+            column: row.get(2),
+            constraint: row.get(3),
         }),
     }
 }
@@ -173,43 +210,31 @@ fn number(row: &Row, column: usize) -> usize {
     usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX)
 }
 
-async fn copy(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-) -> Result<u64, ServerError> {
-    let mut pieces = Pieces::begin(session, &table.copy()).await?;
-    for rows in batch.of_table(index) {
-        pieces.put(rows.bytes()).await?;
-    }
-    pieces.finish().await
-}
-
-/// The rows of a table with the number of their record in front.
+/// The rows of a table with the number of their record in front, but for records that a table before has not taken. How many.
 async fn stage(
     session: &Session,
     table: &Table,
     batch: &Batch,
     index: usize,
-) -> Result<(), ServerError> {
+    written: &Written,
+) -> Result<u64, ServerError> {
+    let gone = written.gone();
     let mut pieces = Pieces::begin(session, &table.copy_stage(index)).await?;
     let mut numbered = BytesMut::new();
     for rows in batch.of_table(index) {
         for row in 0..rows.len() {
             let position = rows.position(row);
             let record = position.and_then(|position| batch.index_of(position));
+            let record = record.unwrap_or_default();
+            if gone.contains(&record) {
+                continue;
+            }
             numbered.clear();
-            put_numbered(
-                &mut numbered,
-                rows.row_bytes(row),
-                record.unwrap_or_default(),
-            );
+            put_numbered(&mut numbered, rows.row_bytes(row), record);
             pieces.put(&numbered).await?;
         }
     }
-    pieces.finish().await?;
-    Ok(())
+    pieces.finish().await
 }
 
 /// A tuple with one more field in front: an `integer`.

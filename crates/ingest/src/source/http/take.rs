@@ -215,6 +215,7 @@ fn check_type(headers: &HeaderMap, decoder: DecoderKind) -> Result<(), Refused> 
         .to_ascii_lowercase();
     let (fits, expected) = match decoder {
         DecoderKind::Csv => (said == "text/csv", "text/csv"),
+        DecoderKind::Aprs => (said == "text/plain", "text/plain"),
         DecoderKind::Ndjson => {
             let known = [
                 "application/x-ndjson",
