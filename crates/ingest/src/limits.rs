@@ -60,8 +60,9 @@ pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
 /// How long what was taken is written after the request to stop: what is left is written by the next process.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
-/// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
-pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;
+/// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
+/// durable: itself, its records, and their form in the spool.
+pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
 /// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
 pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.

@@ -21,6 +21,7 @@ mod delivered;
 mod gaps;
 mod letters;
 mod place;
+mod session;
 mod ways;
 
 use crate::Error;
@@ -28,7 +29,6 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
-use crate::meter::Peer;
 use crate::prepare;
 use crate::repeats::Repeats;
 use crate::trouble::{Trouble, Verdict, judge};
@@ -325,62 +325,6 @@ impl Writer {
     fn forget_unwritten(&mut self) {
         if let Some(repeats) = &mut self.repeats {
             repeats.forget(&self.unwritten);
-        }
-    }
-
-    /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
-    async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
-        let lost_pid = self.session.backend_pid();
-        self.place.meter.database(false);
-        let source = loop {
-            self.session = self.connect().await?;
-            self.staged_for = None;
-            let trouble = match self.take_back(lost_pid).await {
-                Ok(Some(source)) => break source,
-                Ok(None) => return Err(self.place.taken_over()),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(
-                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
-                ) => continue,
-                Err(Trouble::Server(error)) => error,
-            };
-            if !judge(&trouble).passes() {
-                return Err(self.stopped(trouble));
-            }
-        };
-        self.place.meter.database(true);
-        self.place.meter.reconnected(Peer::Database);
-        let before = std::mem::replace(&mut self.source, source).position;
-        if self.source.position == before {
-            return Ok(None);
-        }
-        if self.source.position == letters::ledger_position(to) {
-            tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
-            self.forget_unwritten();
-            return Ok(Some(self.in_doubt));
-        }
-        Err(self.place.taken_over())
-    }
-
-    /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
-    async fn take_back(&self, lost_pid: i32) -> Result<Option<Source>, Trouble> {
-        hyperhaul_catalog::end_backend(&self.session, lost_pid).await?;
-        Ok(self.source.take_back(&self.session).await?)
-    }
-
-    /// Waits for the database as long as it takes: what comes meanwhile is behind a bounded spool.
-    async fn connect(&self) -> Result<Session, Error> {
-        let mut patience = Backoff::new(PATIENT);
-        loop {
-            let error = match self.place.server.connect("ingest").await {
-                Ok(session) => return Ok(session),
-                Err(error) => error,
-            };
-            if !judge(&error).passes() {
-                return Err(self.stopped(error));
-            }
-            tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
-            patience.pause().await;
         }
     }
 }
