@@ -1,6 +1,7 @@
 //! Rows that are there already, rows that nobody takes, and tables that change.
 
 use super::{Pumps, append, now_minus_days, reading, readings};
+use crate::support::Hyperhaul;
 use std::fmt::Write;
 
 #[tokio::test]
@@ -172,4 +173,34 @@ async fn what_makes_no_sense_is_said_before_anything_is_read() {
         .expect_code(2)
         .expect_printed(&["could not read /nowhere/at.all"]);
     assert_eq!(pumps.count("esp_telemetry").await, 0);
+}
+
+#[tokio::test]
+async fn a_role_that_could_not_tell_duplicates_is_refused_before_anything_is_read() {
+    let pumps = Pumps::new("ingest_privileges").await;
+    let file = pumps.file("readings.ndjson", &readings(2, 5));
+    // The ledger is there, and the role may write it.
+    pumps.ingest(&file).run().await.expect_code(0);
+    let role = pumps.database.owner_role().await.unwrap();
+    let name = format!("\"{}\"", role.name());
+    let sql = format!(
+        "GRANT USAGE ON SCHEMA hyperhaul TO {name}; GRANT ALL ON ALL TABLES IN SCHEMA hyperhaul TO {name};
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA hyperhaul TO {name}; GRANT INSERT ON esp_telemetry TO {name};
+         GRANT USAGE ON SEQUENCE esp_telemetry_id_seq TO {name}"
+    );
+    pumps.database.exec(&sql).await.unwrap();
+    let url = pumps.database.url_as(&role).unwrap();
+    let call = || {
+        Hyperhaul::new("ingest --profile esp-telemetry --json")
+            .target(&url)
+            .table("public.esp_telemetry")
+            .arg(file.to_str().unwrap())
+    };
+    call().run().await.expect_code(2).expect_printed(&[
+        "may not write and read all columns of table public.esp_telemetry",
+        "GRANT INSERT, SELECT",
+    ]);
+    let grant = format!("GRANT SELECT ON esp_telemetry TO {name}");
+    pumps.database.exec(&grant).await.unwrap();
+    call().run().await.expect_code(0);
 }
