@@ -132,6 +132,16 @@ docker_crash() {
     say "stopped"
 }
 
+docker_kill() {
+    docker_running "$1" || die 1 "the server is not running"
+    if [[ -n ${2:-} ]]; then
+        docker exec "$(docker_name "$1")" kill -s KILL "$2"
+        return
+    fi
+    docker kill --signal KILL "$(docker_name "$1")" >/dev/null
+    docker wait "$(docker_name "$1")" >/dev/null
+}
+
 docker_remove() {
     local name
     name=$(docker_name "$1")

@@ -206,6 +206,31 @@ server_stop() {
     say "stopped"
 }
 
+# server_kill [PID]: a backend, which the server recovers from by itself; else the first process.
+server_kill() {
+    local main pid children=() waited=0
+    main=$(server_pid) || die 1 "the server is not running"
+    mapfile -t children < <(ps -o pid= --ppid "$main" | tr -d ' ')
+    if [[ -n $1 ]]; then
+        [[ " ${children[*]} " == *" $1 "* ]] || die 1 "process $1 is no backend of this server"
+        as_keeper kill -s KILL "$1"
+        return
+    fi
+    as_keeper kill -s KILL "$main"
+    # Backends notice by themselves; until then the next start would find their shared memory in use.
+    for pid in "$main" "${children[@]}"; do
+        # One that nobody has waited for yet has no command line any more.
+        while [[ -n $(tr -d '\0' 2>/dev/null <"/proc/$pid/cmdline") ]] 2>/dev/null; do
+            sleep 0.02
+            waited=$((waited + 1))
+            ((waited < 1500)) || die 1 "process $pid outlives the server"
+        done
+    done
+    # While nobody has waited for it, the next start would take it for alive.
+    as_keeper rm -f "${S[home]}/data/postmaster.pid" "${S[home]}"/s/.s.PGSQL.*.lock
+    server_unmount_disks
+}
+
 server_remove() {
     [[ -n ${S[home]:-} ]] || return 0
     as_keeper rm -rf --one-file-system "${S[home]}"

@@ -5,7 +5,7 @@ use hyperhaul_plan::Relation;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::fetch::fetch;
+use crate::fetch::fetch_opt;
 use crate::identity::relation_oid;
 
 const LIVE_TABLE: &str = include_str!("sql/live_table.sql");
@@ -50,15 +50,22 @@ pub async fn live_table(
     session: &Session,
     relation: &Relation,
 ) -> Result<Option<(LiveTable, String)>, Error> {
-    let Some(oid) = relation_oid(session, relation).await? else {
-        return Ok(None);
-    };
-    // The shape first: a change in between is then seen as one.
-    let Some(shape) = shape(session, relation).await? else {
-        return Ok(None);
-    };
-    let table = fetch(session, "a table's columns", LIVE_TABLE, &[&oid]).await?;
-    Ok(Some((table, shape)))
+    loop {
+        let Some(oid) = relation_oid(session, relation).await? else {
+            return Ok(None);
+        };
+        // The shape first: a change in between is then seen as one.
+        let Some(shape) = shape(session, relation).await? else {
+            return Ok(None);
+        };
+        let table = fetch_opt(session, "a table's columns", LIVE_TABLE, &[&oid]).await?;
+        // A cutover in between has put another table in this one's place.
+        if let Some(table) = table
+            && relation_oid(session, relation).await? == Some(oid)
+        {
+            return Ok(Some((table, shape)));
+        }
+    }
 }
 
 /// A print of what live rows depend on: which table it is, its columns and their types. `None`: there is no such table. Asked in

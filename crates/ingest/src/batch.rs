@@ -1,7 +1,9 @@
 //! A batch on its way: records between two positions of a source, and the rows that became of them.
 
 use crate::envelope::Envelope;
+use crate::feed::print_of;
 use crate::source::aprs::Gap;
+use bytes::Bytes;
 use hyperhaul_decode::{Refusal, Rows};
 use hyperhaul_ledger::{Cause, PositionUnit};
 use std::collections::{BTreeMap, HashSet};
@@ -24,6 +26,8 @@ pub(crate) struct Taken {
     pub(crate) delivery: Option<Delivery>,
     /// See `hyperhaul_ledger::Source::mark`.
     pub(crate) mark: Option<String>,
+    /// Of a file: the line of each record as it stands there, which is the mark of what ends behind it.
+    pub(crate) lines: Vec<Bytes>,
 }
 
 /// Messages of a consumer that several processes share; see `hyperhaul_ledger::commit_sequences`.
@@ -48,6 +52,7 @@ impl Taken {
             gaps: Vec::new(),
             delivery: None,
             mark: None,
+            lines: Vec::new(),
         }
     }
 
@@ -103,6 +108,7 @@ impl Taken {
         let gaps_first = self
             .gaps
             .partition_point(|(position, _)| *position <= middle);
+        let rest_lines = self.lines.split_off(first_count.min(self.lines.len()));
         let second = Taken {
             from: middle,
             to: self.to,
@@ -111,10 +117,12 @@ impl Taken {
             gaps: self.gaps.split_off(gaps_first),
             delivery,
             mark: self.mark.take(),
+            lines: rest_lines,
         };
         let first = Taken {
             to: middle,
             skipped: skipped_first,
+            mark: self.lines.last().map(|line| print_of(line)),
             ..self
         };
         (first, second)
@@ -235,5 +243,18 @@ mod tests {
             (13, &[(14, gap(2))][..], 1)
         );
         assert_eq!(second.lost_count(PositionUnit::Record), 0);
+    }
+
+    #[test]
+    fn each_half_of_a_files_lines_is_marked_by_its_last_one() {
+        let mut whole = taken(&[3, 6, 10], 0, 12);
+        whole.lines = [&b"a\r\n"[..], b"b\r\n", b"ccc\n"]
+            .map(Bytes::from_static)
+            .into();
+        whole.mark = Some(print_of(b"\r\n"));
+        let (first, second) = whole.halved();
+        assert_eq!(first.mark, Some(print_of(b"b\r\n")));
+        assert_eq!(second.mark, Some(print_of(b"\r\n")));
+        assert_eq!((first.lines.len(), second.lines.len()), (2, 1));
     }
 }

@@ -2,9 +2,13 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod input;
 pub(crate) mod jetstream;
 mod known_file;
+pub(crate) mod rotation;
 pub(crate) mod spooled;
+
+pub(crate) use known_file::print_of;
 
 use crate::Error;
 use crate::batch::Taken;

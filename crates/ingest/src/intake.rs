@@ -10,8 +10,8 @@
 use crate::Error;
 use crate::envelope::{Envelope, Spooled, gap_to_spool};
 use crate::limits::{PATIENT, RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
-use crate::meter::{Meter, Peer, SpoolDepth};
-use crate::source::aprs::{Gap, GapReason};
+use crate::meter::{Meter, SpoolDepth};
+use crate::source::aprs::Gap;
 use crate::spool_folder::SpoolFolder;
 use bytes::Bytes;
 use hyperhaul_ledger::failpoint;
@@ -155,7 +155,7 @@ impl Intake {
     /// Makes records durable, all of them or none, and returns their positions; those that they hold have no meaning.
     pub(crate) async fn store(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
         let begun = Instant::now();
-        let stored = self.store_parcel(parcel(records)).await;
+        let stored = self.hand_over(parcel(records)).await;
         match &stored {
             Ok(_) => {
                 self.0.meter.spooled(records, begun.elapsed());
@@ -174,45 +174,42 @@ impl Intake {
     ///
     /// If they would never fit together, or nothing can be stored any more.
     pub(crate) async fn store_in_time(&self, records: &[Envelope]) -> Result<(), Error> {
-        self.wait_for_room(|| self.store(records)).await
-    }
-
-    /// Makes a gap durable, behind the records that were stored before; as [`store_in_time`](Intake::store_in_time).
-    pub(crate) async fn store_gap(&self, gap: &Gap) -> Result<(), Error> {
-        let bytes = gap_to_spool(gap);
-        self.wait_for_room(|| self.store_parcel([&bytes].into_iter().collect()))
-            .await?;
-        self.0.meter.gap(gap.reason.code());
-        // All others are outages that a new connection has ended.
-        if !matches!(gap.reason, GapReason::NotRunning | GapReason::Overflow) {
-            self.0.meter.reconnected(Peer::Source);
+        let mut patience = Backoff::new(PATIENT);
+        while let Err(not_stored) = self.store(records).await {
+            self.wait_for_room(not_stored, &mut patience).await?;
         }
         Ok(())
     }
 
-    async fn wait_for_room<F>(&self, store: impl Fn() -> F) -> Result<(), Error>
-    where
-        F: Future<Output = Result<Range<Position>, NotStored>>,
-    {
+    /// Makes a gap durable, behind the records that were stored before; as [`store_in_time`](Intake::store_in_time).
+    pub(crate) async fn store_gap(&self, gap: &Gap) -> Result<(), Error> {
+        let parcel: Parcel = [gap_to_spool(gap)].into_iter().collect();
         let mut patience = Backoff::new(PATIENT);
-        loop {
-            let not_stored = match store().await {
-                Ok(_) => return Ok(()),
-                Err(not_stored) => not_stored,
-            };
-            if not_stored.reason == NoRoom::TooLarge || self.0.failed.borrow().is_some() {
-                let message = format!("{}: {}", self.source(), not_stored.message);
-                return Err(Error::unexpected(message).hint(not_stored.hint));
-            }
-            if patience.pause_count() == 0 {
-                let (source, reason) = (self.source(), &not_stored.message);
-                tracing::warn!(source, reason, "records wait for room in the spool");
-            }
-            patience.pause().await;
+        while let Err(not_stored) = self.hand_over(parcel.clone()).await {
+            self.wait_for_room(not_stored, &mut patience).await?;
         }
+        Ok(())
     }
 
-    async fn store_parcel(&self, parcel: Parcel) -> Result<Range<Position>, NotStored> {
+    /// Before the next attempt.
+    async fn wait_for_room(
+        &self,
+        not_stored: NotStored,
+        patience: &mut Backoff,
+    ) -> Result<(), Error> {
+        if not_stored.reason == NoRoom::TooLarge || self.0.failed.borrow().is_some() {
+            let message = format!("{}: {}", self.source(), not_stored.message);
+            return Err(Error::unexpected(message).hint(not_stored.hint));
+        }
+        if patience.pause_count() == 0 {
+            let (source, reason) = (self.source(), &not_stored.message);
+            tracing::warn!(source, reason, "records wait for room in the spool");
+        }
+        patience.pause().await;
+        Ok(())
+    }
+
+    async fn hand_over(&self, parcel: Parcel) -> Result<Range<Position>, NotStored> {
         let (answer, answered) = oneshot::channel();
         let done = Box::new(move |stored| {
             // Whoever asked may have gone: the records are stored all the same.
@@ -355,6 +352,10 @@ impl Intake {
     }
 }
 
+fn parcel(records: &[Envelope]) -> Parcel {
+    records.iter().map(Envelope::to_spool).collect()
+}
+
 /// When the first record was received that was found.
 fn oldest(keeper: &Keeper, found: Found) -> Option<i64> {
     let one = BatchLimits {
@@ -363,12 +364,8 @@ fn oldest(keeper: &Keeper, found: Found) -> Option<i64> {
     };
     let batch = keeper.reader().read(found.first, one).ok()?;
     let (position, payload) = batch.records().next()?;
-    let first = Spooled::read(position, Bytes::copy_from_slice(payload));
-    Some(first.ok()?.until_us())
-}
-
-fn parcel(records: &[Envelope]) -> Parcel {
-    records.iter().map(Envelope::to_spool).collect()
+    let spooled = Spooled::read(position, Bytes::copy_from_slice(payload));
+    Some(spooled.ok()?.until_us())
 }
 
 /// What a failure of a spool is to the user.

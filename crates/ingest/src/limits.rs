@@ -21,10 +21,10 @@ pub(crate) const LOOKUP_KEYS_MAX: usize = 200_000;
 pub(crate) const LOOKUP_BATCH_KEYS: usize = 5_000;
 
 /// For a database that is away, or has no room: as long as it takes, but never faster than this. Whoever waits is behind a
-/// bounded spool.
+/// bounded spool. The longest pause is what a server that is back is noticed within: rows are written again 2 s later at the latest.
 pub(crate) const PATIENT: Limits = Limits {
     pause_first: Duration::from_millis(50),
-    pause_max: Duration::from_secs(1),
+    pause_max: Duration::from_millis(500),
     total_max: Duration::MAX,
     pause_count_max: u32::MAX,
 };
@@ -57,12 +57,14 @@ pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 /// Dead letters that are tried again in one transaction.
 pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
 
-/// How long the rest of a spool is written after the request to stop: what is left is written by the next process.
-pub(crate) const SPOOL_LAST_WAIT: Duration = Duration::from_secs(10);
+/// How long what was taken is written after the request to stop: what is left is written by the next process.
+pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
 /// durable: itself, its records, and their form in the spool.
 pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
+/// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
+pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.
 pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How long a body may take to come: 16 MiB in it are 0.5 MB/s.

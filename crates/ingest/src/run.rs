@@ -1,18 +1,17 @@
 //! `hyperhaul ingest`: streams side by side, until their sources end or somebody says stop.
 
 mod aprs;
+mod files;
 mod nats;
 
 use crate::Error;
 use crate::claim::claim;
-use crate::compression;
 use crate::feed::Feed;
-use crate::feed::file::{FileFeed, Format};
 use crate::feed::spooled::SpooledFeed;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::learn::learn;
-use crate::limits::{FILE_LOOK, PATIENT, SPOOL_LAST_WAIT};
+use crate::limits::{LAST_WAIT, PATIENT};
 use crate::lookup::Lookups;
 use crate::meter::{Meter, Meters};
 use crate::monitor::Monitor;
@@ -29,7 +28,6 @@ use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 
@@ -202,87 +200,18 @@ struct Feeding {
 impl Feeding {
     async fn run(self) -> Result<(), Error> {
         let fed = match &self.stream.origin {
-            Origin::File { path, follow } => self.files(path, *follow).await,
-            Origin::Stdin { resume } => self.stdin(resume.as_deref()).await,
+            Origin::File {
+                path,
+                follow: false,
+            } => self.unless_late(self.file(path)).await,
+            Origin::File { path, follow: true } => self.unless_late(self.follow(path)).await,
+            Origin::Stdin { resume } => self.unless_late(self.stdin(resume.as_deref())).await,
             Origin::Http {} => self.spooled().await,
             Origin::Mqtt(place) => self.mqtt(place).await,
             Origin::Nats(place) => self.nats(place).await,
             Origin::Aprs(place) => self.aprs(place).await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
-    }
-
-    /// A file, and where it is followed the next ones of its name.
-    async fn files(&self, path: &Path, follow: bool) -> Result<(), Error> {
-        // Another file may have been called the same: one that was cut off and written anew.
-        let mut generation = 1;
-        while let Some(feed) = self.open(path, follow).await? {
-            let mut source = format!("{} {}", feed.identity(), self.stream.name);
-            if generation > 1 {
-                source += &format!(" {generation}");
-            }
-            if !self.pump_lines(&source, feed).await? {
-                generation += 1;
-                continue;
-            }
-            generation = 1;
-            if !follow || self.stop.is_asked() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the file; waits for one that is followed. `None`: it is empty, or stopped before.
-    async fn open(&self, path: &Path, follow: bool) -> Result<Option<FileFeed>, Error> {
-        let mut asked = self.stop.watch();
-        loop {
-            match FileFeed::open(path, self.format(), follow, self.stop.watch()) {
-                Ok(Some(feed)) => return Ok(Some(feed)),
-                // Between two renames there may be none of the name.
-                Err(error) if !follow || path.exists() || compression::is_packed(path) => {
-                    return Err(error);
-                }
-                Ok(None) if !follow => return Ok(None),
-                Ok(None) | Err(_) if self.stop.is_asked() => return Ok(None),
-                Ok(None) | Err(_) => {}
-            }
-            tokio::select! {
-                () = tokio::time::sleep(FILE_LOOK) => {}
-                _ = asked.wait_for(|asked| *asked) => {}
-            }
-        }
-    }
-
-    async fn stdin(&self, resume: Option<&str>) -> Result<(), Error> {
-        let source = match resume {
-            Some(name) => format!("stdin {name}"),
-            None => format!("stdin {}", uuid::Uuid::new_v4()),
-        };
-        let input = Box::new(std::io::stdin());
-        let path = Path::new("standard input");
-        let feed = FileFeed::reading(input, path, self.format(), self.stop.watch());
-        if self.pump_lines(&source, feed).await? {
-            return Ok(());
-        }
-        Err(
-            Error::usage("standard input begins otherwise than what was sent by this name")
-                .hint("Give what is sent now another name in resume."),
-        )
-    }
-
-    /// Lines from where the ledger stands on. False: what the ledger knows by this name began otherwise.
-    async fn pump_lines(&self, source: &str, mut feed: FileFeed) -> Result<bool, Error> {
-        let mut writer = self.writer(source, PositionUnit::Byte).await?;
-        if !feed.begin(writer.position(), writer.mark())? {
-            return Ok(false);
-        }
-        self.pump(source, feed, &mut writer, |_| {}).await?;
-        Ok(true)
-    }
-
-    fn format(&self) -> Format {
-        Format::of(&self.stream.mapping)
     }
 
     async fn mqtt(&self, place: &MqttPlace) -> Result<(), Error> {
@@ -307,20 +236,32 @@ impl Feeding {
             let release = |position| intake.release(position);
             self.pump(source, feed, &mut writer, release).await
         };
+        self.unless_late(async {
+            tokio::select! {
+                pumped = pump => pumped,
+                error = intake.failed() => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Ends some time after the request to stop, also while the database is away. A transaction under way is given up then: what is
+    /// not committed comes again.
+    async fn unless_late(
+        &self,
+        feeding: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let late = async {
+            self.stop.asked().await;
+            tokio::time::sleep(LAST_WAIT).await;
+        };
         tokio::select! {
-            pumped = pump => pumped,
-            error = intake.failed() => Err(error),
-            () = self.last_wait() => {
-                tracing::warn!(stream = %self.stream.name, "the spool is not empty; the next process goes on with it");
+            fed = feeding => fed,
+            () = late => {
+                tracing::warn!(stream = %self.stream.name, "not all that was taken is written; the next process goes on with it");
                 Ok(())
             }
         }
-    }
-
-    /// Ends some time after the request to stop.
-    async fn last_wait(&self) {
-        self.stop.asked().await;
-        tokio::time::sleep(SPOOL_LAST_WAIT).await;
     }
 
     /// From the feed to the tables, until it ends; `dealt_with` is told of positions up to which everything is committed.
@@ -350,20 +291,28 @@ impl Feeding {
         let mut patience = Backoff::new(PATIENT);
         self.meter.database(false);
         loop {
-            let error = match self.try_writer(source, unit).await {
+            match self.try_writer(source, unit).await {
                 Ok(writer) => return Ok(writer),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(
-                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
-                ) => continue,
-                Err(Trouble::Server(error)) => error,
-            };
-            if !judge(&error).passes() {
-                return Err(error.into());
+                Err(trouble) => self.wait_out(trouble, &mut patience).await?,
             }
-            tracing::warn!(stream = %self.stream.name, %error, "the database is away");
-            patience.pause().await;
         }
+    }
+
+    /// Waits before the database is asked once more; the error, if that would not help.
+    async fn wait_out(&self, trouble: Trouble, patience: &mut Backoff) -> Result<(), Error> {
+        let error = match trouble {
+            Trouble::Final(error) => return Err(error),
+            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
+                return Ok(());
+            }
+            Trouble::Server(error) => error,
+        };
+        if !judge(&error).passes() {
+            return Err(error.into());
+        }
+        tracing::warn!(stream = %self.stream.name, %error, "the database is away");
+        patience.pause().await;
+        Ok(())
     }
 
     async fn try_writer(&self, source: &str, unit: PositionUnit) -> Result<Writer, Trouble> {

@@ -27,8 +27,11 @@ pub(crate) enum Verdict {
     Again,
     /// Reconnect, read the ledger, then go on.
     Reconnect,
-    /// The server lacks something that a person frees: wait, as long as it takes.
+    /// Rows are taken again when something else has happened: a person has freed what the server lacks, or a migration keeps writers
+    /// off the table until its cutover. Wait, as long as it takes.
     Wait,
+    /// The server has no memory, or too few locks, for so much at once: less, and a single record waits.
+    Memory,
     /// Some keys are there already.
     Duplicates,
     /// Some rows are refused.
@@ -44,11 +47,15 @@ pub(crate) enum Verdict {
 }
 
 pub(crate) fn judge(error: &hyperhaul_pg::Error) -> Verdict {
+    if error.is_fenced() {
+        return Verdict::Wait;
+    }
     match error.refusal() {
         Some(Refusal::Duplicate) => return Verdict::Duplicates,
         Some(Refusal::Row) if error.is_foreign_key_violation() => return Verdict::StaleIds,
         Some(Refusal::Row) => return Verdict::BadRows,
         Some(Refusal::RowCount) => return Verdict::TooMany,
+        Some(Refusal::Memory) => return Verdict::Memory,
         Some(Refusal::Shape) => return Verdict::Reshaped,
         None => {}
     }
@@ -64,7 +71,7 @@ impl Verdict {
     /// Whether it passes by itself, or when somebody frees something.
     pub(crate) fn passes(self) -> bool {
         match self {
-            Verdict::Again | Verdict::Reconnect | Verdict::Wait => true,
+            Verdict::Again | Verdict::Reconnect | Verdict::Wait | Verdict::Memory => true,
             Verdict::Duplicates
             | Verdict::BadRows
             | Verdict::StaleIds

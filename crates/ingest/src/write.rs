@@ -20,6 +20,7 @@ mod counted;
 mod delivered;
 mod gaps;
 mod letters;
+mod place;
 mod session;
 mod ways;
 
@@ -28,43 +29,22 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
-use crate::meter::Meter;
 use crate::prepare;
 use crate::repeats::Repeats;
-use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Outcome, Source, failpoint};
+use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::Backoff;
-use hyperhaul_pg::{Server, Session};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
 pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
+pub(crate) use place::Place;
+use ways::Way;
 pub(crate) use ways::create_stages as make_stages;
-
-/// How a batch is written; each is slower than the one before, and gets past more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// COPY into the tables.
-    Copy,
-    /// Staged, and inserted where the key is not there yet.
-    Staged,
-    /// Staged, and inserted row by row.
-    RowByRow,
-}
-
-/// Who writes what and where.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) server: Server,
-    pub(crate) stream: Arc<Stream>,
-    /// The source's name in the ledger.
-    pub(crate) source: Arc<str>,
-    pub(crate) unit: PositionUnit,
-    pub(crate) meter: Meter,
-}
 
 /// Writes the batches of one source, one after another.
 pub(crate) struct Writer {
@@ -82,6 +62,8 @@ pub(crate) struct Writer {
     staged_left: u32,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// Records whose rows it did not write.
+    unwritten: HashSet<u64>,
     /// How that transaction went, and when it began.
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
@@ -112,6 +94,7 @@ impl Writer {
             staged_for: None,
             staged_left: 0,
             in_doubt: Outcome::default(),
+            unwritten: HashSet::new(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
         }
@@ -204,8 +187,11 @@ impl Writer {
                         return Ok(Next::Done(outcome));
                     }
                 }
-                Verdict::Wait => {
-                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database has no room; rows wait");
+                Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
+                    return Ok(Next::Halve);
+                }
+                Verdict::Wait | Verdict::Memory => {
+                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
                 }
                 Verdict::Duplicates if way == Way::Copy => {
@@ -230,7 +216,6 @@ impl Writer {
                     }
                     Way::RowByRow => letters::condemn(batch, &trouble),
                 },
-                Verdict::TooMany if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                 // A single row goes with the limit lifted.
                 Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
                 Verdict::TooMany | Verdict::Stop => return Err(self.stopped(trouble)),
@@ -307,11 +292,12 @@ impl Writer {
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
-        let unwritten = session
+        let unwritten = &mut self.unwritten;
+        session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
                 let written = ways::write(session, tables, batch, way).await?;
-                let unwritten = letters::unwritten(tables, batch, &written);
+                *unwritten = letters::unwritten(tables, batch, &written);
                 if !unwritten.is_disjoint(&batch.firsts) {
                     return Err(Trouble::Orphaned);
                 }
@@ -320,28 +306,25 @@ impl Writer {
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
-                    return Err(Trouble::from(taken_over(place)));
+                    return Err(Trouble::from(place.taken_over()));
                 }
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
                 failpoint("ingest.before_commit");
-                Ok(unwritten)
+                Ok(())
             })
             .await?;
         failpoint("ingest.after_commit");
-        if let Some(repeats) = &mut self.repeats {
-            repeats.forget(&unwritten);
-        }
+        self.forget_unwritten();
         self.source.position = to;
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
     }
-}
 
-fn taken_over(place: &Place) -> Error {
-    Error::unexpected(format!(
-        "another process has taken over source {}",
-        place.source
-    ))
-    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
+    /// What was not written stands for no other row.
+    fn forget_unwritten(&mut self) {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(&self.unwritten);
+        }
+    }
 }

@@ -151,6 +151,7 @@ impl From<hyperhaul_pg::Error> for Error {
             || error.is_disk_full()
             || error.is_depended_on()
             || error.is_refused()
+            || error.is_fenced()
             || error.is_foreign_key_violation()
         {
             Kind::Blocked

@@ -295,6 +295,12 @@ impl Error {
         self.has_code(&["55000"])
     }
 
+    /// A migration keeps writers off the table until its cutover: what its triggers raise (ZH001, of the classes that the standard
+    /// leaves to implementations).
+    pub fn is_fenced(&self) -> bool {
+        self.has_code(&["ZH001"])
+    }
+
     /// The statement was cancelled by a user or a timeout (57014).
     pub fn is_cancelled(&self) -> bool {
         self.has_code(&["57014"])

@@ -10,6 +10,8 @@ pub enum Refusal {
     Row,
     /// So many rows in one transaction, into chunks of the columnstore.
     RowCount,
+    /// So much at once, for the memory that the server has: also that for locks, of which each chunk takes some.
+    Memory,
     /// The statement, which does not fit the table any more: a column is gone, or of another type.
     Shape,
 }
@@ -23,6 +25,8 @@ pub(crate) fn of_sqlstate(sqlstate: &str) -> Option<Refusal> {
         DUPLICATE_KEY => Some(Refusal::Duplicate),
         // configuration_limit_exceeded: timescaledb.max_tuples_decompressed_per_dml_transaction
         "53400" => Some(Refusal::RowCount),
+        // out_of_memory
+        "53200" => Some(Refusal::Memory),
         // bad_copy_file_format, invalid_binary_representation; undefined_column, undefined_table, datatype_mismatch,
         // generated_always
         "22P04" | "22P03" | "42703" | "42P01" | "42804" | "428C9" => Some(Refusal::Shape),
@@ -57,6 +61,8 @@ mod tests {
             ("22P03", Some(Refusal::Shape)),
             ("42703", Some(Refusal::Shape)),
             ("53400", Some(Refusal::RowCount)),
+            ("53200", Some(Refusal::Memory)),
+            ("ZH001", None),
             ("53100", None),
             ("40P01", None),
             ("42501", None),

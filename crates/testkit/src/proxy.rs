@@ -32,6 +32,8 @@ pub enum Cut {
     /// The server executes the statement, and the client never hears of it: the connection is cut when
     /// the server has answered, and nothing of the answer was passed on.
     AnswerTo(String),
+    /// The same for a statement that is nothing but this.
+    AnswerToWhole(String),
     /// So many bytes from the client were passed on, counted on each connection since arming.
     AfterClientBytes(u64),
     /// So many bytes from the server were passed on, counted on each connection since arming.
@@ -290,10 +292,11 @@ impl<'a> Connection<'a> {
         if let Meaning::Query(sql) | Meaning::Execute(sql) = &message.meaning {
             let fired = self.shared.take_cut(|cut| match cut {
                 Cut::Before(text) | Cut::AnswerTo(text) => contains_words(sql, text),
+                Cut::AnswerToWhole(text) => sql.trim() == text,
                 Cut::AfterClientBytes(_) | Cut::AfterServerBytes(_) => false,
             });
             match fired {
-                Some(Cut::AnswerTo(_)) => self.losing = true,
+                Some(Cut::AnswerTo(_) | Cut::AnswerToWhole(_)) => self.losing = true,
                 Some(_) => return Ok(Flow::Cut),
                 None => {}
             }

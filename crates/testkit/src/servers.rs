@@ -190,6 +190,18 @@ impl Instance {
             .map(|_| ())
     }
 
+    /// Kills the server's first process, as the system does where memory is short. [`Instance::start`] starts it again.
+    pub fn kill(&self, role: Role) -> Result<(), Error> {
+        self.server(role).script(&["kill", role.word()]).map(|_| ())
+    }
+
+    /// Kills a backend: the server ends all others, recovers, and goes on by itself.
+    pub fn kill_backend(&self, role: Role, pid: i32) -> Result<(), Error> {
+        let pid = pid.to_string();
+        let server = self.server(role);
+        server.script(&["kill", role.word(), &pid]).map(|_| ())
+    }
+
     /// Starts it again, with the same data on the same port; returns when it takes connections.
     pub fn start(&self, role: Role) -> Result<(), Error> {
         self.server(role)

@@ -42,7 +42,7 @@ pub(super) fn identity(path: &Path, file: &File, grows: bool) -> Result<Option<S
 }
 
 /// What a line is known by: its length and its hash.
-pub(super) fn print_of(line: &[u8]) -> String {
+pub(crate) fn print_of(line: &[u8]) -> String {
     format!(
         "{:x}:{:032x}",
         line.len(),

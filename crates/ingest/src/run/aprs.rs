@@ -14,11 +14,14 @@ impl Feeding {
         let source = place.source(stored_until_us)?;
         let taking = async {
             let sink = Arc::new(SpoolSink(intake.clone()));
-            let ended = tokio::select! {
-                ended = source.run(sink, self.stop.asked()) => ended.map_err(Error::from),
-                // What waits for room in the spool by then is in the gap that the next process tells.
-                () = self.last_wait() => Ok(()),
+            let taken = async {
+                source
+                    .run(sink, self.stop.asked())
+                    .await
+                    .map_err(Error::from)
             };
+            // What waits for room in the spool when it is late is in the gap that the next process tells.
+            let ended = self.unless_late(taken).await;
             intake.close();
             ended
         };

@@ -3,7 +3,7 @@
 use super::Feeding;
 use crate::Error;
 use crate::feed::jetstream::JetStreamFeed;
-use crate::limits::{RECONNECTING, SPOOL_LAST_WAIT};
+use crate::limits::{LAST_WAIT, RECONNECTING};
 use crate::source::nats::{Consumer, NatsPlace};
 use async_nats::jetstream::message::Acker;
 use hyperhaul_ledger::PositionUnit;
@@ -40,16 +40,13 @@ impl Feeding {
             let mut writer = self.writer(&source, PositionUnit::Record).await?;
             self.pump(&source, feed, &mut writer, dealt_with).await
         };
-        let pumped = tokio::select! {
-            pumped = pump => pumped,
-            () = self.last_wait() => Ok(()),
-        };
+        let pumped = self.unless_late(pump).await;
         // What is committed and not acknowledged would only come again to be left out.
         let said = async {
             let _ = acknowledging.await;
             client.flush().await
         };
-        let _ = tokio::time::timeout(SPOOL_LAST_WAIT, said).await;
+        let _ = tokio::time::timeout(LAST_WAIT, said).await;
         pumped
     }
 }

@@ -27,6 +27,7 @@ impl Writer {
             outcome,
             dead: dead(batch, outcome),
             late_rows: rows.map(|rows| rows.tally().late_rows).sum(),
+            kinds: &batch.kinds,
             way: way.name(),
             took: begun.elapsed(),
         });

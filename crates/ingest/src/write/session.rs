@@ -1,6 +1,6 @@
 //! The session of a writer: made anew when it is lost, and what became of the transaction that was under way.
 
-use super::{Writer, letters, taken_over};
+use super::{Writer, letters};
 use crate::Error;
 use crate::limits::PATIENT;
 use crate::meter::Peer;
@@ -19,7 +19,7 @@ impl Writer {
             self.staged_for = None;
             let trouble = match self.take_back(lost_pid).await {
                 Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
+                Ok(None) => return Err(self.place.taken_over()),
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(
                     Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
@@ -38,9 +38,10 @@ impl Writer {
         }
         if self.source.position == letters::ledger_position(to) {
             tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
+            self.forget_unwritten();
             return Ok(Some(self.in_doubt));
         }
-        Err(taken_over(&self.place))
+        Err(self.place.taken_over())
     }
 
     /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.

@@ -1,6 +1,5 @@
 //! The ways of a batch's rows into their tables, each within the caller's transaction.
 
-use super::Way;
 use crate::batch::Batch;
 use crate::limits::COPY_PIECE_BYTES;
 use crate::statements::{
@@ -12,6 +11,17 @@ use bytes::{BufMut, BytesMut};
 use hyperhaul_pg::{CopyIn, Error as ServerError, Row, Session};
 use hyperhaul_pgcopy::Encoder;
 use std::collections::{BTreeMap, HashSet};
+
+/// How a batch is written; each is slower than the one before, and gets past more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// COPY into the tables.
+    Copy,
+    /// Staged, and inserted where the key is not there yet.
+    Staged,
+    /// Staged, and inserted row by row.
+    RowByRow,
+}
 
 /// What became of the rows.
 #[derive(Debug, Default)]

@@ -30,7 +30,8 @@ const FUNCTION_LOCK: i64 = 0x6879_7065_6665;
 /// Relations per LOCK statement: bounds the statement's length.
 const RELATIONS_PER_STATEMENT: usize = 500;
 
-/// Creates the fence's function, once per database.
+/// Creates the fence's function, once per database. What it raises has a SQLSTATE of its own: who can wait for the cutover knows by
+/// it that nothing is wrong with the rows.
 fn fence_function() -> Vec<String> {
     let schema = quote_ident(LEDGER_SCHEMA);
     vec![
@@ -40,7 +41,7 @@ fn fence_function() -> Vec<String> {
             "BEGIN IF to_regprocedure('{FENCE_FUNCTION}') IS NULL THEN \
              CREATE FUNCTION {schema}.fence() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN \
              RAISE EXCEPTION 'table \"%\".\"%\" takes no writes while it is moved to a hypertable', \
-             TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state', \
+             TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'ZH001', \
              HINT = 'See hyperhaul status; hyperhaul rollback lifts the fence.'; \
              END $body$; END IF; END"
         )),

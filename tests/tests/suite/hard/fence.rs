@@ -4,8 +4,8 @@ use super::{DONE, call, refused};
 use crate::support::{Positions, rows_seen, target_database};
 use hyperhaul_testkit::TestDatabase;
 
-/// SQLSTATE object_not_in_prerequisite_state.
-const FENCED: &str = "55000";
+/// The fence's own SQLSTATE.
+const FENCED: &str = "ZH001";
 
 const WRITES: &[&str] = &[
     "INSERT INTO positions (received_at, aircraft_id, packet) VALUES ('2025-12-11 12:00+00', 1, 'new')",

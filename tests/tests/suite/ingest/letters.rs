@@ -1,6 +1,9 @@
 //! Dead letters afterwards.
 
 use super::{Pumps, reading, readings};
+use crate::support::Hyperhaul;
+use hyperhaul_testkit::{Cut, Proxy};
+use std::path::PathBuf;
 
 #[tokio::test]
 async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
@@ -84,4 +87,79 @@ async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
         .expect_code(0)
         .expect_printed(&["There are no dead letters."]);
     pumps.assert_proved().await;
+}
+
+/// Readings that the table's CHECK refused, and takes by now.
+struct Refused {
+    pumps: Pumps,
+    config: PathBuf,
+}
+
+impl Refused {
+    /// `change` alters the lines of some.
+    async fn new(name: &str, count: u32, change: impl Fn(u32, String) -> String) -> Refused {
+        let pumps = Pumps::new(name).await;
+        let lines =
+            (0..count).map(|at| change(at, reading(1, at, "").replace(":42.5,", ":13,")) + "\n");
+        let file = pumps.file("readings.ndjson", &lines.collect::<String>());
+        let config = format!(
+            "[[stream]]\nname = \"esp\"\nprofile = \"esp-telemetry\"\ntable = \"public.esp_telemetry\"\n\
+             source = {{ kind = \"file\", path = \"{}\" }}\n",
+            file.display()
+        );
+        let config = pumps.file("ingest.toml", &config);
+        let refused = Refused { pumps, config };
+        let url = refused.pumps.database.url();
+        refused.call("ingest", url).run().await.expect_code(0);
+        let letters = refused.pumps.count("hyperhaul.dead_letter").await;
+        assert_eq!(letters, i64::from(count));
+        let drop = "ALTER TABLE esp_telemetry DROP CONSTRAINT esp_not_idle";
+        refused.pumps.database.exec(drop).await.unwrap();
+        refused
+    }
+
+    fn call(&self, arguments: &str, url: &str) -> Hyperhaul {
+        let call = Hyperhaul::new(arguments).target(url).arg("--config");
+        call.arg(self.config.to_str().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn letters_whose_commit_got_no_answer_are_counted_as_what_became_of_them() {
+    let refused = Refused::new("ingest_dlq_commit", 50, |_, line| line).await;
+    let proxy = Proxy::start(refused.pumps.database.url()).unwrap();
+    proxy.arm(Cut::AnswerToWhole("COMMIT".to_owned()));
+    let retried = refused.call("dlq retry", proxy.url()).run().await;
+    retried
+        .expect_code(0)
+        .expect_printed(&["50 dead letters gone, 0 kept"]);
+    assert!(proxy.fired_count() > 0);
+    assert_eq!(refused.pumps.count("hyperhaul.dead_letter").await, 0);
+    assert_eq!(refused.pumps.count("esp_telemetry").await, 50);
+}
+
+#[tokio::test]
+async fn a_letter_that_is_not_even_staged_does_not_hold_up_the_others() {
+    let change = |at, line: String| match at {
+        100 | 400 => line.replace("\"gor\":500", "\"gor\":5000"),
+        _ => line,
+    };
+    let refused = Refused::new("ingest_dlq_poison", 600, change).await;
+    let narrower = "ALTER TABLE esp_telemetry ALTER COLUMN gor TYPE numeric(5, 2)";
+    refused.pumps.database.exec(narrower).await.unwrap();
+    let rollbacks = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let before: i64 = refused.pumps.database.value(rollbacks).await.unwrap();
+    let retried = refused.call("dlq retry", refused.pumps.database.url());
+    retried
+        .run()
+        .await
+        .expect_code(4)
+        .expect_printed(&["598 dead letters gone, 2 kept"]);
+    assert_eq!(refused.pumps.count("esp_telemetry").await, 598);
+    let why = "SELECT DISTINCT concat_ws(' ', reason, sqlstate) FROM hyperhaul.dead_letter";
+    let why: String = refused.pumps.database.value(why).await.unwrap();
+    assert_eq!(why, "refused-by-server 22003");
+    // Halving finds each in ten steps, of which each costs at most one transaction.
+    let after: i64 = refused.pumps.database.value(rollbacks).await.unwrap();
+    assert!((10..40).contains(&(after - before)), "{before} {after}");
 }

@@ -10,10 +10,15 @@ mod aprs_stream;
 mod aprs_tables;
 mod faults;
 mod files;
+mod full_disk;
+mod halves;
 mod http;
+mod kills;
 mod letters;
 mod metrics;
+mod migrating;
 mod mqtt;
+mod mqtt_sessions;
 mod nats;
 mod rows;
 mod spooled;
@@ -48,7 +53,17 @@ impl Pumps {
     }
 
     async fn on(database: TestDatabase) -> Pumps {
-        database.exec(TABLE).await.unwrap();
+        Pumps::with(database, TABLE).await
+    }
+
+    /// The same as an ordinary table.
+    async fn ordinary(name: &str) -> Pumps {
+        let (table, _) = TABLE.split_once("SELECT create_hypertable").unwrap();
+        Pumps::with(target_database(name).await, table).await
+    }
+
+    async fn with(database: TestDatabase, table: &str) -> Pumps {
+        database.exec(table).await.unwrap();
         let folder = std::env::temp_dir().join(format!("hyperhaul-{}", database.name()));
         std::fs::create_dir_all(&folder).unwrap();
         Pumps { database, folder }

@@ -1,16 +1,17 @@
 //! Messages of an MQTT broker: acknowledged when they are durable, whatever happens to process or broker.
 
+use super::spooled::put_spool;
 use super::{Pumps, reading};
 use crate::support::{Hyperhaul, Running};
 use hyperhaul_testkit::{Broker, BrokerKind, eventually, skip};
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Mosquitto, or `None` where it cannot be had.
-fn mosquitto(test: &str, more: &str) -> Option<Broker> {
+pub(super) fn mosquitto(test: &str, more: &str) -> Option<Broker> {
     match Broker::start(BrokerKind::Mosquitto, &format!("log_type all\n{more}")) {
         Ok(broker) => Some(broker),
         Err(error) if error.is_unavailable() => {
@@ -22,13 +23,13 @@ fn mosquitto(test: &str, more: &str) -> Option<Broker> {
 }
 
 /// A stream of messages into the table of [`Pumps`].
-struct Listener {
-    pumps: Pumps,
+pub(super) struct Listener {
+    pub(super) pumps: Pumps,
     config: PathBuf,
 }
 
 impl Listener {
-    async fn new(name: &str, broker: &str, more: &str) -> Listener {
+    pub(super) async fn new(name: &str, broker: &str, more: &str) -> Listener {
         let pumps = Pumps::new(name).await;
         let config = format!(
             "target = \"{}\"\n[spool]\npath = \"{}\"\n\
@@ -43,23 +44,29 @@ impl Listener {
         Listener { pumps, config }
     }
 
-    async fn plain(name: &str, broker: &Broker) -> Listener {
+    pub(super) async fn plain(name: &str, broker: &Broker) -> Listener {
         Listener::new(name, &format!("mqtt://127.0.0.1:{}", broker.port()), "").await
     }
 
-    fn call(&self) -> Hyperhaul {
+    /// Puts the spool elsewhere.
+    pub(super) fn spool_path(self, path: &Path) -> Listener {
+        put_spool(&self.config, path);
+        self
+    }
+
+    pub(super) fn call(&self) -> Hyperhaul {
         Hyperhaul::new("ingest --json --config").arg(self.config.to_str().unwrap())
     }
 
     /// Starts it and ends it, so that the broker has its session.
-    async fn subscribe(&self, broker: &Broker) {
+    pub(super) async fn subscribe(&self, broker: &Broker) {
         let running = self.call().spawn();
         self.until_subscribed(broker).await;
         stop(running).await;
     }
 
     /// The broker's log tells of each subscription.
-    async fn until_subscribed(&self, broker: &Broker) {
+    pub(super) async fn until_subscribed(&self, broker: &Broker) {
         let log = broker.folder().join("log");
         let line = format!("hyperhaul-{} 1 esp/+/telemetry", self.pumps.database.name());
         let subscribed = async || {
@@ -73,13 +80,13 @@ impl Listener {
     }
 }
 
-async fn stop(running: Running) {
+pub(super) async fn stop(running: Running) {
     running.signal("INT");
     running.wait().await.expect_code(0);
 }
 
 /// Readings without a well: that is in the topic.
-fn messages(minutes: Range<u32>) -> String {
+pub(super) fn messages(minutes: Range<u32>) -> String {
     let mut text = String::new();
     for minute in minutes {
         writeln!(

@@ -6,7 +6,7 @@ use crate::support::{Ended, Hyperhaul, Running};
 use hyperhaul_testkit::eventually;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -206,6 +206,18 @@ impl Taker {
         self
     }
 
+    /// More of the configuration file, at its end.
+    pub(super) fn declare(self, more: &str) -> Taker {
+        super::append(&self.config, more);
+        self
+    }
+
+    /// Puts the spool elsewhere.
+    pub(super) fn spool_path(self, path: &Path) -> Taker {
+        put_spool(&self.config, path);
+        self
+    }
+
     pub(super) fn call(&self) -> Hyperhaul {
         Hyperhaul::new("ingest --json --config").arg(self.config.to_str().unwrap())
     }
@@ -260,7 +272,7 @@ impl Taker {
     }
 
     /// A count over all receipts.
-    async fn sum(&self, what: &str) -> i64 {
+    pub(super) async fn sum(&self, what: &str) -> i64 {
         let sql = format!("SELECT coalesce(sum({what}), 0)::bigint FROM hyperhaul.ingest_receipt");
         self.pumps.database.value(&sql).await.unwrap()
     }
@@ -296,6 +308,15 @@ impl Taker {
         );
         exchange(self.port, request.as_bytes()).await
     }
+}
+
+/// Changes where a configuration file has the spool.
+pub(super) fn put_spool(config: &Path, path: &Path) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let (before, after) = text.split_once("[spool]\npath = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let text = format!("{before}[spool]\npath = \"{}\"\n{after}", path.display());
+    std::fs::write(config, text).unwrap();
 }
 
 /// What came back; status 0: nothing.
@@ -344,6 +365,9 @@ pub(super) fn body(well: u32, minutes: Range<u32>) -> String {
     text
 }
 
+/// Readings in a body of a [`Sender`].
+pub(super) const BODY_READINGS: u32 = 20;
+
 /// Sends a body of 20 readings after the other, each of another well.
 pub(super) struct Sender {
     stop: Arc<AtomicBool>,
@@ -352,6 +376,17 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn start(taker: &Taker, first_well: u32) -> Sender {
+        let body = |well| body(well, 0..BODY_READINGS);
+        Sender::sending(taker, first_well, body, Duration::ZERO)
+    }
+
+    /// Bodies of so many records of another kind, with a pause between them.
+    pub(super) fn sending(
+        taker: &Taker,
+        first_well: u32,
+        body: fn(u32) -> String,
+        pause: Duration,
+    ) -> Sender {
         let stop = Arc::new(AtomicBool::new(false));
         let (port, is_asked) = (taker.port, Arc::clone(&stop));
         let task = tokio::spawn(async move {
@@ -360,7 +395,7 @@ impl Sender {
                 if is_asked.load(Ordering::Relaxed) {
                     break;
                 }
-                let body = body(well, 0..20);
+                let body = body(well);
                 let head = format!(
                     "POST /v1/ingest/esp HTTP/1.1\r\nHost: pumps\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                     body.len()
@@ -369,6 +404,7 @@ impl Sender {
                     200 => acknowledged.push(well),
                     _ => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
+                tokio::time::sleep(pause).await;
             }
             acknowledged
         });

@@ -23,6 +23,14 @@ pub enum GapReason {
 }
 
 impl GapReason {
+    /// Whether it ends when a server has us in again.
+    pub(crate) fn is_of_a_server(self) -> bool {
+        match self {
+            Self::Connect | Self::Login | Self::Closed | Self::Broken | Self::Silent => true,
+            Self::NotRunning | Self::Overflow => false,
+        }
+    }
+
     /// Its name in rows and counters.
     pub fn code(self) -> &'static str {
         match self {

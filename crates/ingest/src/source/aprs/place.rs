@@ -6,6 +6,7 @@ use super::{
 use crate::Error;
 use crate::envelope::Envelope;
 use crate::intake::Intake;
+use crate::meter::Peer;
 use crate::secret::Secret;
 use hyperhaul_decode::Span;
 use serde::Deserialize;
@@ -108,7 +109,13 @@ impl PacketSink for SpoolSink {
     }
 
     async fn gap(&self, gap: Gap) -> Result<(), Error> {
-        self.0.store_gap(&gap).await
+        self.0.store_gap(&gap).await?;
+        let meter = self.0.meter();
+        meter.gap(gap.reason.code(), gap.packets.unwrap_or(0));
+        if gap.reason.is_of_a_server() {
+            meter.reconnected(Peer::Source);
+        }
+        Ok(())
     }
 }
 

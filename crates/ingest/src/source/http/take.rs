@@ -5,7 +5,8 @@ use super::{HttpPlace, Route, body};
 use crate::Error;
 use crate::clock::now_us;
 use crate::compression::Compression;
-use crate::limits::{HTTP_BODIES_BYTES, HTTP_BODY_WAIT, HTTP_ROOM_WAIT};
+use crate::envelope::Envelope;
+use crate::limits::{HTTP_BODIES_BYTES, HTTP_BODY_WAIT, HTTP_LINES_MAX, HTTP_ROOM_WAIT};
 use crate::secret::Secret;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -30,6 +31,11 @@ pub(super) struct Taking {
 
 const ROOM_UNIT_BYTES: usize = 1024;
 
+/// What a line takes up in memory besides its own bytes: its record, and the headers that it gets on its way into the spool.
+const LINE_BYTES: usize = size_of::<Envelope>() + 64;
+
+const SEND_FEWER: &str = "Send fewer records at a time.";
+
 pub(super) async fn ingest(
     State(taking): State<Arc<Taking>>,
     Path(stream): Path<String>,
@@ -41,7 +47,7 @@ pub(super) async fn ingest(
 
 impl Taking {
     pub(super) fn new(place: &HttpPlace, routes: HashMap<String, Route>) -> Result<Taking, Error> {
-        let room_bytes = HTTP_BODIES_BYTES.max(place.body_bytes_max);
+        let room_bytes = HTTP_BODIES_BYTES.max(place.body_bytes_max) + HTTP_LINES_MAX * LINE_BYTES;
         Ok(Taking {
             routes,
             token: Secret::read(place.token.as_ref(), place.token_file.as_deref())?,
@@ -81,6 +87,7 @@ impl Taking {
             .num_permits()
             .saturating_sub(body.len().div_ceil(ROOM_UNIT_BYTES));
         drop(room.split(surplus));
+        let _more_room = self.room_for_lines(&body).await?;
         let records = body::records(body, &route.mapping, received_at_us)?;
         if records.is_empty() {
             return Ok(Receipt {
@@ -119,7 +126,7 @@ impl Taking {
 
     fn too_large(&self) -> Refused {
         let message = format!("the body has more than {} bytes", self.body_bytes_max);
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message).hint("Send fewer records at a time.")
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message).hint(SEND_FEWER)
     }
 
     fn said_bytes(&self, headers: &HeaderMap) -> Result<Option<usize>, Refused> {
@@ -141,6 +148,16 @@ impl Taking {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Refused::busy("too many bodies come in at once")),
         }
+    }
+
+    /// Waits until memory for what the body's lines become is free: short ones take more than the body itself.
+    async fn room_for_lines(&self, body: &Bytes) -> Result<SemaphorePermit<'_>, Refused> {
+        let lines = memchr::memchr_iter(b'\n', body).count() + 1;
+        if lines > HTTP_LINES_MAX {
+            let message = format!("the body has more than {HTTP_LINES_MAX} lines");
+            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message).hint(SEND_FEWER));
+        }
+        self.room(Some(lines * LINE_BYTES)).await
     }
 
     /// `said_bytes` have room.
