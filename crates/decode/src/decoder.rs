@@ -44,8 +44,8 @@ pub trait Decoder: Send + Sync {
     fn decode(&self, record: &Record<'_>, rows: &mut [Rows]) -> Result<(), Refusal>;
 
     /// What records are told apart by and counted as, in the order of [`Rows::kind_counts`] of the first target.
-    fn kinds(&self) -> &[&'static str] {
-        &[]
+    fn kinds(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Rows that are left out where they come again.

@@ -51,9 +51,10 @@ fn stripe(records: &[Envelope], decoder: &dyn Decoder, source: &str) -> Stripe {
 
 /// How many of the records were of each kind.
 fn kinds(decoder: &dyn Decoder, stripes: &[Stripe]) -> BTreeMap<&'static str, u64> {
+    let names = decoder.kinds();
     let mut kinds = BTreeMap::new();
     for rows in stripes.iter().filter_map(|stripe| stripe.rows.first()) {
-        let counted = decoder.kinds().iter().zip(rows.kind_counts());
+        let counted = names.iter().zip(rows.kind_counts());
         for (kind, count) in counted.filter(|(_, count)| **count > 0) {
             *kinds.entry(*kind).or_insert(0) += count;
         }

@@ -206,12 +206,10 @@ mod tests {
         let section = readme
             .split("\n## ")
             .find(|section| section.starts_with("Live rows"));
-        let blocks = section.unwrap().split("```toml\n").skip(1);
-        let blocks: Vec<&str> = blocks
-            .map(|block| block.split("```").next().unwrap())
-            .collect();
+        let blocks = section.unwrap_or_default().split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split("```").next());
         let mut streams = 0;
-        for block in blocks.iter().filter(|block| block.contains("[[stream]]")) {
+        for block in blocks.filter(|block| block.contains("[[stream]]")) {
             let declared = parse("README.md", block)
                 .unwrap_or_else(|failure| panic!("{}\n{block}", failure.message));
             streams += declared.streams.len();

@@ -71,7 +71,7 @@ impl Kind {
     ];
 
     /// Its name in counters and in the column `unparsed`.
-    pub const fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Self::Fix => "fix",
             Self::ReceiverPosition => "receiver-position",
@@ -127,12 +127,7 @@ impl Kind {
 pub const NOT_UTF8: usize = Kind::ALL.len();
 
 /// What is counted of packets, by number: kinds, and bytes that are not UTF-8.
-pub(super) const CODES: [&str; NOT_UTF8 + 1] = {
-    let mut codes = ["not-utf8"; NOT_UTF8 + 1];
-    let mut index = 0;
-    while index < NOT_UTF8 {
-        codes[index] = Kind::ALL[index].code();
-        index += 1;
-    }
-    codes
-};
+pub(super) fn codes() -> Vec<&'static str> {
+    let kinds = Kind::ALL.iter().map(|kind| kind.code());
+    kinds.chain(["not-utf8"]).collect()
+}

@@ -186,8 +186,8 @@ impl Decoder for AprsDecoder {
         Ok(())
     }
 
-    fn kinds(&self) -> &[&'static str] {
-        &kind::CODES
+    fn kinds(&self) -> Vec<&'static str> {
+        kind::codes()
     }
 
     fn repeats(&self) -> Option<Repeats> {

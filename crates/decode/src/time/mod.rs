@@ -125,7 +125,9 @@ impl TimeReader {
         let us = match stored {
             Stored::Us(us) => us,
             // A day is late when all of it is.
-            Stored::Days(days) => (i64::from(days) + 1).saturating_mul(DAY_US) - 1,
+            Stored::Days(days) => (i64::from(days) + 1)
+                .saturating_mul(DAY_US)
+                .saturating_sub(1),
         };
         let received_us = received_at_us.saturating_sub(POSTGRES_EPOCH_OFFSET_US);
         us < received_us.saturating_sub(window.late_us)

@@ -168,7 +168,7 @@ impl Counter {
         match self {
             Counter::RefusedRecords => &["full", "busy", "too-large", "failed"],
             Counter::SettledRecords => &["stored", "duplicate", "conflict", "dead", "lost"],
-            Counter::Batches => &["copy", "staged", "row-by-row", "halved"],
+            Counter::Batches => &["copy", "sifted", "staged", "row-by-row", "halved"],
             Counter::Reconnects => &["database", "source"],
             Counter::DeadRecords | Counter::Gaps | Counter::Kinds => &[],
             Counter::ReceivedRecords

@@ -1,5 +1,6 @@
 //! The ways of a batch's rows into their tables, each within the caller's transaction.
 
+use super::sieve::Suspects;
 use crate::batch::Batch;
 use crate::limits::COPY_PIECE_BYTES;
 use crate::statements::{
@@ -17,6 +18,8 @@ use std::collections::{BTreeMap, HashSet};
 pub(super) enum Way {
     /// COPY into the tables.
     Copy,
+    /// COPY of the rows whose keys were not seen lately; the others staged.
+    Sifted,
     /// Staged, and inserted where the key is not there yet.
     Staged,
     /// Staged, and inserted row by row.
@@ -98,6 +101,7 @@ pub(super) async fn write(
     tables: &[Table],
     batch: &Batch,
     way: Way,
+    suspects: &Suspects,
 ) -> Result<Written, Trouble> {
     let mut written = Written::default();
     if way > Way::Copy {
@@ -113,7 +117,13 @@ pub(super) async fn write(
         }
         match way {
             Way::Copy => copy(session, table, batch, index, &mut written).await?,
-            Way::Staged => insert_staged(session, table, batch, index, &mut written).await?,
+            Way::Sifted => sift(session, table, batch, index, suspects, &mut written).await?,
+            Way::Staged => {
+                let all = |_| true;
+                let inserted =
+                    insert_staged(session, table, batch, index, all, &mut written).await?;
+                written.inserted.push(inserted);
+            }
             Way::RowByRow => insert_row_by_row(session, table, batch, index, &mut written).await?,
         }
     }
@@ -139,18 +149,48 @@ async fn copy(
     Ok(())
 }
 
+/// Copies all but suspects, which are staged.
+async fn sift(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    suspects: &Suspects,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let mut pieces = Pieces::begin(session, &table.copy()).await?;
+    let clear = |row| !suspects.has(index, row);
+    let mut expected = 0;
+    for (_, tuple) in chosen(batch, index, clear, &written.gone()) {
+        pieces.put(tuple).await?;
+        expected += 1;
+    }
+    let copied = pieces.finish().await?;
+    if copied < expected {
+        return Err(Trouble::Uncounted);
+    }
+    let mut inserted = 0;
+    if suspects.count(index) > 0 {
+        let suspect = |row| suspects.has(index, row);
+        inserted = insert_staged(session, table, batch, index, suspect, written).await?;
+    }
+    written.inserted.push(copied + inserted);
+    Ok(())
+}
+
+/// Inserts those of a table's rows that are `chosen`, where their keys are not there yet. How many.
 async fn insert_staged(
     session: &Session,
     table: &Table,
     batch: &Batch,
     index: usize,
+    is_chosen: impl Fn(usize) -> bool,
     written: &mut Written,
-) -> Result<(), Trouble> {
-    let staged = stage(session, table, batch, index, written).await?;
+) -> Result<u64, Trouble> {
+    let staged = stage(session, table, batch, index, is_chosen, written).await?;
     let inserted = session.execute(&table.insert_staged(index), &[]).await?;
-    written.inserted.push(inserted);
     if inserted == staged {
-        return Ok(());
+        return Ok(inserted);
     }
     let conflicts = conflicts(session, table, index).await?;
     // Whether the first table's row of such a record is new cannot be told by this way either.
@@ -160,7 +200,7 @@ async fn insert_staged(
     }
     let conflicts = conflicts.into_iter().map(|record| (record, index));
     written.conflicts.extend(conflicts);
-    Ok(())
+    Ok(inserted)
 }
 
 async fn insert_row_by_row(
@@ -170,7 +210,7 @@ async fn insert_row_by_row(
     index: usize,
     written: &mut Written,
 ) -> Result<(), Trouble> {
-    let staged = stage(session, table, batch, index, written).await?;
+    let staged = stage(session, table, batch, index, |_| true, written).await?;
     session.batch(&table.insert_row_by_row(index)).await?;
     let target = i32::try_from(index).unwrap_or(i32::MAX);
     let rows = session.query(LEFT_OUT_ROWS, &[&target]).await?;
@@ -220,29 +260,40 @@ fn number(row: &Row, column: usize) -> usize {
     usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX)
 }
 
-/// The rows of a table with the number of their record in front, but for records that a table before has not taken. How many.
+/// The rows of a table that are chosen, each with the index of its record, but for records that a table before has not taken.
+fn chosen<'a>(
+    batch: &'a Batch,
+    table: usize,
+    is_chosen: impl Fn(usize) -> bool + 'a,
+    gone: &'a HashSet<usize>,
+) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let rows = batch
+        .of_table(table)
+        .flat_map(|rows| (0..rows.len()).map(move |row| (rows.position(row), rows.row_bytes(row))));
+    let rows = rows.enumerate().filter(move |(row, _)| is_chosen(*row));
+    rows.filter_map(|(_, (position, tuple))| {
+        let record = position.and_then(|position| batch.index_of(position));
+        let record = record.unwrap_or_default();
+        (!gone.contains(&record)).then_some((record, tuple))
+    })
+}
+
+/// Rows with the number of their record in front. How many.
 async fn stage(
     session: &Session,
     table: &Table,
     batch: &Batch,
     index: usize,
+    is_chosen: impl Fn(usize) -> bool,
     written: &Written,
 ) -> Result<u64, ServerError> {
     let gone = written.gone();
     let mut pieces = Pieces::begin(session, &table.copy_stage(index)).await?;
     let mut numbered = BytesMut::new();
-    for rows in batch.of_table(index) {
-        for row in 0..rows.len() {
-            let position = rows.position(row);
-            let record = position.and_then(|position| batch.index_of(position));
-            let record = record.unwrap_or_default();
-            if gone.contains(&record) {
-                continue;
-            }
-            numbered.clear();
-            put_numbered(&mut numbered, rows.row_bytes(row), record);
-            pieces.put(&numbered).await?;
-        }
+    for (record, tuple) in chosen(batch, index, is_chosen, &gone) {
+        numbered.clear();
+        put_numbered(&mut numbered, tuple, record);
+        pieces.put(&numbered).await?;
     }
     pieces.finish().await
 }

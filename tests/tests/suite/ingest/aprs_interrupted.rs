@@ -3,7 +3,7 @@
 use super::aprs_stream::{Ogn, folder_bytes, now_us};
 use hyperhaul_testkit::eventually;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A status that tells its number.
@@ -148,8 +148,13 @@ async fn while_the_database_is_away_packets_are_stored() {
     for number in 0..3_000 {
         ogn.feed.say(&numbered(number));
     }
-    let stored = async || folder_bytes(&ogn.spool()) > 3_000 * 40;
-    eventually("they are stored", Duration::from_secs(20), stored)
+    let bytes = AtomicU64::new(0);
+    let stored = async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = folder_bytes(&ogn.spool());
+        now > 3_000 * 40 && bytes.swap(now, Ordering::Relaxed) == now
+    };
+    eventually("no more are stored", Duration::from_secs(60), stored)
         .await
         .unwrap();
     running.signal("KILL");
@@ -201,7 +206,7 @@ async fn a_full_spool_does_not_stop_the_listener_and_what_is_dropped_is_counted(
                 .say(format!("N0CALL>APRS,qAS,EGHL:>{said} {long}").as_bytes());
             said += 1;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!(ogn.feed.counts().slow_readers, 0);
     holder.batch_execute("COMMIT").await.unwrap();

@@ -94,8 +94,8 @@ impl Bench<'_> {
             for way in WAYS {
                 self.empty_tables(way).await?;
                 let one = match way {
-                    Way::FileKeys | Way::FileAllIndexes => self.from_file(way, &file, count)?,
-                    Way::FeedKeys => self.from_feed(way, &soar, count).await?,
+                    Way::FileKeys | Way::FileAllIndexes => self.feed_file(way, &file, count)?,
+                    Way::FeedKeys => self.listen_to_feed(way, &soar, count).await?,
                 };
                 self.check(count, fixes).await?;
                 let rate = count as f64 / one.seconds;
@@ -158,7 +158,7 @@ impl Bench<'_> {
         Ok(config)
     }
 
-    fn from_file(&self, way: Way, file: &Path, packets: u64) -> Result<Written> {
+    fn feed_file(&self, way: Way, file: &Path, packets: u64) -> Result<Written> {
         let config = self.declare(&format!("kind = \"file\"\npath = \"{}\"", file.display()))?;
         let finished = client::run(
             Command::new(self.hyperhaul)
@@ -175,7 +175,7 @@ impl Bench<'_> {
     }
 
     /// From the first packet said to the last one committed.
-    async fn from_feed(&self, way: Way, soar: &Soar, packets: u64) -> Result<Written> {
+    async fn listen_to_feed(&self, way: Way, soar: &Soar, packets: u64) -> Result<Written> {
         let options = FeedOptions {
             pace: Pace::PerSecond(FULL_SPEED),
             client_bytes_max: UNREAD_BYTES,
