@@ -290,6 +290,7 @@ impl Feeding {
     /// Takes the source; waits for the database as long as it takes.
     async fn writer(&self, source: &str, unit: PositionUnit) -> Result<Writer, Error> {
         let mut patience = Backoff::new(PATIENT);
+        self.meter.database(false);
         loop {
             match self.try_writer(source, unit).await {
                 Ok(writer) => return Ok(writer),

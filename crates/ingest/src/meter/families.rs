@@ -250,7 +250,7 @@ pub enum Gauge {
     SpoolBytes,
     /// Bytes that it may take up.
     SpoolLimitBytes,
-    /// Whether there is a session with the database: 1 or 0.
+    /// Whether there is a session with the database, 1 or 0; nothing before one is needed.
     DatabaseConnected,
 }
 
