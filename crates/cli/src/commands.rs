@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Cleanup(asked) => cleanup(&asked).await,
         Command::Report(asked) => report::report(&asked).await,
         Command::Maintain(asked) => maintain(&asked, plain).await,
-        Command::Ingest(asked) => ingest::ingest(&asked).await,
+        Command::Ingest(asked) => ingest::ingest(&asked, plain).await,
         Command::Receipts(asked) => ingest::receipts(&asked).await,
         Command::Dlq(asked) => ingest::dlq(&asked).await,
         Command::Workload(Workload::Soar(asked)) => sample::load(&asked).await,

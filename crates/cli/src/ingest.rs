@@ -2,21 +2,26 @@
 
 mod config;
 mod dlq;
+mod status;
+mod watch;
 
 pub(crate) use dlq::{Dlq, dlq};
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
+use crate::progress::Display;
 use crate::signals;
 use crate::values::{Interval, parse_interval, parse_table};
 use clap::{Args, ValueEnum};
 use config::Declared;
-use hyperhaul_ingest::{Origin, Stop, Stream, Work};
+use hyperhaul_ingest::{Meters, Origin, Stop, Stream, Work};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::Relation;
 use std::io::{BufRead, Read};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The database that rows go to, and the streams' declarations.
@@ -61,6 +66,12 @@ pub(crate) struct Ingest {
     /// File with one record a line, also .gz or .zst; - is standard input.
     #[arg(value_name = "FILE", requires = "table")]
     pub(crate) file: Option<PathBuf>,
+    /// Address for /metrics (Prometheus), /healthz and /readyz, such as 127.0.0.1:9187.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Feed nothing: show where the streams stand, and what the process that feeds them is doing.
+    #[arg(long, conflicts_with_all = ["table", "file"])]
+    pub(crate) status: bool,
     #[command(flatten)]
     pub(crate) format: Format,
 }
@@ -88,12 +99,21 @@ pub(crate) struct Receipts {
 /// A header is at most so long: a table has 1,600 columns.
 const HEADER_BYTES_MAX: u64 = 256 << 10;
 
-pub(crate) async fn ingest(asked: &Ingest) -> Result<Exit, Failure> {
+/// `plain`: lines even on a terminal.
+pub(crate) async fn ingest(asked: &Ingest, plain: bool) -> Result<Exit, Failure> {
+    if asked.status {
+        return status::status(asked).await;
+    }
     let (server, work) = work(asked)?;
-    let stop = Stop::default();
-    signals::stop_streams(stop.clone());
+    let (stop, meters) = (Stop::default(), Meters::default());
+    let display = Arc::new(Display::new(plain));
+    let messages = Arc::clone(&display);
+    signals::stop_streams(stop.clone(), move |message| messages.line(message));
     let begun = Instant::now();
-    let done = hyperhaul_ingest::run(&server, work, &stop).await?;
+    let done = tokio::select! {
+        done = hyperhaul_ingest::run(&server, work, &stop, &meters) => done?,
+        never = watch::watch(&meters, &display) => match never {},
+    };
     if asked.format.json {
         output::print_json(&done, false)?;
     } else {
@@ -113,6 +133,7 @@ fn work(asked: &Ingest) -> Result<(Server, Work), Failure> {
             streams: vec![of_flags(asked, table)?],
             spool: None,
             http: None,
+            metrics: asked.metrics,
         };
         return Ok((server, work));
     }
@@ -132,6 +153,7 @@ fn work(asked: &Ingest) -> Result<(Server, Work), Failure> {
         streams: declared.streams.into_iter().filter(wanted).collect(),
         spool: declared.spool,
         http: declared.http,
+        metrics: asked.metrics.or(declared.metrics),
     };
     Ok((server, work))
 }

@@ -23,14 +23,14 @@ pub(crate) fn listen(interrupt: Interrupt, watch: Arc<Watch>) {
 }
 
 /// Of streams: the first asks to write what was taken, the second leaves at once: what is not committed then comes again.
-pub(crate) fn stop_streams(stop: Stop) {
+pub(crate) fn stop_streams(stop: Stop, say: impl Fn(&str) + Send + 'static) {
     let mut is_asked = false;
     each(move || {
         if is_asked {
             leave();
         }
         is_asked = true;
-        eprintln!("hyperhaul: writing what was taken; press again to leave at once");
+        say("hyperhaul: writing what was taken; press again to leave at once");
         stop.now();
     });
 }

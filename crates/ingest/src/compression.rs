@@ -1,5 +1,6 @@
 //! Compressed content: files by their endings, bodies by what their sender says.
 
+use crate::feed::input::Input;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -41,10 +42,9 @@ pub(crate) fn is_packed(path: &Path) -> bool {
 }
 
 /// Reads a file's content; positions in it are those of the content, not of the compressed bytes.
-pub(crate) fn reader(path: &Path, file: File) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn reader(path: &Path, file: File) -> io::Result<Input> {
     match Compression::of(path) {
-        // Who reads it reads large pieces.
-        Compression::None => Ok(Box::new(file)),
-        packed => packed.reader(BufReader::new(file)),
+        Compression::None => Ok(Input::File(file)),
+        packed => packed.reader(BufReader::new(file)).map(Input::Stream),
     }
 }

@@ -2,8 +2,10 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod input;
 pub(crate) mod jetstream;
 mod known_file;
+pub(crate) mod rotation;
 pub(crate) mod spooled;
 
 pub(crate) use known_file::print_of;
@@ -35,6 +37,9 @@ fn is_full(record_count: usize, bytes: usize, limits: &BatchLimits) -> bool {
 
 /// Records in order. A feed gives each record once; who starts anew gives it the ledger's position.
 pub(crate) trait Feed: Send {
+    /// Whether records are received when they are given; those of a spool were when they came into it.
+    const RECEIVES: bool;
+
     /// The records behind those given before: at least one, or those that were lost; waits for them. `None`: there will be no
     /// more.
     fn next(

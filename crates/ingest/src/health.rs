@@ -1,10 +1,39 @@
-//! Whether this process can do its work: asked by whoever watches over it.
+//! Whether this process can do its work: asked by whoever watches over it, at `/healthz` and `/readyz` of each address that it
+//! listens at.
 
 use crate::intake::{Intake, SpoolState};
 use crate::limits::{PROBE_AGE_MAX, PROBE_WAIT};
+use crate::source::http::Refused;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
 use hyperhaul_pg::{Server, Session};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Mutex;
+
+/// Answers both questions.
+pub(crate) fn router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+        .with_state(health)
+}
+
+/// The process lives.
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// It takes and writes records.
+async fn ready(State(health): State<Arc<Health>>) -> Result<&'static str, Refused> {
+    let obstacles = health.obstacles().await;
+    if obstacles.is_empty() {
+        return Ok("ready\n");
+    }
+    Err(Refused::unready(&obstacles))
+}
 
 /// The database, and the spools in front of it.
 pub(crate) struct Health {
@@ -22,10 +51,13 @@ struct Probe {
 
 impl Health {
     /// `intakes` by their streams' names.
-    pub(crate) fn new(server: Server, intakes: Vec<(String, Intake)>) -> Health {
+    pub(crate) fn new(server: Server, intakes: &HashMap<String, Intake>) -> Health {
+        let intakes = intakes.iter();
         Health {
             server,
-            intakes,
+            intakes: intakes
+                .map(|(stream, intake)| (stream.clone(), intake.clone()))
+                .collect(),
             probe: Mutex::default(),
         }
     }

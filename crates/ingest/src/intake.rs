@@ -10,14 +10,17 @@
 use crate::Error;
 use crate::envelope::Envelope;
 use crate::limits::{RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
+use crate::meter::{Meter, SpoolDepth};
 use crate::spool_folder::SpoolFolder;
+use bytes::Bytes;
 use hyperhaul_ledger::failpoint;
 use hyperhaul_spool::{
-    Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
+    BatchLimits, Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
 };
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
@@ -40,6 +43,11 @@ struct Inner {
     refused_at: Mutex<Option<Instant>>,
     /// Why nothing can be acknowledged any more.
     failed: watch::Sender<Option<SpoolError>>,
+    meter: Meter,
+    /// Up to where records were let go of.
+    released: AtomicU64,
+    /// When the oldest record was received, as long as nobody has read any: microseconds since 1970 (UTC).
+    oldest_us: OnceLock<i64>,
 }
 
 /// What positions a spool held when it was opened.
@@ -72,6 +80,18 @@ pub(crate) enum NoRoom {
     Failed,
 }
 
+impl NoRoom {
+    /// Its name in metrics.
+    fn code(self) -> &'static str {
+        match self {
+            NoRoom::Full => "full",
+            NoRoom::Busy => "busy",
+            NoRoom::TooLarge => "too-large",
+            NoRoom::Failed => "failed",
+        }
+    }
+}
+
 /// How a spool is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpoolState {
@@ -82,7 +102,7 @@ pub(crate) enum SpoolState {
 
 impl Intake {
     /// Opens the spool in a stream's folder, or begins one there.
-    pub(crate) fn open(folder: &SpoolFolder) -> Result<Intake, Error> {
+    pub(crate) fn open(folder: &SpoolFolder, meter: Meter) -> Result<Intake, Error> {
         let opened = folder.open()?;
         let (durable, closed) = (
             watch::Sender::new(opened.found.last),
@@ -94,7 +114,11 @@ impl Intake {
         });
         let keeper = Keeper::start(opened.spool, KeeperLimits::default(), on_durable)
             .map_err(|error| folder.failed(&error))?;
-        Ok(Intake(Arc::new(Inner {
+        let intake = Intake(Arc::new(Inner {
+            released: AtomicU64::new(opened.found.first - 1),
+            oldest_us: oldest(&keeper, opened.found)
+                .map(OnceLock::from)
+                .unwrap_or_default(),
             keeper,
             found: opened.found,
             source: opened.source,
@@ -103,11 +127,43 @@ impl Intake {
             segment_bytes: opened.segment_bytes,
             refused_at: Mutex::default(),
             failed: watch::Sender::new(None),
-        })))
+            meter,
+        }));
+        let weak = Arc::downgrade(&intake.0);
+        let depth = move || weak.upgrade().map(|inner| Intake(inner).depth());
+        intake.0.meter.watch_spool(depth);
+        Ok(intake)
+    }
+
+    fn depth(&self) -> SpoolDepth {
+        let status = self.0.keeper.status();
+        SpoolDepth {
+            records: status
+                .durable
+                .saturating_sub(self.0.released.load(Ordering::Relaxed)),
+            bytes: status.bytes,
+            bytes_max: status.bytes_max,
+            oldest_us: self.0.oldest_us.get().copied(),
+        }
     }
 
     /// Makes records durable, all of them or none, and returns their positions; those that they hold have no meaning.
     pub(crate) async fn store(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
+        let begun = Instant::now();
+        let stored = self.hand_over(records).await;
+        match &stored {
+            Ok(_) => {
+                self.0.meter.spooled(records, begun.elapsed());
+                if let Some(first) = records.first() {
+                    self.0.oldest_us.get_or_init(|| first.received_at_us);
+                }
+            }
+            Err(not_stored) => self.0.meter.refused(records, not_stored.reason.code()),
+        }
+        stored
+    }
+
+    async fn hand_over(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
         let parcel: Parcel = records.iter().map(Envelope::to_spool).collect();
         let (answer, answered) = oneshot::channel();
         let done = Box::new(move |stored| {
@@ -208,6 +264,11 @@ impl Intake {
         RECORD_BYTES_MAX.min(segment_bytes / 2)
     }
 
+    /// The stream's.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// What its source is called in the ledger.
     pub(crate) fn source(&self) -> &str {
         &self.0.source
@@ -233,11 +294,24 @@ impl Intake {
 
     /// Lets go of records up to a position, which the ledger says is dealt with.
     pub(crate) fn release(&self, up_to: Position) {
+        self.0.released.fetch_max(up_to, Ordering::Relaxed);
         self.0.keeper.release(up_to);
         if let Some(error) = self.0.keeper.status().release_error {
             tracing::warn!(source = %self.0.source, %error, "the spool keeps what it could let go of");
         }
     }
+}
+
+/// When the first record was received that was found.
+fn oldest(keeper: &Keeper, found: Found) -> Option<i64> {
+    let one = BatchLimits {
+        records_max: 1,
+        bytes_max: 1,
+    };
+    let batch = keeper.reader().read(found.first, one).ok()?;
+    let (position, payload) = batch.records().next()?;
+    let record = Envelope::from_spool(position, Bytes::copy_from_slice(payload));
+    Some(record.ok()?.received_at_us)
 }
 
 /// What a failure of a spool is to the user.

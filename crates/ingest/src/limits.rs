@@ -80,6 +80,11 @@ pub(crate) const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
 /// How long it may take to answer.
 pub(crate) const PROBE_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the process that is asked for its metrics may take to answer: it is on this machine, or near.
+pub(crate) const METRICS_ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// Bytes of its answer: some hundred streams.
+pub(crate) const METRICS_ANSWER_BYTES_MAX: u64 = 4 << 20;
+
 /// For how long a spool that has refused records counts as full, where it may have room again.
 pub(crate) const REFUSAL_AGE_MAX: Duration = Duration::from_secs(5);
 

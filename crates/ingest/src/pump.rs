@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::feed::{BatchLimits, Feed};
 use crate::learn::Learned;
 use crate::limits::BATCHES_AHEAD;
+use crate::meter::Meter;
 use crate::prepare;
 use crate::write::Writer;
 use hyperhaul_ledger::Outcome;
@@ -22,6 +23,7 @@ pub(crate) struct Pump<F, C> {
     pub(crate) limits: BatchLimits,
     /// The source's name.
     pub(crate) source: Arc<str>,
+    pub(crate) meter: Meter,
     /// Told when everything up to a position is committed, and what became of it.
     pub(crate) committed: C,
 }
@@ -44,6 +46,8 @@ impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
     /// The feed's or the writer's; what is not committed then comes again.
     pub(crate) async fn run(self, writer: &mut Writer) -> Result<(), Error> {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        self.meter.begun();
+        let meter = self.meter.clone();
         let learned = writer.learned();
         // A task of its own: a feed that blocks while it waits for a sender must not hold up what is being written.
         let mut decoding = JoinSet::new();
@@ -52,9 +56,10 @@ impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
             self.limits,
             learned,
             self.source,
+            self.meter,
             sender,
         ));
-        write_all(writer, receiver, self.committed).await?;
+        write_all(writer, receiver, &meter, self.committed).await?;
         match decoding.join_next().await {
             Some(Ok(ended)) => ended,
             Some(Err(panic)) => Err(Error::unexpected(panic.to_string())),
@@ -63,11 +68,12 @@ impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
     }
 }
 
-async fn decode_all(
-    mut feed: impl Feed,
+async fn decode_all<F: Feed>(
+    mut feed: F,
     limits: BatchLimits,
     learned: watch::Receiver<Arc<Learned>>,
     source: Arc<str>,
+    meter: Meter,
     sender: mpsc::Sender<Batch>,
 ) -> Result<(), Error> {
     // The feed is asked only when there is room behind it.
@@ -75,6 +81,10 @@ async fn decode_all(
         let Some(taken) = feed.next(&limits).await? else {
             break;
         };
+        meter.taken(taken.to, &taken.records);
+        if F::RECEIVES {
+            meter.received(&taken.records);
+        }
         let now = Arc::clone(&learned.borrow());
         room.send(prepare::decode(taken, now, Arc::clone(&source)).await);
     }
@@ -84,6 +94,7 @@ async fn decode_all(
 async fn write_all(
     writer: &mut Writer,
     mut batches: mpsc::Receiver<Batch>,
+    meter: &Meter,
     mut committed: impl FnMut(&Committed),
 ) -> Result<(), Error> {
     while let Some(batch) = batches.recv().await {
@@ -91,6 +102,7 @@ async fn write_all(
         let bytes = batch.taken.records.iter();
         let bytes = bytes.map(|record| record.payload.len() as u64).sum();
         let outcome = writer.write(batch).await?;
+        meter.dealt_with(position);
         committed(&Committed {
             position,
             outcome,

@@ -1,18 +1,19 @@
 //! `hyperhaul ingest`: streams side by side, until their sources end or somebody says stop.
 
+mod files;
 mod nats;
 
 use crate::Error;
 use crate::claim::claim;
-use crate::compression;
 use crate::feed::Feed;
-use crate::feed::file::{FileFeed, Format};
 use crate::feed::spooled::SpooledFeed;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::learn::learn;
-use crate::limits::{FILE_LOOK, LAST_WAIT, PATIENT};
+use crate::limits::{LAST_WAIT, PATIENT};
 use crate::lookup::Lookups;
+use crate::meter::{Meter, Meters};
+use crate::monitor::Monitor;
 use crate::pump::{Committed, Pump};
 use crate::source::http::{HttpPlace, HttpServer, Route};
 use crate::source::mqtt::{MqttPlace, MqttSource};
@@ -25,7 +26,7 @@ use hyperhaul_ledger::{Outcome, PositionUnit};
 use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
 use std::collections::HashMap;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 
@@ -38,6 +39,8 @@ pub struct Work {
     pub spool: Option<SpoolPlace>,
     /// For streams with source `http`.
     pub http: Option<HttpPlace>,
+    /// Where the process is watched: metrics, and whether it can do its work.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What became of a stream's records in this run.
@@ -52,15 +55,25 @@ pub struct Done {
     pub bytes: u64,
 }
 
-/// Feeds the tables of all streams.
+/// Feeds the tables of all streams; `meters` show what happens meanwhile.
 ///
 /// # Errors
 ///
 /// The first stream's that had to stop; the others are stopped then, too, and what was committed stays.
-pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, Error> {
-    let intakes = open_spools(&work)?;
+pub async fn run(
+    server: &Server,
+    work: Work,
+    stop: &Stop,
+    meters: &Meters,
+) -> Result<Vec<Done>, Error> {
+    let intakes = open_spools(&work, meters)?;
+    let health = Arc::new(Health::new(server.clone(), &intakes));
+    let _monitor = match work.metrics {
+        Some(address) => Some(Monitor::start(address, meters.clone(), Arc::clone(&health)).await?),
+        None => None,
+    };
     let mut running = JoinSet::new();
-    if let Some(http) = http(server, &work, &intakes).await? {
+    if let Some(http) = http(&work, &intakes, health).await? {
         running.spawn(http.run(stop.clone()));
     }
     let mut totals = Vec::new();
@@ -70,6 +83,7 @@ pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, 
         let feeding = Feeding {
             server: server.clone(),
             intake: intakes.get(&stream.name).cloned(),
+            meter: meters.of(&stream.name),
             stream: Arc::new(stream),
             stop: stop.clone(),
             total,
@@ -91,7 +105,7 @@ pub async fn run(server: &Server, work: Work, stop: &Stop) -> Result<Vec<Done>, 
 }
 
 /// The spools of all streams whose source cannot keep its records.
-fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
+fn open_spools(work: &Work, meters: &Meters) -> Result<HashMap<String, Intake>, Error> {
     let mut intakes = HashMap::new();
     for stream in work
         .streams
@@ -107,7 +121,8 @@ fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
                 "Add [spool] with a path on a local disk: what is acknowledged is kept there.",
             ));
         };
-        let intake = Intake::open(&SpoolFolder::new(place, &stream.name))?;
+        let folder = SpoolFolder::new(place, &stream.name);
+        let intake = Intake::open(&folder, meters.of(&stream.name))?;
         intakes.insert(stream.name.clone(), intake);
     }
     Ok(intakes)
@@ -115,9 +130,9 @@ fn open_spools(work: &Work) -> Result<HashMap<String, Intake>, Error> {
 
 /// The server that all streams with source `http` share, if there are any.
 async fn http(
-    server: &Server,
     work: &Work,
     intakes: &HashMap<String, Intake>,
+    health: Arc<Health>,
 ) -> Result<Option<HttpServer>, Error> {
     let streams = work.streams.iter();
     let streams = streams.filter(|stream| matches!(stream.origin, Origin::Http {}));
@@ -138,10 +153,6 @@ async fn http(
                 .hint("Add [http] with listen = \"127.0.0.1:8080\" or another address."),
         );
     };
-    let all = intakes
-        .iter()
-        .map(|(name, intake)| (name.clone(), intake.clone()));
-    let health = Health::new(server.clone(), all.collect());
     Ok(Some(HttpServer::bind(place, routes, health).await?))
 }
 
@@ -173,6 +184,7 @@ struct Feeding {
     server: Server,
     /// Of a stream whose source cannot keep its records.
     intake: Option<Intake>,
+    meter: Meter,
     stream: Arc<Stream>,
     stop: Stop,
     total: Total,
@@ -181,86 +193,17 @@ struct Feeding {
 impl Feeding {
     async fn run(self) -> Result<(), Error> {
         let fed = match &self.stream.origin {
-            Origin::File { path, follow } => self.unless_late(self.files(path, *follow)).await,
+            Origin::File {
+                path,
+                follow: false,
+            } => self.unless_late(self.file(path)).await,
+            Origin::File { path, follow: true } => self.unless_late(self.follow(path)).await,
             Origin::Stdin { resume } => self.unless_late(self.stdin(resume.as_deref())).await,
             Origin::Http {} => self.spooled().await,
             Origin::Mqtt(place) => self.mqtt(place).await,
             Origin::Nats(place) => self.nats(place).await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
-    }
-
-    /// A file, and where it is followed the next ones of its name.
-    async fn files(&self, path: &Path, follow: bool) -> Result<(), Error> {
-        // Another file may have been called the same: one that was cut off and written anew.
-        let mut generation = 1;
-        while let Some(feed) = self.open(path, follow).await? {
-            let mut source = format!("{} {}", feed.identity(), self.stream.name);
-            if generation > 1 {
-                source += &format!(" {generation}");
-            }
-            if !self.pump_lines(&source, feed).await? {
-                generation += 1;
-                continue;
-            }
-            generation = 1;
-            if !follow || self.stop.is_asked() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens the file; waits for one that is followed. `None`: it is empty, or stopped before.
-    async fn open(&self, path: &Path, follow: bool) -> Result<Option<FileFeed>, Error> {
-        let mut asked = self.stop.watch();
-        loop {
-            match FileFeed::open(path, self.format(), follow, self.stop.watch()) {
-                Ok(Some(feed)) => return Ok(Some(feed)),
-                // Between two renames there may be none of the name.
-                Err(error) if !follow || path.exists() || compression::is_packed(path) => {
-                    return Err(error);
-                }
-                Ok(None) if !follow => return Ok(None),
-                Ok(None) | Err(_) if self.stop.is_asked() => return Ok(None),
-                Ok(None) | Err(_) => {}
-            }
-            tokio::select! {
-                () = tokio::time::sleep(FILE_LOOK) => {}
-                _ = asked.wait_for(|asked| *asked) => {}
-            }
-        }
-    }
-
-    async fn stdin(&self, resume: Option<&str>) -> Result<(), Error> {
-        let source = match resume {
-            Some(name) => format!("stdin {name}"),
-            None => format!("stdin {}", uuid::Uuid::new_v4()),
-        };
-        let input = Box::new(std::io::stdin());
-        let path = Path::new("standard input");
-        let feed = FileFeed::reading(input, path, self.format(), self.stop.watch());
-        if self.pump_lines(&source, feed).await? {
-            return Ok(());
-        }
-        Err(
-            Error::usage("standard input begins otherwise than what was sent by this name")
-                .hint("Give what is sent now another name in resume."),
-        )
-    }
-
-    /// Lines from where the ledger stands on. False: what the ledger knows by this name began otherwise.
-    async fn pump_lines(&self, source: &str, mut feed: FileFeed) -> Result<bool, Error> {
-        let mut writer = self.writer(source, PositionUnit::Byte).await?;
-        if !feed.begin(writer.position(), writer.mark())? {
-            return Ok(false);
-        }
-        self.pump(source, feed, &mut writer, |_| {}).await?;
-        Ok(true)
-    }
-
-    fn format(&self) -> Format {
-        Format::of(&self.stream.mapping)
     }
 
     async fn mqtt(&self, place: &MqttPlace) -> Result<(), Error> {
@@ -326,6 +269,7 @@ impl Feeding {
             feed,
             limits: self.stream.batch,
             source: source.into(),
+            meter: self.meter.clone(),
             committed: move |committed: &Committed| {
                 total.count(committed);
                 dealt_with(committed.position);
@@ -338,18 +282,26 @@ impl Feeding {
     async fn writer(&self, source: &str, unit: PositionUnit) -> Result<Writer, Error> {
         let mut patience = Backoff::new(PATIENT);
         loop {
-            let error = match self.try_writer(source, unit).await {
+            match self.try_writer(source, unit).await {
                 Ok(writer) => return Ok(writer),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
-                Err(Trouble::Server(error)) => error,
-            };
-            if !judge(&error).passes() {
-                return Err(error.into());
+                Err(trouble) => self.wait_out(trouble, &mut patience).await?,
             }
-            tracing::warn!(stream = %self.stream.name, %error, "the database is away");
-            patience.pause().await;
         }
+    }
+
+    /// Waits before the database is asked once more; the error, if that would not help.
+    async fn wait_out(&self, trouble: Trouble, patience: &mut Backoff) -> Result<(), Error> {
+        let error = match trouble {
+            Trouble::Final(error) => return Err(error),
+            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted => return Ok(()),
+            Trouble::Server(error) => error,
+        };
+        if !judge(&error).passes() {
+            return Err(error.into());
+        }
+        tracing::warn!(stream = %self.stream.name, %error, "the database is away");
+        patience.pause().await;
+        Ok(())
     }
 
     async fn try_writer(&self, source: &str, unit: PositionUnit) -> Result<Writer, Trouble> {
@@ -358,11 +310,13 @@ impl Feeding {
         let learned = learn(&session, &self.stream).await?;
         let lookups = Lookups::new(&session, learned.decoder.lookups()).await?;
         let taken = claim(&session, source, &self.stream.name, unit).await?;
+        self.meter.database(true);
         let place = Place {
             server: self.server.clone(),
             stream: Arc::clone(&self.stream),
             source: source.into(),
             unit,
+            meter: self.meter.clone(),
         };
         Ok(Writer::new(place, session, taken, learned, lookups))
     }

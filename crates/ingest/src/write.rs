@@ -15,6 +15,7 @@
 //!
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
+mod counted;
 mod delivered;
 mod letters;
 mod ways;
@@ -24,6 +25,7 @@ use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
 use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
 use crate::lookup::Lookups;
+use crate::meter::{Meter, Peer};
 use crate::prepare;
 use crate::statements::Table;
 use crate::stream::Stream;
@@ -32,6 +34,7 @@ use hyperhaul_ledger::{Cause, Outcome, PositionUnit, Source, failpoint};
 use hyperhaul_pg::retry::Backoff;
 use hyperhaul_pg::{Server, Session};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 pub(crate) use letters::{condemn, sum as add};
@@ -56,6 +59,7 @@ pub(crate) struct Place {
     /// The source's name in the ledger.
     pub(crate) source: Arc<str>,
     pub(crate) unit: PositionUnit,
+    pub(crate) meter: Meter,
 }
 
 /// Writes the batches of one source, one after another.
@@ -72,6 +76,8 @@ pub(crate) struct Writer {
     staged_left: u32,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// How that transaction went, and when it began.
+    attempted: (Way, Instant),
     /// Messages of the batch are committed already.
     leaves_out: bool,
 }
@@ -99,6 +105,7 @@ impl Writer {
             staged_for: None,
             staged_left: 0,
             in_doubt: Outcome::default(),
+            attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
         }
     }
@@ -129,8 +136,12 @@ impl Writer {
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
             match self.settle(&mut batch).await? {
-                Next::Done(outcome) => total = add(&total, &outcome),
+                Next::Done(outcome) => {
+                    self.count(&batch, &outcome);
+                    total = add(&total, &outcome);
+                }
                 Next::Halve => {
+                    self.place.meter.halved();
                     let (first, second) = batch.taken.halved();
                     left.push(self.decode(second).await);
                     left.push(self.decode(first).await);
@@ -269,6 +280,7 @@ impl Writer {
         if std::mem::take(&mut self.leaves_out) {
             self.leave_out(batch).await?;
         }
+        self.attempted = (way, Instant::now());
         let learned = Arc::clone(&self.learned.borrow());
         if batch.generation != learned.generation {
             return Err(Trouble::Reshaped);
@@ -307,6 +319,7 @@ impl Writer {
     /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
     async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
         let lost_pid = self.session.backend_pid();
+        self.place.meter.database(false);
         let source = loop {
             self.session = self.connect().await?;
             self.staged_for = None;
@@ -321,6 +334,8 @@ impl Writer {
                 return Err(self.stopped(trouble));
             }
         };
+        self.place.meter.database(true);
+        self.place.meter.reconnected(Peer::Database);
         let before = std::mem::replace(&mut self.source, source).position;
         if self.source.position == before {
             return Ok(None);

@@ -14,6 +14,7 @@ mod forecast;
 mod held_job;
 mod ingest_consumer;
 mod ingest_source;
+mod ingest_standing;
 mod leaf_hash;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ pub use ingest_consumer::{commit_sequences, committed_sequences};
 pub use ingest_source::{
     Outcome, PositionUnit, Receipt, Source, receipts, source_backend, take_source,
 };
+pub use ingest_standing::{Standing, standings};
 pub use leaf_hash::{leaf_hashes, store_leaf_hashes};
 pub use run::{
     Run, RunId, RunState, change_state, find_run, hold_running, is_paused, latest_run, load_run,

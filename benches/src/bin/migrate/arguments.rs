@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ways::Way;
 
@@ -38,6 +38,28 @@ pub(crate) struct Ingest {
     /// How often each way is timed.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
+    /// How long each load of the latencies lasts.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) seconds: u32,
+    /// What to measure: rows a second, latencies by HTTP, memory while the database is away.
+    #[arg(
+        long,
+        value_name = "PART",
+        value_delimiter = ',',
+        default_value = "rows,latency,outage"
+    )]
+    pub(crate) parts: Vec<IngestPart>,
+}
+
+/// What `ingest` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IngestPart {
+    /// Rows a second from files, beside other ways.
+    Rows,
+    /// Until senders are answered, and until rows can be queried.
+    Latency,
+    /// Memory while the database is away.
+    Outage,
 }
 
 #[derive(Debug, Args)]

@@ -91,7 +91,7 @@ fn all_of(stream: Option<&mut impl Read>) -> String {
 }
 
 /// The largest resident set so far, VmHWM; `None` once the process has ended.
-fn memory_peak_bytes(status_file: &str) -> Option<u64> {
+pub(crate) fn memory_peak_bytes(status_file: &str) -> Option<u64> {
     let status = fs::read_to_string(status_file).ok()?;
     let line = status
         .lines()

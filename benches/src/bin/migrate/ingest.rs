@@ -1,10 +1,16 @@
-//! Ingest from files beside other ways to write the same rows: into one hypertable with a unique key, empty before each of them.
+//! Ingest from files beside other ways to write the same rows: into one hypertable with a unique key, empty before each of them. Then
+//! how long senders and readers wait, and what an outage takes.
 //!
 //! What psql copies is made beforehand by the server itself, so that nobody decodes anything while that is timed. The others read
 //! lines. Rows of all ways are counted.
 
+mod feeder;
+mod latency;
+mod metered;
 mod others;
+mod outage;
 mod sample;
+mod senders;
 
 use anyhow::{Result, ensure};
 use hyperhaul_pg::{Server, Session};
@@ -12,7 +18,7 @@ use serde::Serialize;
 use std::path::Path;
 use std::process::Command;
 
-use crate::arguments::Ingest;
+use crate::arguments::{Ingest, IngestPart};
 use crate::client;
 use crate::report::verdict;
 use crate::settings::Settings;
@@ -91,6 +97,16 @@ struct Written {
     /// Of the client process, where it is one.
     cpu_seconds: Option<f64>,
     memory_peak_bytes: Option<u64>,
+    /// Of the transactions alone, whatever decoding took meanwhile.
+    writer_rows_per_second: Option<f64>,
+}
+
+/// All that was asked for.
+struct Measured {
+    written: Vec<Written>,
+    latencies: Vec<latency::Latency>,
+    outage: Option<outage::Outage>,
+    settings: Settings,
 }
 
 pub(crate) async fn run(arguments: &Ingest) -> Result<()> {
@@ -104,9 +120,14 @@ pub(crate) async fn run(arguments: &Ingest) -> Result<()> {
         .await?;
     let measured = measure(arguments, &admin).await;
     session.batch(&drop).await?;
-    let (written, settings) = measured?;
+    let Measured {
+        written,
+        latencies,
+        outage,
+        settings,
+    } = measured?;
     if common.json {
-        let object = serde_json::json!({"settings": settings, "runs": written});
+        let object = serde_json::json!({"settings": settings, "runs": written, "latencies": latencies, "outage": outage});
         println!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
@@ -118,11 +139,19 @@ pub(crate) async fn run(arguments: &Ingest) -> Result<()> {
         settings.timescaledb,
         settings.hyperhaul
     );
-    print(&written);
+    if !written.is_empty() {
+        print(&written);
+    }
+    if !latencies.is_empty() {
+        latency::print(&latencies);
+    }
+    if let Some(outage) = &outage {
+        outage::print(outage);
+    }
     Ok(())
 }
 
-async fn measure(arguments: &Ingest, admin: &Server) -> Result<(Vec<Written>, Settings)> {
+async fn measure(arguments: &Ingest, admin: &Server) -> Result<Measured> {
     let common = &arguments.common;
     let session = admin.with_database(DATABASE).connect("bench").await?;
     session
@@ -131,13 +160,43 @@ async fn measure(arguments: &Ingest, admin: &Server) -> Result<(Vec<Written>, Se
     let url = hyperhaul_testkit::ServerUrl::parse(&common.url)?
         .with_database(DATABASE)
         .to_string();
-    let sample = Sample::write(arguments.rows)?;
-    sample.make_binary(&session, &url).await?;
+    let hyperhaul = Path::new(&common.hyperhaul);
+    let is_asked = |part| arguments.parts.contains(&part);
+    let folder = sample::Folder::make()?;
+    let mut measured = Measured {
+        written: Vec::new(),
+        latencies: Vec::new(),
+        outage: None,
+        settings: Settings::read(&session, hyperhaul).await?,
+    };
+    if is_asked(IngestPart::Rows) {
+        let sample = Sample::write(folder.path(), arguments.rows)?;
+        measured.written = rounds(arguments, &session, &sample, &url).await?;
+    }
+    if is_asked(IngestPart::Latency) {
+        let seconds = arguments.seconds.into();
+        measured.latencies =
+            latency::measure(&session, hyperhaul, folder.path(), &url, seconds).await?;
+    }
+    if is_asked(IngestPart::Outage) {
+        measured.outage = Some(outage::measure(hyperhaul, folder.path())?);
+    }
+    Ok(measured)
+}
+
+async fn rounds(
+    arguments: &Ingest,
+    session: &Session,
+    sample: &Sample,
+    url: &str,
+) -> Result<Vec<Written>> {
+    sample.make_binary(session, url).await?;
+    let hyperhaul = Path::new(&arguments.common.hyperhaul);
     let mut written = Vec::new();
     for round in 1..=arguments.rounds {
         for way in WAYS {
-            sample::empty_table(&session).await?;
-            let one = time(way, &session, &sample, &url, Path::new(&common.hyperhaul)).await?;
+            sample::empty_table(session).await?;
+            let one = time(way, session, sample, url, hyperhaul).await?;
             let (lines, rows) = (one.lines, sample.rows_of(way));
             let stored: i64 = session
                 .query_one("SELECT count(*) FROM public.esp_telemetry", &[])
@@ -157,8 +216,7 @@ async fn measure(arguments: &Ingest, admin: &Server) -> Result<(Vec<Written>, Se
             written.push(one);
         }
     }
-    let settings = Settings::read(&session, Path::new(&common.hyperhaul)).await?;
-    Ok((written, settings))
+    Ok(written)
 }
 
 async fn time(
@@ -182,10 +240,15 @@ async fn time(
             .arg(file);
         command
     };
+    let mut writer_rows_per_second = None;
     let finished = match way {
         Way::PsqlBinary => client::run(&mut sample.psql(url, &sample.binary, "binary"))?,
         Way::PsqlText => client::run(&mut sample.psql(url, &sample.csv, "csv, header"))?,
-        Way::Ndjson => client::run(&mut ingest(&sample.ndjson))?,
+        Way::Ndjson => {
+            let (finished, rate) = metered::run(&mut ingest(&sample.ndjson))?;
+            writer_rows_per_second = rate;
+            finished
+        }
         Way::Csv => client::run(ingest(&sample.csv).args(["--decoder", "csv"]))?,
         Way::NdjsonDuplicates => client::run(&mut ingest(&sample.duplicates))?,
         Way::NdjsonMalformed => client::run(&mut ingest(&sample.malformed))?,
@@ -201,6 +264,7 @@ async fn time(
                 seconds,
                 cpu_seconds: None,
                 memory_peak_bytes: None,
+                writer_rows_per_second,
             });
         }
     };
@@ -210,6 +274,7 @@ async fn time(
         seconds: finished.seconds,
         cpu_seconds: Some(finished.cpu_seconds),
         memory_peak_bytes: Some(finished.memory_peak_bytes),
+        writer_rows_per_second,
     })
 }
 
@@ -255,6 +320,13 @@ fn print(written: &[Written]) {
                 verdict(rate >= target)
             );
         }
+    }
+    let writer = written.iter().filter_map(|one| one.writer_rows_per_second);
+    if let Some(writer) = median(writer.collect()) {
+        println!(
+            "  NDJSON, writer alone, at least 200000 rows/s: {writer:.0}: {}",
+            verdict(writer >= 200_000.0)
+        );
     }
     let ndjson = rate(written, Way::Ndjson).unwrap_or(f64::NAN);
     let malformed = rate(written, Way::NdjsonMalformed).unwrap_or(f64::NAN);

@@ -17,6 +17,7 @@ pub(crate) struct Declared {
     pub(crate) streams: Vec<Stream>,
     pub(crate) spool: Option<SpoolPlace>,
     pub(crate) http: Option<HttpPlace>,
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +28,7 @@ struct File {
     streams: Vec<toml::Table>,
     spool: Option<Spool>,
     http: Option<Http>,
+    metrics: Option<Metrics>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +50,12 @@ struct Http {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     body_max: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metrics {
+    listen: SocketAddr,
 }
 
 /// What a stream says besides its mapping.
@@ -97,6 +105,7 @@ pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
         streams,
         spool: file.spool.map(spool).transpose()?,
         http: file.http.map(http).transpose()?,
+        metrics: file.metrics.map(|metrics| metrics.listen),
     })
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn done(streams: &[Done], took: Duration, look: Look) -> String {
     format!("{}in {}\n{hint}", table.render(0, look), elapsed(took))
 }
 
-fn ends(outcome: &Outcome) -> [String; 5] {
+pub(super) fn ends(outcome: &Outcome) -> [String; 5] {
     let Outcome {
         record_count,
         stored_count,
@@ -65,7 +65,7 @@ fn ends(outcome: &Outcome) -> [String; 5] {
     .map(number)
 }
 
-fn number(number: i64) -> String {
+pub(super) fn number(number: i64) -> String {
     let sign = if number < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(number.unsigned_abs()))
 }

@@ -9,6 +9,7 @@ mod columns;
 pub(crate) mod failure;
 mod findings;
 pub(crate) mod ingest;
+pub(crate) mod live;
 mod look;
 pub(crate) mod maintain;
 pub(crate) mod number;

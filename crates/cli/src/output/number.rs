@@ -63,6 +63,15 @@ pub(crate) fn elapsed(elapsed: Duration) -> String {
     }
 }
 
+/// What may be much shorter: `<1 ms`, `12 ms`, then as [`elapsed`].
+pub(crate) fn latency(seconds: f64) -> String {
+    match seconds {
+        ..0.001 => "<1 ms".to_owned(),
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        _ => elapsed(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+    }
+}
+
 /// `0:05`, `12:05`, `3:20:05`: what is left, in little room.
 pub(crate) fn clock(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds.ceil().max(0.0))
@@ -108,7 +117,7 @@ pub(crate) fn approximate(number: u64) -> f64 {
     clippy::cast_sign_loss,
     reason = "saturates, and rates are not negative"
 )]
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
@@ -151,6 +160,8 @@ mod tests {
             assert_eq!(seconds(length_s), text);
         }
         assert_eq!(elapsed(Duration::from_millis(312)), "0.31 s");
+        let latencies = [0.0002, 0.0124, 0.9996, 61.0].map(latency);
+        assert_eq!(latencies, ["<1 ms", "12 ms", "1.0 s", "1 min 1 s"]);
         assert_eq!(elapsed(Duration::from_millis(4_249)), "4.2 s");
         assert_eq!(elapsed(Duration::from_secs(61)), "1 min 1 s");
         assert_eq!(

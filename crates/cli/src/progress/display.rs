@@ -1,4 +1,4 @@
-//! Where progress is drawn: bars on a terminal, by indicatif, or nothing but lines.
+//! Where progress is drawn: bars or a table on a terminal, by indicatif, or nothing but lines.
 
 use crate::terminal;
 use hyperhaul_plan::Phase;
@@ -12,16 +12,17 @@ const TEMPLATE: &str = "{prefix:13}[{wide_bar}]  {msg}";
 /// Terminals narrower than this have no room for numbers.
 const WIDTH_MIN: usize = 40;
 
-pub(super) enum Display {
+pub(crate) enum Display {
     Bars(MultiProgress),
     Lines,
 }
 
-/// The bar of a phase; nothing where there are only lines.
-pub(super) struct Bar(Option<ProgressBar>);
+/// The bar of a phase, or a table; nothing where there are only lines.
+pub(crate) struct Bar(Option<ProgressBar>);
 
 impl Display {
-    pub(super) fn new(plain: bool) -> Display {
+    /// `plain`: lines even on a terminal.
+    pub(crate) fn new(plain: bool) -> Display {
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         if plain || dumb || !std::io::stderr().is_terminal() {
             Display::Lines
@@ -30,12 +31,12 @@ impl Display {
         }
     }
 
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Display::Lines)
     }
 
     /// Characters of a line on the terminal, as it is now.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         terminal::width_of(std::io::stderr())
             .unwrap_or(80)
             .max(WIDTH_MIN)
@@ -53,8 +54,19 @@ impl Display {
         Bar(Some(bar))
     }
 
+    /// Lines that are written anew in their place.
+    pub(crate) fn begin_table(&self) -> Bar {
+        let Display::Bars(bars) = self else {
+            return Bar(None);
+        };
+        let table = bars.add(ProgressBar::no_length());
+        let style = ProgressStyle::with_template("{msg}");
+        table.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Bar(Some(table))
+    }
+
     /// Writes a line above the bars.
-    pub(super) fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         // Nobody is left to tell if stderr is gone.
         let _ = match self {
             Display::Bars(bars) => bars.println(line),
@@ -71,7 +83,15 @@ impl Bar {
         }
     }
 
-    pub(super) fn clear(&self) {
+    /// Lines of a table, none longer than the terminal is wide.
+    pub(crate) fn show_table(&self, lines: &str) {
+        if let Some(table) = &self.0 {
+            table.set_message(lines.to_owned());
+            table.tick();
+        }
+    }
+
+    pub(crate) fn clear(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }

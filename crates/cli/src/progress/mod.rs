@@ -11,7 +11,7 @@ mod text;
 
 use crate::output::{Look, Style, number};
 use crate::terminal::QuietKeys;
-use display::Display;
+pub(crate) use display::{Bar, Display};
 use hyperhaul_migrate::{Event, Forecast, Meter, Observer};
 use hyperhaul_plan::Phase;
 use rates::Rates;

@@ -34,6 +34,8 @@ pub(crate) enum Field {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     Written,
+    /// Written: a time long before its reception.
+    WrittenLate,
     /// There is no value.
     Null,
     /// The number is implausible, and is to be NULL.
@@ -69,10 +71,17 @@ impl Field {
                 return self.integer(*measure, number_text(&value)?, row);
             }
             Field::Numeric(measure) => return numeric(*measure, number_text(&value)?, row),
-            Field::Time(reader) => match reader.read(&value, received_at_us)? {
-                Stored::Us(us) => row.timestamptz_us(us),
-                Stored::Days(days) => row.date(days),
-            },
+            Field::Time(reader) => {
+                let stored = reader.read(&value, received_at_us)?;
+                match stored {
+                    Stored::Us(us) => row.timestamptz_us(us),
+                    Stored::Days(days) => row.date(days),
+                };
+                return Ok(match reader.is_late(stored, received_at_us) {
+                    true => Outcome::WrittenLate,
+                    false => Outcome::Written,
+                });
+            }
             Field::Text { chars_max } => row.text(fitting(&any_text(value)?, *chars_max)?),
             Field::Enum { labels } => {
                 let label = any_text(value)?;

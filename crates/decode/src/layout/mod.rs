@@ -160,6 +160,10 @@ fn value(
     };
     match outcome {
         Outcome::Written => Ok(()),
+        Outcome::WrittenLate => {
+            tuple.tally().late_rows += 1;
+            Ok(())
+        }
         Outcome::Null => null(column, tuple),
         Outcome::Implausible => {
             tuple.tally().implausible_nulls += 1;
@@ -280,7 +284,7 @@ fn tail(
             Ok(Outcome::Null)
         };
         match outcome {
-            Ok(Outcome::Written) => {}
+            Ok(Outcome::Written | Outcome::WrittenLate) => {}
             Ok(Outcome::Null | Outcome::Implausible) => {
                 row.null();
             }

@@ -237,6 +237,9 @@ pub struct TimeMapping {
     /// How long after.
     #[serde(default = "future_max")]
     pub future_max: Span,
+    /// How long before its reception it has to be for the row to count as late: it is written all the same.
+    #[serde(default = "late_after")]
+    pub late_after: Span,
 }
 
 fn past_max() -> Span {
@@ -244,8 +247,14 @@ fn past_max() -> Span {
     Span::from_us(TEN_YEARS_US)
 }
 
+const HOUR_US: i64 = 3_600_000_000;
+
 fn future_max() -> Span {
-    const HOUR_US: i64 = 3_600_000_000;
+    Span::from_us(HOUR_US)
+}
+
+/// Longer than senders gather what they could not send, and within the newest chunks of most tables.
+fn late_after() -> Span {
     Span::from_us(HOUR_US)
 }
 

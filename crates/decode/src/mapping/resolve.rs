@@ -117,6 +117,7 @@ impl<'m> Resolver<'m> {
         let window = window.map(|time| Window {
             past_us: time.past_max.us(),
             future_us: time.future_max.us(),
+            late_us: time.late_after.us(),
         });
         field(column, target, window).map_err(|problem| self.error(&column.name, problem))
     }

@@ -43,6 +43,8 @@ pub struct Tally {
     pub unknown_members: u64,
     /// Implausible numbers that became NULL.
     pub implausible_nulls: u64,
+    /// Rows whose time is long before their reception; see [`TimeMapping`](crate::TimeMapping).
+    pub late_rows: u64,
 }
 
 impl Tally {
@@ -50,6 +52,7 @@ impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.unknown_members += other.unknown_members;
         self.implausible_nulls += other.implausible_nulls;
+        self.late_rows += other.late_rows;
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) enum Stored {
 pub(crate) struct Window {
     pub(crate) past_us: i64,
     pub(crate) future_us: i64,
+    /// Further before the reception than this is late.
+    pub(crate) late_us: i64,
 }
 
 /// How the values of one column become times.
@@ -113,6 +115,18 @@ impl TimeReader {
             }
         }
         Ok(stored)
+    }
+
+    /// Whether a time that was read is long before its reception.
+    pub(crate) fn is_late(&self, stored: Stored, received_at_us: i64) -> bool {
+        let us = match stored {
+            Stored::Us(us) => us,
+            // A day is late when all of it is.
+            Stored::Days(days) => (i64::from(days) + 1) * DAY_US - 1,
+        };
+        let received_us = received_at_us.saturating_sub(POSTGRES_EPOCH_OFFSET_US);
+        self.window
+            .is_some_and(|window| us < received_us.saturating_sub(window.late_us))
     }
 
     fn moment(&self, value: &Scalar<'_>) -> Result<Moment, Reason> {

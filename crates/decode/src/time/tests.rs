@@ -189,6 +189,7 @@ fn the_window_is_around_the_time_of_reception() {
         window: Some(Window {
             past_us: 24 * hour_us,
             future_us: hour_us,
+            late_us: hour_us,
         }),
         is_infinity_allowed: true,
         ..PLAIN
@@ -210,6 +211,18 @@ fn the_window_is_around_the_time_of_reception() {
             "{written}: {found:?}"
         );
     }
+    for (written, is_late) in [
+        ("2025-12-11T09:00:00Z", false),
+        ("2025-12-11T08:59:59.999999Z", true),
+        ("2025-12-11T10:30:00Z", false),
+    ] {
+        let stored = reader.read(&text(written), TEN_US);
+        let found = stored.map(|stored| reader.is_late(stored, TEN_US));
+        assert_eq!(found, Ok(is_late), "{written}");
+    }
+    // A day that is not over is not late.
+    assert!(!reader.is_late(Stored::Days(9_476), TEN_US));
+    assert!(reader.is_late(Stored::Days(9_475), TEN_US));
     assert!(reader.read(&text("2025-12-11"), i64::MIN).is_err());
     assert!(reader.read(&text("2025-12-11"), i64::MAX).is_err());
 }

@@ -1,6 +1,7 @@
 //! A file's lines, from a position in bytes on. A file keeps its records itself: nothing is spooled, and the ledger's position
 //! is all there is to resume.
 
+use super::input::Input;
 use super::known_file::{identity, print_of, printed_bytes};
 use super::{BatchLimits, Feed};
 use crate::Error;
@@ -79,7 +80,7 @@ pub(crate) type OrderByHeader = Box<dyn FnOnce(&[u8]) -> Result<CsvOrder, Mappin
 /// One file.
 pub(crate) struct FileFeed {
     path: PathBuf,
-    input: Box<dyn Read + Send>,
+    input: Input,
     format: Format,
     /// Of a file whose first line names the fields in another order.
     order: Option<CsvOrder>,
@@ -140,7 +141,7 @@ impl FileFeed {
 
     /// Reads what comes, once.
     pub(crate) fn reading(
-        input: Box<dyn Read + Send>,
+        input: Input,
         path: &Path,
         format: Format,
         stop: watch::Receiver<bool>,
@@ -165,8 +166,8 @@ impl FileFeed {
         }
     }
 
-    /// Reads the header, if there is one, and passes over what is dealt with, which ends with what `mark` says. All of it is read:
-    /// compressed files and pipes cannot be sought in. False: this is another file, which has something else there, or ends before.
+    /// Reads the header, if there is one, and passes over what is dealt with, which ends with what `mark` says; compressed files and
+    /// pipes have to be read for that. False: this is another file, which has something else there, or ends before.
     pub(crate) fn begin(&mut self, position: u64, mark: Option<&str>) -> Result<bool, Error> {
         self.read_header()?;
         let marked_bytes = mark.and_then(printed_bytes).unwrap_or(0);
@@ -185,6 +186,14 @@ impl FileFeed {
 
     /// Passes over all bytes in front of `position`; false if there are not so many.
     fn pass(&mut self, position: u64) -> Result<bool, Error> {
+        if self.read_bytes < position {
+            let skipped = self.input.skip_to(position);
+            if skipped.map_err(|error| unreadable(&self.path, &error))? {
+                self.carried.clear();
+                (self.position, self.read_bytes) = (position, position);
+                return Ok(true);
+            }
+        }
         while self.position < position {
             if self.carried.is_empty() && self.read()? == 0 {
                 return Ok(false);
@@ -343,6 +352,8 @@ fn is_full(taken: &Taken, limits: &BatchLimits) -> bool {
 }
 
 impl Feed for FileFeed {
+    const RECEIVES: bool = true;
+
     async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
         let mut taken = Taken::none(self.given);
         taken.to = self.position;

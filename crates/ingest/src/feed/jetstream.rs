@@ -165,6 +165,8 @@ impl JetStreamFeed {
 }
 
 impl Feed for JetStreamFeed {
+    const RECEIVES: bool = true;
+
     async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
         let mut stop = self.stop.clone();
         let first = loop {

@@ -137,6 +137,8 @@ fn pieces(from: Position, batch: &Batch) -> Result<Vec<Taken>, Unreadable> {
 }
 
 impl Feed for SpooledFeed {
+    const RECEIVES: bool = false;
+
     async fn next(&mut self, limits: &BatchLimits) -> Result<Option<Taken>, Error> {
         loop {
             if let Some(taken) = self.waiting.pop_front() {

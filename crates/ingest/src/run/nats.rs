@@ -16,7 +16,7 @@ impl Feeding {
     pub(super) async fn nats(&self, place: &NatsPlace) -> Result<(), Error> {
         let mut patience = Backoff::new(RECONNECTING);
         let consumer = loop {
-            if let Some(consumer) = Consumer::open(place).await? {
+            if let Some(consumer) = Consumer::open(place, &self.meter).await? {
                 break consumer;
             }
             tokio::select! {

@@ -17,22 +17,24 @@
 
 mod answer;
 mod body;
-mod listen;
 mod take;
 
 use crate::Error;
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::intake::Intake;
+use crate::listen::Listener;
 use crate::secret::Secret;
 use crate::stop::Stop;
+pub(crate) use answer::Refused;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::post;
 use hyperhaul_decode::Mapping;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use take::{Taking, healthy, ingest, ready};
+use take::{Taking, ingest};
+use tokio_rustls::TlsAcceptor;
 
 /// Where streams with source `http` listen, all of them together: `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(crate) struct Route {
 
 /// A server that listens and answers nobody yet.
 pub(crate) struct HttpServer {
-    listener: listen::Listener,
+    listener: Listener,
     router: Router,
     intakes: Vec<Intake>,
 }
@@ -74,16 +76,16 @@ impl HttpServer {
     pub(crate) async fn bind(
         place: &HttpPlace,
         routes: HashMap<String, Route>,
-        health: Health,
+        health: Arc<Health>,
     ) -> Result<HttpServer, Error> {
-        let listener = listen::Listener::bind(place).await?;
+        let hint = "Name another address or port in [http], listen.";
+        let listener = Listener::bind(place.listen, tls(place)?, hint).await?;
         let intakes = routes.values().map(|route| route.intake.clone()).collect();
-        let taking = Taking::new(place, routes, health)?;
+        let taking = Taking::new(place, routes)?;
         let router = Router::new()
             .route("/v1/ingest/{stream}", post(ingest))
-            .route("/healthz", get(healthy))
-            .route("/readyz", get(ready))
-            .with_state(Arc::new(taking));
+            .with_state(Arc::new(taking))
+            .merge(health::router(health));
         Ok(HttpServer {
             listener,
             router,
@@ -97,4 +99,19 @@ impl HttpServer {
         self.intakes.iter().for_each(Intake::close);
         Ok(())
     }
+}
+
+fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
+    let (certificate, key) = match (&place.certificate, &place.key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Error::usage(
+                "[http] has a certificate without a key, or the other way round",
+            )
+            .hint("Name both files, or none."));
+        }
+    };
+    let config = crate::tls::server(certificate, key)?;
+    Ok(Some(TlsAcceptor::from(config)))
 }

@@ -16,6 +16,7 @@ use crate::clock::now_us;
 use crate::envelope::Envelope;
 use crate::intake::{Intake, NoRoom};
 use crate::limits::{MQTT_GOODBYE_WAIT, MQTT_WAITING_BYTES, PATIENT, RECONNECTING};
+use crate::meter::Peer;
 use crate::secret::Secret;
 use crate::source::topic::TopicPattern;
 use crate::stop::Stop;
@@ -162,7 +163,9 @@ impl MqttSource {
     fn came(&mut self, packet: Packet) -> Result<(), Error> {
         match packet {
             Packet::ConnAck(_) => {
-                self.was_connected = true;
+                if std::mem::replace(&mut self.was_connected, true) {
+                    self.intake.meter().reconnected(Peer::Source);
+                }
                 self.retrying = Backoff::new(RECONNECTING);
                 let topic = self.pattern.subscription('+');
                 tracing::info!(

@@ -2,14 +2,16 @@
 
 use crate::Error;
 use crate::limits::{NATS_ACK_PENDING_MAX, NATS_ACK_WAIT};
+use crate::meter::{Meter, Peer};
 use crate::secret::Secret;
 use crate::source::topic::TopicPattern;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Event};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Messages of a JetStream consumer, which several processes may share: `[stream.source]` with `kind = "nats"`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -44,10 +46,11 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     /// Connects. `None`: the server is away.
-    pub(crate) async fn open(place: &NatsPlace) -> Result<Option<Consumer>, Error> {
+    pub(crate) async fn open(place: &NatsPlace, meter: &Meter) -> Result<Option<Consumer>, Error> {
         let pattern = TopicPattern::parse(&place.subject, '.')?;
         let servers: Vec<&str> = place.server.split(',').map(str::trim).collect();
-        let client = match options(place)?.connect(servers).await {
+        let options = options(place)?.event_callback(telling(meter.clone()));
+        let client = match options.connect(servers).await {
             Ok(client) => client,
             Err(error) => return Ok(away(&error)),
         };
@@ -123,6 +126,21 @@ impl Consumer {
 fn away(error: &dyn std::error::Error) -> Option<Consumer> {
     tracing::warn!(%error, "no connection to the NATS server");
     None
+}
+
+/// Tells the meter of connections after the first.
+fn telling(meter: Meter) -> impl Fn(Event) -> std::future::Ready<()> {
+    let was_lost = AtomicBool::new(false);
+    move |event| {
+        match event {
+            Event::Disconnected => was_lost.store(true, Ordering::Relaxed),
+            Event::Connected if was_lost.swap(false, Ordering::Relaxed) => {
+                meter.reconnected(Peer::Source);
+            }
+            _ => {}
+        }
+        std::future::ready(())
+    }
 }
 
 fn options(place: &NatsPlace) -> Result<ConnectOptions, Error> {

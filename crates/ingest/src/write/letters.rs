@@ -12,7 +12,7 @@ use hyperhaul_pg::Session;
 use std::collections::{BTreeMap, HashSet};
 
 /// What a dead letter says where the server, and not a decoder, refused it.
-const BY_SERVER: &str = "refused-by-server";
+pub(super) const BY_SERVER: &str = "refused-by-server";
 
 /// Writes dead letters and records in conflict, in the batch's transaction.
 pub(super) async fn keep(

@@ -180,3 +180,35 @@ async fn a_file_that_grows_and_is_replaced_is_followed() {
     assert_eq!(done[0]["stored_count"], 104);
     pumps.assert_proved().await;
 }
+
+#[tokio::test]
+async fn what_was_rotated_away_while_nobody_followed_is_read_first() {
+    let pumps = Pumps::new("ingest_rotated").await;
+    // Called so before anybody followed.
+    pumps.file("log.ndjson.3", &(reading(77, 1, "") + "\n"));
+    let file = pumps.file("log.ndjson", &readings(10, 10));
+    let follow = |expected| {
+        let running = pumps.ingest(&file).arg("--follow").spawn();
+        let pumps = &pumps;
+        async move {
+            pumps.eventually_stored(expected).await;
+            running.signal("INT");
+            running.wait().await.expect_code(0).json()
+        }
+    };
+    follow(100).await;
+    // It grows, and is rotated twice; there is none of the name then.
+    append(&file, &(reading(2, 501, "") + "\n"));
+    std::fs::rename(&file, pumps.folder.join("log.ndjson.2")).unwrap();
+    std::fs::write(&file, reading(3, 502, "") + "\n").unwrap();
+    std::fs::rename(&file, pumps.folder.join("log.ndjson.1")).unwrap();
+    pumps.file("log.ndjson.bak", "of somebody else\n");
+    follow(102).await;
+    std::fs::write(&file, reading(4, 503, "") + "\n").unwrap();
+    let done = follow(103).await;
+    assert_eq!(done[0]["record_count"], 1);
+    assert_eq!(pumps.count("hyperhaul.dead_letter").await, 0);
+    let before = "esp_telemetry WHERE well_id = 'W-0077'";
+    assert_eq!(pumps.count(before).await, 0);
+    pumps.assert_proved().await;
+}

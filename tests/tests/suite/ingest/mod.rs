@@ -13,6 +13,7 @@ mod http;
 mod kills;
 mod letters;
 mod migrating;
+mod metrics;
 mod mqtt;
 mod mqtt_sessions;
 mod nats;

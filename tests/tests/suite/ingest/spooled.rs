@@ -333,7 +333,7 @@ impl Answer {
     }
 }
 
-async fn exchange(port: u16, request: &[u8]) -> Answer {
+pub(super) async fn exchange(port: u16, request: &[u8]) -> Answer {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
         return Answer::default();
     };

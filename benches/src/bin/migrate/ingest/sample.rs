@@ -33,8 +33,10 @@ const TABLE: &str = "DROP TABLE IF EXISTS public.esp_telemetry;
 pub(super) const COLUMNS: &str = "well_id, timestamp, flow_rate, pip, motor_current, motor_temp, vibration, vsd_frequency, \
     flow_variance, torque, gor";
 
+/// The bench's folder, which goes away with it.
+pub(super) struct Folder(PathBuf);
+
 pub(super) struct Sample {
-    folder: PathBuf,
     pub(super) rows: u64,
     pub(super) options: EspOptions,
     pub(super) ndjson: PathBuf,
@@ -44,18 +46,28 @@ pub(super) struct Sample {
     pub(super) binary: PathBuf,
 }
 
-impl Drop for Sample {
+impl Folder {
+    pub(super) fn make() -> Result<Folder> {
+        let folder = std::env::temp_dir().join(format!("hyperhaul-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Folder(folder))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!("could not remove {}: {error}", self.folder.display());
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("could not remove {}: {error}", self.0.display());
         }
     }
 }
 
 impl Sample {
-    pub(super) fn write(rows: u64) -> Result<Sample> {
-        let folder = std::env::temp_dir().join(format!("hyperhaul-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+    pub(super) fn write(folder: &Path, rows: u64) -> Result<Sample> {
         let wells = 2_000;
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let minutes = rows / u64::from(wells);
@@ -72,7 +84,6 @@ impl Sample {
             duplicates: folder.join("duplicates.ndjson"),
             malformed: folder.join("malformed.ndjson"),
             binary: folder.join("readings.binary"),
-            folder,
         };
         sample.file(&sample.ndjson, EspFormat::Ndjson, |_, line| line.to_owned())?;
         sample.file(&sample.csv, EspFormat::Csv, |_, line| line.to_owned())?;

@@ -22,7 +22,7 @@ pub(super) struct Receipt {
 
 /// None of a body's records is stored.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     #[serde(skip)]
     pub(super) status: StatusCode,
     /// What failed, on which object; no values.
@@ -63,7 +63,7 @@ impl Refused {
     }
 
     /// What stands in the way of all work.
-    pub(super) fn unready(obstacles: &[String]) -> Refused {
+    pub(crate) fn unready(obstacles: &[String]) -> Refused {
         Refused {
             retry_after_seconds: Some(FULL_SECONDS),
             ..Refused::new(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("; "))

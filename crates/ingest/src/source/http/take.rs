@@ -6,7 +6,6 @@ use crate::Error;
 use crate::clock::now_us;
 use crate::compression::Compression;
 use crate::envelope::Envelope;
-use crate::health::Health;
 use crate::limits::{HTTP_BODIES_BYTES, HTTP_BODY_WAIT, HTTP_LINES_MAX, HTTP_ROOM_WAIT};
 use crate::secret::Secret;
 use axum::body::Body;
@@ -28,7 +27,6 @@ pub(super) struct Taking {
     body_bytes_max: usize,
     /// Room for bodies, in KiB: memory is bounded whoever sends.
     room: Semaphore,
-    health: Health,
 }
 
 const ROOM_UNIT_BYTES: usize = 1024;
@@ -47,33 +45,14 @@ pub(super) async fn ingest(
     taking.take(stream, &headers, body).await
 }
 
-/// The process lives.
-pub(super) async fn healthy() -> &'static str {
-    "ok\n"
-}
-
-/// It takes and writes records.
-pub(super) async fn ready(State(taking): State<Arc<Taking>>) -> Result<&'static str, Refused> {
-    let obstacles = taking.health.obstacles().await;
-    if obstacles.is_empty() {
-        return Ok("ready\n");
-    }
-    Err(Refused::unready(&obstacles))
-}
-
 impl Taking {
-    pub(super) fn new(
-        place: &HttpPlace,
-        routes: HashMap<String, Route>,
-        health: Health,
-    ) -> Result<Taking, Error> {
+    pub(super) fn new(place: &HttpPlace, routes: HashMap<String, Route>) -> Result<Taking, Error> {
         let room_bytes = HTTP_BODIES_BYTES.max(place.body_bytes_max) + HTTP_LINES_MAX * LINE_BYTES;
         Ok(Taking {
             routes,
             token: Secret::read(place.token.as_ref(), place.token_file.as_deref())?,
             body_bytes_max: place.body_bytes_max,
             room: Semaphore::new(room_bytes.div_ceil(ROOM_UNIT_BYTES)),
-            health,
         })
     }
 

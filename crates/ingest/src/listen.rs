@@ -1,6 +1,5 @@
-//! Connections: bounded in number and in the time that they may take to ask something; TLS where it is configured.
+//! HTTP connections: bounded in number and in the time that they may take to ask something; TLS where it is configured.
 
-use super::HttpPlace;
 use crate::Error;
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_WAIT, HTTP_LAST_ANSWER_WAIT};
 use crate::stop::Stop;
@@ -8,6 +7,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,26 +18,29 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// A socket that listens.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
 }
 
 impl Listener {
-    pub(super) async fn bind(place: &HttpPlace) -> Result<Listener, Error> {
-        let tls = tls(place)?;
-        let socket = TcpListener::bind(place.listen).await.map_err(|error| {
-            Error::usage(format!("could not listen on {}: {error}", place.listen))
-                .hint("Name another address or port in [http], listen.")
+    /// Listens; `hint` says where the address comes from.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        hint: &str,
+    ) -> Result<Listener, Error> {
+        let socket = TcpListener::bind(address).await.map_err(|error| {
+            Error::usage(format!("could not listen on {address}: {error}")).hint(hint)
         })?;
         if let Ok(address) = socket.local_addr() {
-            tracing::info!(%address, is_tls = tls.is_some(), "listening for records");
+            tracing::info!(%address, is_tls = tls.is_some(), "listening");
         }
         Ok(Listener { socket, tls })
     }
 
     /// Until somebody says stop. Who asks nothing is left then, who has asked is answered.
-    pub(super) async fn serve(self, router: Router, stop: Stop) {
+    pub(crate) async fn serve(self, router: Router, stop: Stop) {
         let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {
@@ -112,19 +115,4 @@ async fn answer(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended");
     }
-}
-
-fn tls(place: &HttpPlace) -> Result<Option<TlsAcceptor>, Error> {
-    let (certificate, key) = match (&place.certificate, &place.key) {
-        (Some(certificate), Some(key)) => (certificate, key),
-        (None, None) => return Ok(None),
-        _ => {
-            return Err(Error::usage(
-                "[http] has a certificate without a key, or the other way round",
-            )
-            .hint("Name both files, or none."));
-        }
-    };
-    let config = crate::tls::server(certificate, key)?;
-    Ok(Some(TlsAcceptor::from(config)))
 }
