@@ -47,6 +47,11 @@ pub(crate) const HOLDER_LOOK: Duration = Duration::from_millis(100);
 /// much as an accepted one.
 pub(crate) const STAGED_BATCHES_AFTER_DUPLICATE: u32 = 20;
 
+/// By how much less goes in one transaction after one that was too much for the server. Each attempt costs about what the server
+/// allows (a second, where it has decompressed 100,000 rows in vain), so that five lead from the largest batch to a single record,
+/// and not fifteen.
+pub(crate) const TOO_MANY_DIVISOR: usize = 16;
+
 /// Bytes of a file that are read at once.
 pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 /// How often the end of a file that is followed is looked at: rows are there within it, and an idle file costs nothing.

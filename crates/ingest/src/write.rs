@@ -18,14 +18,15 @@
 mod counted;
 mod delivered;
 mod letters;
+mod lost;
 mod ways;
 
 use crate::Error;
 use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
-use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
+use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE, TOO_MANY_DIVISOR};
 use crate::lookup::Lookups;
-use crate::meter::{Meter, Peer};
+use crate::meter::Meter;
 use crate::prepare;
 use crate::statements::Table;
 use crate::stream::Stream;
@@ -80,6 +81,8 @@ pub(crate) struct Writer {
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
     leaves_out: bool,
+    /// Records that go in one transaction: few after it was too much for the server, and twice as many after each that was not.
+    at_once: usize,
 }
 
 /// What is left to do with a batch.
@@ -107,6 +110,7 @@ impl Writer {
             in_doubt: Outcome::default(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
+            at_once: usize::MAX,
         }
     }
 
@@ -135,8 +139,14 @@ impl Writer {
         let mut total = Outcome::default();
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
-            match self.settle(&mut batch).await? {
+            let next = if batch.taken.records.len() > self.at_once {
+                Next::Halve
+            } else {
+                self.settle(&mut batch).await?
+            };
+            match next {
                 Next::Done(outcome) => {
+                    self.at_once = self.at_once.saturating_mul(2);
                     self.count(&batch, &outcome);
                     total = add(&total, &outcome);
                 }
@@ -196,6 +206,7 @@ impl Writer {
                     }
                 }
                 Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
+                    self.at_once = (batch.taken.records.len() / TOO_MANY_DIVISOR).max(1);
                     return Ok(Next::Halve);
                 }
                 Verdict::Wait | Verdict::Memory => {
@@ -302,7 +313,7 @@ impl Writer {
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
-                    return Err(Trouble::from(taken_over(place)));
+                    return Err(Trouble::from(lost::taken_over(place)));
                 }
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
@@ -315,67 +326,6 @@ impl Writer {
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
     }
-
-    /// A new session, and what became of the batch up to `to` whose transaction was under way: its outcome if it was committed.
-    async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
-        let lost_pid = self.session.backend_pid();
-        self.place.meter.database(false);
-        let source = loop {
-            self.session = self.connect().await?;
-            self.staged_for = None;
-            let trouble = match self.take_back(lost_pid).await {
-                Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
-                Err(Trouble::Server(error)) => error,
-            };
-            if !judge(&trouble).passes() {
-                return Err(self.stopped(trouble));
-            }
-        };
-        self.place.meter.database(true);
-        self.place.meter.reconnected(Peer::Database);
-        let before = std::mem::replace(&mut self.source, source).position;
-        if self.source.position == before {
-            return Ok(None);
-        }
-        if self.source.position == letters::ledger_position(to) {
-            tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
-            return Ok(Some(self.in_doubt));
-        }
-        Err(taken_over(&self.place))
-    }
-
-    /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
-    async fn take_back(&self, lost_pid: i32) -> Result<Option<Source>, Trouble> {
-        hyperhaul_catalog::end_backend(&self.session, lost_pid).await?;
-        Ok(self.source.take_back(&self.session).await?)
-    }
-
-    /// Waits for the database as long as it takes: what comes meanwhile is behind a bounded spool.
-    async fn connect(&self) -> Result<Session, Error> {
-        let mut patience = Backoff::new(PATIENT);
-        loop {
-            let error = match self.place.server.connect("ingest").await {
-                Ok(session) => return Ok(session),
-                Err(error) => error,
-            };
-            if !judge(&error).passes() {
-                return Err(self.stopped(error));
-            }
-            tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
-            patience.pause().await;
-        }
-    }
-}
-
-fn taken_over(place: &Place) -> Error {
-    Error::unexpected(format!(
-        "another process has taken over source {}",
-        place.source
-    ))
-    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
 }
 
 /// Writes records row by row, within the caller's transaction, which has its [stages](make_stages). Returns which are refused, by
