@@ -114,7 +114,7 @@ fn decoder(format: &str) -> Box<dyn Decoder> {
         .and_then(|mut stream| Mapping::take(&mut stream).map_err(|error| error.to_string()))
         .and_then(|mapping| {
             mapping
-                .decoder(&columns())
+                .decoder(&[columns()])
                 .map_err(|error| error.to_string())
         });
     match decoder {

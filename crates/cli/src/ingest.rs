@@ -54,7 +54,7 @@ pub(crate) struct Ingest {
     /// What the records look like (default: by the file's ending, else ndjson).
     #[arg(long, value_name = "DECODER", requires = "table")]
     pub(crate) decoder: Option<Decoder>,
-    /// Units, limits and columns that are known: esp-telemetry, diagnostic-results, metric-hist.
+    /// Units, limits and columns that are known: esp-telemetry, diagnostic-results, metric-hist, fixes (APRS packets).
     #[arg(long, value_name = "NAME", requires = "table")]
     pub(crate) profile: Option<String>,
     /// Columns that tell duplicates, separated by commas (default: the first unique index that rows have whole).

@@ -40,11 +40,11 @@ mod units;
 
 pub use aprs::{
     AprsDecoder, AprsError, AprsOptions, FIX_KEY as APRS_FIX_KEY, Kind as AprsKind,
-    KindCounts as AprsKindCounts,
+    NOT_UTF8 as APRS_NOT_UTF8,
 };
 pub use column::{ColumnKind, TargetColumn};
 pub use csv::{CsvOrder, RecordEnds};
-pub use decoder::{Decoder, Target};
+pub use decoder::{Decoder, Repeats, Target};
 pub use lookup::{Found, Id, IdType, LookupKey, LookupSpec};
 pub use mapping::{
     ChoiceMapping, ColumnMapping, Columns, CsvMapping, DecoderKind, Header, Implausible,

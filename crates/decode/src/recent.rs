@@ -6,7 +6,7 @@
 //!                           old generation
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hyperhaul_pgcopy::Tuples;
 use xxhash_rust::xxh3::xxh3_128;
@@ -48,22 +48,37 @@ impl RecentKeys {
         })
     }
 
-    /// Drops the rows whose key a record of another position had before, and says how many. Ids have to be filled in: they may be part
-    /// of the key.
-    pub fn drop_duplicates(&mut self, rows: &mut Rows) -> usize {
+    /// Drops the rows whose key a record of another position had before, and returns the position of that record for each of them;
+    /// `None`: the table told. Ids have to be filled in: they may be part of the key.
+    pub fn drop_duplicates(&mut self, rows: &mut Rows) -> Vec<Option<u64>> {
+        let mut firsts = Vec::new();
         let is_first: Vec<bool> = (0..rows.len())
             .map(|index| {
-                let position = rows.position(index).unwrap_or(IN_TABLE);
-                // A tuple without such fields has no key.
-                self.key(rows.row_bytes(index), None)
-                    .is_none_or(|key| self.admit(key, position))
+                let first = self.first(rows, index);
+                firsts.extend(first.map(|first| (first != IN_TABLE).then_some(first)));
+                first.is_none()
             })
             .collect();
-        let dropped = is_first.iter().filter(|is_first| !**is_first).count();
-        if dropped > 0 {
+        if !firsts.is_empty() {
             rows.retain(|index| is_first.get(index).copied().unwrap_or(true));
         }
-        dropped
+        firsts
+    }
+
+    /// Tells of each row whether a record of another position had its key before.
+    pub fn repeated(&mut self, rows: &Rows) -> Vec<bool> {
+        (0..rows.len())
+            .map(|index| self.first(rows, index).is_some())
+            .collect()
+    }
+
+    /// The position of the first record with a row's key, if that is another one.
+    fn first(&mut self, rows: &Rows, index: usize) -> Option<u64> {
+        let position = rows.position(index).unwrap_or(IN_TABLE);
+        // A tuple without such fields has no key.
+        let key = self.key(rows.row_bytes(index), None)?;
+        let first = self.admit(key, position);
+        (first != position).then_some(first)
     }
 
     /// Learns the keys of rows that are in the table: the tuples, without header and trailer, of a `COPY (SELECT key's columns in their
@@ -83,28 +98,26 @@ impl RecentKeys {
         Ok(())
     }
 
-    /// Forgets a record that got no rows after all, such as one that became a dead letter: the next one with its key is the first. Rare:
-    /// it looks at every key.
-    pub fn forget(&mut self, position: u64) {
+    /// Forgets records that got no rows after all, such as those that became dead letters: the next one with the key of one of them is
+    /// the first. Rare: it looks at every key.
+    pub fn forget(&mut self, positions: &HashSet<u64>) {
         for generation in [&mut self.young, &mut self.old] {
-            generation.retain(|_, first| *first != position);
+            generation.retain(|_, first| !positions.contains(first));
         }
     }
 
-    /// Whether the record at `position` is the first with this key, or the same again.
-    fn admit(&mut self, key: Key, position: u64) -> bool {
-        let known = self.young.get(&key).or_else(|| self.old.get(&key)).copied();
-        match known {
-            Some(first) => first == position,
-            None => {
-                if self.young.len() >= self.generation_max {
-                    std::mem::swap(&mut self.young, &mut self.old);
-                    self.young.clear();
-                }
-                self.young.insert(key, position);
-                true
-            }
+    /// The position of the first record with this key, which may be that of this record.
+    fn admit(&mut self, key: Key, position: u64) -> u64 {
+        let known = self.young.get(&key).or_else(|| self.old.get(&key));
+        if let Some(first) = known {
+            return *first;
         }
+        if self.young.len() >= self.generation_max {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+        }
+        self.young.insert(key, position);
+        position
     }
 
     /// The key of a tuple, of its fields `order` or those of the COPY. A NULL is a value like others.
@@ -169,10 +182,10 @@ mod tests {
                 (None, 1),
             ],
         );
-        assert_eq!(recent.drop_duplicates(&mut first), 2);
+        assert_eq!(recent.drop_duplicates(&mut first), [Some(1), Some(4)]);
         assert_eq!(positions(&first), [1, 2, 4]);
         let mut later = rows(6, [(Some(7), 2), (Some(8), 2)]);
-        assert_eq!(recent.drop_duplicates(&mut later), 1);
+        assert_eq!(recent.drop_duplicates(&mut later).len(), 1);
         assert_eq!(positions(&later), [7]);
     }
 
@@ -182,7 +195,7 @@ mod tests {
         let twice = [(Some(7), 1), (Some(7), 1)];
         for _ in 0..3 {
             let mut again = rows(1, twice);
-            assert_eq!(recent.drop_duplicates(&mut again), 1);
+            assert_eq!(recent.drop_duplicates(&mut again).len(), 1);
             assert_eq!(positions(&again), [1]);
         }
     }
@@ -191,22 +204,22 @@ mod tests {
     fn after_a_dead_letter_the_next_record_is_the_first() {
         let mut recent = memory(100);
         let mut batch = rows(1, [(Some(7), 1), (Some(7), 1)]);
-        assert_eq!(recent.drop_duplicates(&mut batch), 1);
-        recent.forget(1);
+        assert_eq!(recent.drop_duplicates(&mut batch).len(), 1);
+        recent.forget(&[1].into());
         let mut rest = rows(2, [(Some(7), 1)]);
-        assert_eq!(recent.drop_duplicates(&mut rest), 0);
+        assert_eq!(recent.drop_duplicates(&mut rest).len(), 0);
     }
 
     #[test]
     fn memory_is_bounded_and_the_last_keys_are_in_it() {
         let mut recent = memory(1_000);
         let mut many = rows(0, (0..100_000).map(|place| (Some(7), place)));
-        assert_eq!(recent.drop_duplicates(&mut many), 0);
+        assert_eq!(recent.drop_duplicates(&mut many).len(), 0);
         assert!(recent.young.len() + recent.old.len() <= 1_000);
         let mut last = rows(100_000, (99_500..100_000).map(|place| (Some(7), place)));
-        assert_eq!(recent.drop_duplicates(&mut last), 500);
+        assert_eq!(recent.drop_duplicates(&mut last).len(), 500);
         let mut forgotten = rows(200_000, [(Some(7), 0)]);
-        assert_eq!(recent.drop_duplicates(&mut forgotten), 0);
+        assert_eq!(recent.drop_duplicates(&mut forgotten).len(), 0);
     }
 
     #[test]
@@ -217,7 +230,7 @@ mod tests {
         encoder.row(2).int8(1).null();
         recent.learn(&encoder.take()).unwrap();
         let mut new = rows(1, [(Some(7), 1), (None, 1), (Some(8), 1)]);
-        assert_eq!(recent.drop_duplicates(&mut new), 2);
+        assert_eq!(recent.drop_duplicates(&mut new), [None, None]);
         assert_eq!(positions(&new), [3]);
         assert!(recent.learn(b"no tuples").is_err());
     }

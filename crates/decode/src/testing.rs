@@ -27,7 +27,7 @@ pub(crate) fn decoder(
     toml: &str,
     columns: &[TargetColumn],
 ) -> Result<Box<dyn Decoder>, MappingError> {
-    mapping(toml)?.decoder(columns)
+    mapping(toml)?.decoder(&[columns.to_vec()])
 }
 
 /// A record that was received at [`RECEIVED_AT_US`] at position 7.

@@ -2,10 +2,11 @@
 
 use crate::envelope::Envelope;
 use crate::feed::print_of;
+use crate::source::aprs::Gap;
 use bytes::Bytes;
 use hyperhaul_decode::{Refusal, Rows};
 use hyperhaul_ledger::{Cause, PositionUnit};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Records that follow each other in a source, as a feed gives them.
@@ -19,6 +20,8 @@ pub(crate) struct Taken {
     pub(crate) records: Vec<Envelope>,
     /// Positions without a record, none of which was acknowledged and is lost.
     pub(crate) skipped: u64,
+    /// Times in which nothing was heard, by their position, which is one of those skipped.
+    pub(crate) gaps: Vec<(u64, Gap)>,
     /// What they are in the broker that several processes take them from.
     pub(crate) delivery: Option<Delivery>,
     /// See `hyperhaul_ledger::Source::mark`.
@@ -46,6 +49,7 @@ impl Taken {
             to: position,
             records: Vec::new(),
             skipped: 0,
+            gaps: Vec::new(),
             delivery: None,
             mark: None,
             lines: Vec::new(),
@@ -101,12 +105,16 @@ impl Taken {
             sequences: delivery.sequences.split_off(first_count),
             ..delivery.clone()
         });
+        let gaps_first = self
+            .gaps
+            .partition_point(|(position, _)| *position <= middle);
         let rest_lines = self.lines.split_off(first_count.min(self.lines.len()));
         let second = Taken {
             from: middle,
             to: self.to,
             records: rest,
             skipped: self.skipped - skipped_first,
+            gaps: self.gaps.split_off(gaps_first),
             delivery,
             mark: self.mark.take(),
             lines: rest_lines,
@@ -131,6 +139,10 @@ pub(crate) struct Batch {
     pub(crate) generation: u64,
     /// The only record, where the server does not even stage it.
     pub(crate) condemned: Option<Condemned>,
+    /// Records by what they were, where their decoder tells that.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
+    /// Records of this batch whose rows stand for those of others, which were left out.
+    pub(crate) firsts: HashSet<u64>,
 }
 
 /// The rows of records that one thread decoded.
@@ -180,6 +192,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::aprs::GapReason;
 
     fn taken(positions: &[u64], from: u64, to: u64) -> Taken {
         let records = positions.iter().map(|&position| Envelope {
@@ -203,6 +216,33 @@ mod tests {
         assert_eq!((second.from, second.to, second.records.len()), (12, 15, 1));
         assert_eq!(first.lost_count(PositionUnit::Record), 0);
         assert_eq!(second.lost_count(PositionUnit::Record), 2);
+    }
+
+    #[test]
+    fn gaps_stay_between_the_records_around_them() {
+        let gap = |from_us| Gap {
+            from_us,
+            to_us: from_us + 1,
+            reason: GapReason::Closed,
+            server: None,
+            attempts: 1,
+            packets: None,
+        };
+        let (first, second) = Taken {
+            gaps: vec![(12, gap(1)), (14, gap(2))],
+            skipped: 2,
+            ..taken(&[11, 13, 15, 16], 10, 16)
+        }
+        .halved();
+        assert_eq!(
+            (first.to, &*first.gaps, first.skipped),
+            (13, &[(12, gap(1))][..], 1)
+        );
+        assert_eq!(
+            (second.from, &*second.gaps, second.skipped),
+            (13, &[(14, gap(2))][..], 1)
+        );
+        assert_eq!(second.lost_count(PositionUnit::Record), 0);
     }
 
     #[test]

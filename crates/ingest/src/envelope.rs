@@ -2,18 +2,29 @@
 //!
 //! ```text
 //! offset  bytes
-//!      0      1  version of this form: 1
+//!      0      1  what it is, and the version of its form: 1, a record; 2, a gap, whose members follow as a JSON object
 //!      1      8  when it was received: microseconds since 1970 (UTC), i64, little endian
 //!      9      1  number of attributes
 //!     10      *  attributes: u8 length and name, u16 length (little endian) and value
 //!      *      *  the record's own bytes
 //! ```
 
+use crate::source::aprs::Gap;
 use bytes::{BufMut, Bytes, BytesMut};
 use hyperhaul_decode::Refusal;
 use std::sync::Arc;
 
-const VERSION: u8 = 1;
+const RECORD: u8 = 1;
+const GAP: u8 = 2;
+
+/// What a position of a spool has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Spooled {
+    /// What was said.
+    Record(Envelope),
+    /// A time in which nobody heard what was said.
+    Gap(Gap),
+}
 
 /// A record as a source took it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +49,7 @@ impl Envelope {
     /// The form in which the spool keeps it; the position is the spool's own.
     pub(crate) fn to_spool(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(10 + self.payload.len());
-        bytes.put_u8(VERSION);
+        bytes.put_u8(RECORD);
         bytes.put_i64_le(self.received_at_us);
         let attributes = &self.attributes[..self.attributes.len().min(usize::from(u8::MAX))];
         bytes.put_u8(attributes.len() as u8);
@@ -54,16 +65,8 @@ impl Envelope {
         bytes.freeze()
     }
 
-    /// Reads what [`Envelope::to_spool`] wrote.
-    ///
-    /// # Errors
-    ///
-    /// If it is of another version.
-    pub(crate) fn from_spool(position: u64, bytes: Bytes) -> Result<Envelope, Unreadable> {
-        let mut rest = bytes;
-        if take(&mut rest, 1)?[0] != VERSION {
-            return Err(Unreadable);
-        }
+    /// Reads what stands behind the first byte.
+    fn from_spool(position: u64, mut rest: Bytes) -> Result<Envelope, Unreadable> {
         let received_at_us = i64::from_le_bytes(fixed(&take(&mut rest, 8)?)?);
         let count = take(&mut rest, 1)?[0];
         let mut attributes = Vec::with_capacity(usize::from(count));
@@ -95,6 +98,40 @@ impl Envelope {
     }
 }
 
+impl Spooled {
+    /// Reads what [`Envelope::to_spool`] and [`gap_to_spool`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another version.
+    pub(crate) fn read(position: u64, mut bytes: Bytes) -> Result<Spooled, Unreadable> {
+        match take(&mut bytes, 1)?[0] {
+            RECORD => Ok(Spooled::Record(Envelope::from_spool(position, bytes)?)),
+            GAP => {
+                let gap = serde_json::from_slice(&bytes).map_err(|_| Unreadable)?;
+                Ok(Spooled::Gap(gap))
+            }
+            _ => Err(Unreadable),
+        }
+    }
+
+    /// Up to when its source has heard everything that is stored: microseconds since 1970, UTC.
+    pub(crate) fn until_us(&self) -> i64 {
+        match self {
+            Spooled::Record(record) => record.received_at_us,
+            Spooled::Gap(gap) => gap.to_us,
+        }
+    }
+}
+
+/// The form in which the spool keeps a gap.
+pub(crate) fn gap_to_spool(gap: &Gap) -> Bytes {
+    let mut bytes = vec![GAP];
+    // Writing to memory cannot fail, nor can numbers and texts.
+    let _ = serde_json::to_writer(&mut bytes, gap);
+    bytes.into()
+}
+
 /// At most so many bytes of a text, whole characters.
 fn cut(text: &str, bytes_max: usize) -> &[u8] {
     let mut end = text.len().min(bytes_max);
@@ -124,6 +161,7 @@ fn text(bytes: &[u8]) -> Result<String, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::aprs::GapReason;
 
     fn envelope() -> Envelope {
         Envelope {
@@ -138,7 +176,19 @@ mod tests {
     #[test]
     fn what_goes_into_the_spool_comes_out_of_it() {
         let written = envelope().to_spool();
-        assert_eq!(Envelope::from_spool(7, written), Ok(envelope()));
+        assert_eq!(Spooled::read(7, written), Ok(Spooled::Record(envelope())));
+        for packets in [None, Some(12)] {
+            let gap = Gap {
+                from_us: -1,
+                to_us: i64::MAX,
+                reason: GapReason::NotRunning,
+                server: packets.map(|_| "glidern1.glidernet.org:14580 \"ä\"".to_owned()),
+                attempts: 3,
+                packets,
+            };
+            let written = gap_to_spool(&gap);
+            assert_eq!(Spooled::read(7, written), Ok(Spooled::Gap(gap)));
+        }
     }
 
     #[test]
@@ -147,14 +197,16 @@ mod tests {
         let header = written.len() - envelope().payload.len();
         for end in 0..header {
             assert_eq!(
-                Envelope::from_spool(7, written.slice(..end)),
+                Spooled::read(7, written.slice(..end)),
                 Err(Unreadable),
                 "{end}"
             );
         }
         let mut other = written.to_vec();
-        other[0] = 2;
-        assert_eq!(Envelope::from_spool(7, other.into()), Err(Unreadable));
+        for version in [0, GAP, GAP + 1] {
+            other[0] = version;
+            assert_eq!(Spooled::read(7, other.clone().into()), Err(Unreadable));
+        }
     }
 
     #[test]
@@ -163,7 +215,7 @@ mod tests {
             attributes: [("n".to_owned(), "ä".repeat(40_000))].into(),
             ..envelope()
         };
-        let Ok(read) = Envelope::from_spool(7, long.to_spool()) else {
+        let Ok(Spooled::Record(read)) = Spooled::read(7, long.to_spool()) else {
             panic!("it is not read");
         };
         assert_eq!(read.attributes[0].1.chars().count(), 32_767);

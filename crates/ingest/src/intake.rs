@@ -8,17 +8,20 @@
 //! ```
 
 use crate::Error;
-use crate::envelope::Envelope;
-use crate::limits::{RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
+use crate::envelope::{Envelope, Spooled, gap_to_spool};
+use crate::limits::{PATIENT, RECORD_BYTES_MAX, REFUSAL_AGE_MAX};
 use crate::meter::{Meter, SpoolDepth};
+use crate::source::aprs::Gap;
 use crate::spool_folder::SpoolFolder;
 use bytes::Bytes;
 use hyperhaul_ledger::failpoint;
+use hyperhaul_pg::retry::Backoff;
 use hyperhaul_spool::{
     BatchLimits, Error as SpoolError, Keeper, KeeperLimits, Parcel, Position, Reader, RealDisk,
 };
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -34,6 +37,7 @@ struct Inner {
     found: Found,
     /// What its source is called in the ledger.
     source: String,
+    folder: PathBuf,
     /// The last position that is durable.
     durable: watch::Sender<Position>,
     /// No more records come.
@@ -122,6 +126,7 @@ impl Intake {
             keeper,
             found: opened.found,
             source: opened.source,
+            folder: folder.path().to_owned(),
             durable,
             closed,
             segment_bytes: opened.segment_bytes,
@@ -150,7 +155,7 @@ impl Intake {
     /// Makes records durable, all of them or none, and returns their positions; those that they hold have no meaning.
     pub(crate) async fn store(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
         let begun = Instant::now();
-        let stored = self.hand_over(records).await;
+        let stored = self.hand_over(parcel(records)).await;
         match &stored {
             Ok(_) => {
                 self.0.meter.spooled(records, begun.elapsed());
@@ -163,8 +168,48 @@ impl Intake {
         stored
     }
 
-    async fn hand_over(&self, records: &[Envelope]) -> Result<Range<Position>, NotStored> {
-        let parcel: Parcel = records.iter().map(Envelope::to_spool).collect();
+    /// The same, however long it takes until there is room.
+    ///
+    /// # Errors
+    ///
+    /// If they would never fit together, or nothing can be stored any more.
+    pub(crate) async fn store_in_time(&self, records: &[Envelope]) -> Result<(), Error> {
+        let mut patience = Backoff::new(PATIENT);
+        while let Err(not_stored) = self.store(records).await {
+            self.wait_for_room(not_stored, &mut patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a gap durable, behind the records that were stored before; as [`store_in_time`](Intake::store_in_time).
+    pub(crate) async fn store_gap(&self, gap: &Gap) -> Result<(), Error> {
+        let parcel: Parcel = [gap_to_spool(gap)].into_iter().collect();
+        let mut patience = Backoff::new(PATIENT);
+        while let Err(not_stored) = self.hand_over(parcel.clone()).await {
+            self.wait_for_room(not_stored, &mut patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Before the next attempt.
+    async fn wait_for_room(
+        &self,
+        not_stored: NotStored,
+        patience: &mut Backoff,
+    ) -> Result<(), Error> {
+        if not_stored.reason == NoRoom::TooLarge || self.0.failed.borrow().is_some() {
+            let message = format!("{}: {}", self.source(), not_stored.message);
+            return Err(Error::unexpected(message).hint(not_stored.hint));
+        }
+        if patience.pause_count() == 0 {
+            let (source, reason) = (self.source(), &not_stored.message);
+            tracing::warn!(source, reason, "records wait for room in the spool");
+        }
+        patience.pause().await;
+        Ok(())
+    }
+
+    async fn hand_over(&self, parcel: Parcel) -> Result<Range<Position>, NotStored> {
         let (answer, answered) = oneshot::channel();
         let done = Box::new(move |stored| {
             // Whoever asked may have gone: the records are stored all the same.
@@ -274,6 +319,11 @@ impl Intake {
         &self.0.source
     }
 
+    /// Where the spool lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
     pub(crate) fn found(&self) -> Found {
         self.0.found
     }
@@ -302,6 +352,10 @@ impl Intake {
     }
 }
 
+fn parcel(records: &[Envelope]) -> Parcel {
+    records.iter().map(Envelope::to_spool).collect()
+}
+
 /// When the first record was received that was found.
 fn oldest(keeper: &Keeper, found: Found) -> Option<i64> {
     let one = BatchLimits {
@@ -310,8 +364,8 @@ fn oldest(keeper: &Keeper, found: Found) -> Option<i64> {
     };
     let batch = keeper.reader().read(found.first, one).ok()?;
     let (position, payload) = batch.records().next()?;
-    let record = Envelope::from_spool(position, Bytes::copy_from_slice(payload));
-    Some(record.ok()?.received_at_us)
+    let spooled = Spooled::read(position, Bytes::copy_from_slice(payload));
+    Some(spooled.ok()?.until_us())
 }
 
 /// What a failure of a spool is to the user.

@@ -29,15 +29,27 @@ struct Seen {
     shape: String,
 }
 
-/// Looks at the stream's table.
+/// Looks at the stream's tables.
 pub(crate) async fn learn(session: &Session, stream: &Stream) -> Result<Arc<Learned>, Trouble> {
     let mapping = &stream.mapping;
-    let seen = look(session, &mapping.table).await?;
+    let mut seen = Vec::new();
+    for name in mapping.tables() {
+        seen.push(look(session, &name).await?);
+    }
+    if seen.len() > 1 && !stream.key.is_empty() {
+        return Err(
+            Error::usage("a stream into several tables has no key of its own")
+                .hint("Leave key out: each table is held to its first unique index.")
+                .into(),
+        );
+    }
+    let columns: Vec<Vec<TargetColumn>> =
+        seen.iter().map(|seen| target_columns(&seen.live)).collect();
     let decoder = mapping
-        .decoder(&target_columns(&seen.live))
+        .decoder(&columns)
         .map_err(|error| Error::mapping(&error))?;
-    let targets = decoder.targets().iter();
-    let tables = targets.map(|target| table(&seen, &target.columns, &stream.key));
+    let targets = decoder.targets().iter().zip(&seen);
+    let tables = targets.map(|(target, seen)| table(seen, &target.columns, &stream.key));
     Ok(Arc::new(Learned {
         tables: tables.collect::<Result<_, Error>>()?,
         decoder,

@@ -1,7 +1,7 @@
 //! Live ingest: records from sources become rows of hypertables, each exactly once, and what was acknowledged is durable.
 //!
 //! ```text
-//!   sources that keep their records     others (HTTP, MQTT)                source
+//!   sources that keep their records     others (HTTP, MQTT, APRS)          source
 //!   (files, JetStream)                    |
 //!     |                                 spool, acknowledged when durable   intake, spool_folder
 //!     |                                   |
@@ -24,6 +24,7 @@ mod envelope;
 mod error;
 mod feed;
 mod health;
+mod heard;
 mod intake;
 mod learn;
 mod limits;
@@ -34,6 +35,7 @@ mod monitor;
 mod prepare;
 mod pump;
 mod receipts;
+mod repeats;
 mod run;
 mod secret;
 pub mod source;
@@ -55,6 +57,7 @@ pub use meter::{Counter, Distribution, Gauge, Histogram, Meters, Reading};
 pub use receipts::receipts;
 pub use run::{Done, Work, run};
 pub use secret::Secret;
+pub use source::aprs::AprsPlace;
 pub use source::http::HttpPlace;
 pub use source::mqtt::MqttPlace;
 pub use source::nats::NatsPlace;

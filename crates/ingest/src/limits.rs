@@ -43,9 +43,13 @@ pub(crate) const HOLDER_GONE_WAIT: Duration = Duration::from_secs(10);
 /// How often is looked.
 pub(crate) const HOLDER_LOOK: Duration = Duration::from_millis(100);
 
-/// Batches that go the slower way for duplicates after one had some, before COPY is tried again: a refused COPY costs as
-/// much as an accepted one.
+/// Batches that go the slower way for duplicates after one had some, before a quicker one is tried again: a refused COPY costs
+/// as much as an accepted one.
 pub(crate) const STAGED_BATCHES_AFTER_DUPLICATE: u32 = 20;
+/// Batches that are sifted after one had duplicates: it costs 0.1 us a row.
+pub(crate) const SIFTED_BATCHES_AFTER_DUPLICATE: u32 = 200;
+/// Keys that sifting remembers, of some 50 bytes: the last seconds at full speed, the last hour of a thousand pumps.
+pub(crate) const SIFTED_KEYS_MAX: usize = 400_000;
 
 /// By how much less goes in one transaction after one that was too much for the server. Each attempt costs about what the server
 /// allows (a second, where it has decompressed 100,000 rows in vain), so that five lead from the largest batch to a single record,
@@ -65,8 +69,9 @@ pub(crate) const RETRIED_AT_ONCE: i64 = 1_000;
 /// How long what was taken is written after the request to stop: what is left is written by the next process.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
-/// Bytes of bodies that are in memory at once: some bodies of usual size, and one of the largest.
-pub(crate) const HTTP_BODIES_BYTES: usize = 64 << 20;
+/// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
+/// durable: itself, its records, and their form in the spool.
+pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
 /// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
 pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.
@@ -119,3 +124,12 @@ pub(crate) const NATS_ACK_PENDING_MAX: i64 = 200_000;
 pub(crate) const NATS_BATCH_WAIT: Duration = Duration::from_millis(5);
 /// How often a consumer's acknowledgement floor is asked.
 pub(crate) const NATS_FLOOR_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Positions that are looked at first for the last record of a spool, and how many times more each time where none is among them.
+pub(crate) const HEARD_POSITIONS: u64 = 64;
+
+/// How long before the first records of a process rows were received that these may repeat: stations and servers pass a packet on
+/// within seconds, and one that was lost and came back within minutes.
+pub(crate) const REPEATS_BEFORE: Duration = Duration::from_secs(600);
+/// The same after it, where a clock was set.
+pub(crate) const REPEATS_AFTER: Duration = Duration::from_secs(60);

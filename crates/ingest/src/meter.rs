@@ -110,6 +110,8 @@ pub(crate) struct InBatch<'a> {
     /// How many died of each reason.
     pub(crate) dead: BTreeMap<&'a str, u64>,
     pub(crate) late_rows: u64,
+    /// What they were, where their decoder tells that.
+    pub(crate) kinds: &'a BTreeMap<&'static str, u64>,
     pub(crate) way: &'static str,
     /// How long its transaction took.
     pub(crate) took: Duration,
@@ -195,6 +197,9 @@ impl Meter {
         for (reason, dead) in &batch.dead {
             state.count(Counter::DeadRecords, reason, *dead);
         }
+        for (kind, of_kind) in batch.kinds {
+            state.count(Counter::Kinds, kind, *of_kind);
+        }
         state.count(
             Counter::CommittedRows,
             "",
@@ -230,8 +235,10 @@ impl Meter {
     }
 
     /// There was a time in which the source could give nothing, and what came then is missing.
-    pub(crate) fn gap(&self, reason: &str) {
-        self.locked().count(Counter::Gaps, reason, 1);
+    pub(crate) fn gap(&self, reason: &str, dropped: u64) {
+        let mut state = self.locked();
+        state.count(Counter::Gaps, reason, 1);
+        state.count(Counter::DroppedRecords, "", dropped);
     }
 
     /// Where the spool's depth is seen.

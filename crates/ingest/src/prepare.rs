@@ -7,7 +7,7 @@ use crate::limits::STRIPE_RECORDS;
 use crate::lookup::Lookups;
 use hyperhaul_decode::{Decoder, Refusal, Rows};
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Decodes records for the tables as they were learned; uses all of rayon's threads, and none of the runtime's.
@@ -15,8 +15,10 @@ pub(crate) async fn decode(taken: Taken, learned: Arc<Learned>, source: Arc<str>
     let work = move || {
         let stripes = taken.records.par_chunks(STRIPE_RECORDS);
         let stripes = stripes.map(|records| stripe(records, &*learned.decoder, &source));
-        let stripes = stripes.collect();
+        let stripes: Vec<Stripe> = stripes.collect();
         Batch {
+            kinds: kinds(&*learned.decoder, &stripes),
+            firsts: HashSet::new(),
             taken,
             stripes,
             generation: learned.generation,
@@ -45,6 +47,19 @@ fn stripe(records: &[Envelope], decoder: &dyn Decoder, source: &str) -> Stripe {
         }
     }
     Stripe { rows, refused }
+}
+
+/// How many of the records were of each kind.
+fn kinds(decoder: &dyn Decoder, stripes: &[Stripe]) -> BTreeMap<&'static str, u64> {
+    let names = decoder.kinds();
+    let mut kinds = BTreeMap::new();
+    for rows in stripes.iter().filter_map(|stripe| stripe.rows.first()) {
+        let counted = names.iter().zip(rows.kind_counts());
+        for (kind, count) in counted.filter(|(_, count)| **count > 0) {
+            *kinds.entry(*kind).or_insert(0) += count;
+        }
+    }
+    kinds
 }
 
 /// Fills the ids in that are known. Records whose keys no table has, and none takes, become refusals.

@@ -13,6 +13,7 @@ use crate::meter::Meter;
 use crate::prepare;
 use crate::write::Writer;
 use hyperhaul_ledger::Outcome;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ pub(crate) struct Committed {
     pub(crate) outcome: Outcome,
     /// Bytes of its records.
     pub(crate) bytes: u64,
+    /// What its records were, where their decoder tells that.
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
 }
 
 impl<F: Feed + 'static, C: FnMut(&Committed) + Send> Pump<F, C> {
@@ -101,12 +104,14 @@ async fn write_all(
         let position = batch.taken.to;
         let bytes = batch.taken.records.iter();
         let bytes = bytes.map(|record| record.payload.len() as u64).sum();
+        let kinds = batch.kinds.clone();
         let outcome = writer.write(batch).await?;
         meter.dealt_with(position);
         committed(&Committed {
             position,
             outcome,
             bytes,
+            kinds,
         });
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `hyperhaul ingest`: streams side by side, until their sources end or somebody says stop.
 
+mod aprs;
 mod files;
 mod nats;
 
@@ -25,7 +26,7 @@ use crate::write::{Place, Writer, add};
 use hyperhaul_ledger::{Outcome, PositionUnit};
 use hyperhaul_pg::Server;
 use hyperhaul_pg::retry::Backoff;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
@@ -53,6 +54,9 @@ pub struct Done {
     pub outcome: Outcome,
     /// Bytes of the records.
     pub bytes: u64,
+    /// What the records were, where their decoder tells that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<&'static str, u64>,
 }
 
 /// Feeds the tables of all streams; `meters` show what happens meanwhile.
@@ -176,6 +180,9 @@ impl Total {
         let mut done = self.locked();
         done.outcome = add(&done.outcome, &committed.outcome);
         done.bytes += committed.bytes;
+        for (kind, count) in &committed.kinds {
+            *done.kinds.entry(kind).or_insert(0) += count;
+        }
     }
 }
 
@@ -202,6 +209,7 @@ impl Feeding {
             Origin::Http {} => self.spooled().await,
             Origin::Mqtt(place) => self.mqtt(place).await,
             Origin::Nats(place) => self.nats(place).await,
+            Origin::Aprs(place) => self.aprs(place).await,
         };
         fed.map_err(|error| error.about(format!("stream {}", self.stream.name)))
     }
@@ -293,7 +301,9 @@ impl Feeding {
     async fn wait_out(&self, trouble: Trouble, patience: &mut Backoff) -> Result<(), Error> {
         let error = match trouble {
             Trouble::Final(error) => return Err(error),
-            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted => return Ok(()),
+            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
+                return Ok(());
+            }
             Trouble::Server(error) => error,
         };
         if !judge(&error).passes() {

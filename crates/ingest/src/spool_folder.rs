@@ -3,6 +3,7 @@
 //! ```text
 //! SPOOL/<stream>/             bytes of the stream's name that are no letter, digit, - or _ as %XX
 //!     source                  a UUID: positions mean something only together with it
+//!     heard                   see `heard`; of streams that cannot ask for what they missed
 //!     *.segment and others    see `hyperhaul_spool`
 //! ```
 //!
@@ -23,9 +24,6 @@ use uuid::Uuid;
 
 /// The file with the UUID.
 const SOURCE: &str = "source";
-/// The same while it is written.
-const SOURCE_NEW: &str = "source.new";
-
 /// Segments that a full spool has: space comes back one at a time.
 const SEGMENTS: u64 = 16;
 
@@ -95,6 +93,10 @@ impl SpoolFolder {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn failed(&self, error: &SpoolError) -> Error {
         spool_error(format_args!("spool {}", self.path.display()), error)
     }
@@ -106,7 +108,7 @@ impl SpoolFolder {
             Ok(text) => text.trim().parse().map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let id = Uuid::new_v4();
-                write_durably(&self.path, &format!("{id}\n"))?;
+                write_durably(&self.path, SOURCE, &format!("{id}\n"))?;
                 Ok(id)
             }
             Err(error) => Err(error),
@@ -114,13 +116,14 @@ impl SpoolFolder {
     }
 }
 
-fn write_durably(folder: &Path, text: &str) -> io::Result<()> {
-    let new = folder.join(SOURCE_NEW);
+/// Writes a small file of the folder, as a whole or not at all.
+pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let new = folder.join(format!("{name}.new"));
     let mut file = File::create(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     failpoint("ingest.source_written");
-    fs::rename(&new, folder.join(SOURCE))?;
+    fs::rename(&new, folder.join(name))?;
     failpoint("ingest.source_named");
     File::open(folder)?.sync_all()
 }

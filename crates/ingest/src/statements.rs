@@ -1,6 +1,8 @@
 //! SQL text of a batch's transaction, for one table.
 
+use chrono::{DateTime, Utc};
 use hyperhaul_plan::{Relation, quote_ident, quote_literal};
+use std::ops::Range;
 
 /// The column of a staged row that says which record of the batch it is of.
 const SEQ: &str = "\"hyperhaul seq\"";
@@ -20,9 +22,9 @@ pub(crate) const CREATE_LEFT_OUT: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS h
 /// Empties that list.
 pub(crate) const CLEAR_LEFT_OUT: &str = "TRUNCATE pg_temp.hyperhaul_left_out";
 
-/// What [`Table::insert_row_by_row`] left out.
-pub(crate) const LEFT_OUT_ROWS: &str = "SELECT target, seq, sqlstate, column_name, constraint_name \
-    FROM pg_temp.hyperhaul_left_out ORDER BY seq, target, sqlstate";
+/// What [`Table::insert_row_by_row`] left out of a target.
+pub(crate) const LEFT_OUT_ROWS: &str = "SELECT seq, sqlstate, column_name, constraint_name \
+    FROM pg_temp.hyperhaul_left_out WHERE target = $1 ORDER BY seq, sqlstate";
 
 /// Deferred constraints would refuse rows at the COMMIT, when nobody can tell which.
 pub(crate) const CONSTRAINTS_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
@@ -222,6 +224,26 @@ END",
             values = self.names("staged."),
         );
         format!("DO {}", quote_literal(&body))
+    }
+
+    /// Columns of the last `row_count_max` rows that were received in a time, oldest first.
+    pub(crate) fn copy_latest(
+        &self,
+        columns: &[&str],
+        received_at: &str,
+        time: &Range<DateTime<Utc>>,
+        row_count_max: usize,
+    ) -> String {
+        let names: Vec<String> = columns.iter().map(|name| quote_ident(name)).collect();
+        let (names, received_at) = (names.join(", "), quote_ident(received_at));
+        let moment = |at: DateTime<Utc>| quote_literal(&at.to_rfc3339());
+        let (from, to) = (moment(time.start), moment(time.end));
+        format!(
+            "COPY (SELECT {names} FROM (SELECT {names}, {received_at} AS \"hyperhaul received\" FROM {} \
+             WHERE {received_at} >= {from} AND {received_at} < {to} ORDER BY {received_at} DESC LIMIT {row_count_max}) AS latest \
+             ORDER BY \"hyperhaul received\") TO STDOUT (FORMAT binary)",
+            self.relation,
+        )
     }
 
     fn names(&self, prefix: &str) -> String {

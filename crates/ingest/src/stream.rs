@@ -1,6 +1,7 @@
 //! Streams as they are declared.
 
 use crate::feed::BatchLimits;
+use crate::source::aprs::AprsPlace;
 use crate::source::mqtt::MqttPlace;
 use crate::source::nats::NatsPlace;
 use hyperhaul_decode::Mapping;
@@ -28,7 +29,7 @@ impl Origin {
     pub(crate) fn is_spooled(&self) -> bool {
         match self {
             Origin::File { .. } | Origin::Stdin { .. } | Origin::Nats(_) => false,
-            Origin::Http {} | Origin::Mqtt(_) => true,
+            Origin::Http {} | Origin::Mqtt(_) | Origin::Aprs(_) => true,
         }
     }
 }
@@ -57,4 +58,6 @@ pub enum Origin {
     Mqtt(MqttPlace),
     /// Messages of a JetStream consumer.
     Nats(NatsPlace),
+    /// Packets of APRS-IS.
+    Aprs(AprsPlace),
 }

@@ -14,6 +14,8 @@ pub(crate) enum Trouble {
     Delivered,
     /// What became of each row cannot be told by this way: a trigger changes rows or leaves some out.
     Uncounted,
+    /// Rows were left out as repetitions of rows of the same batch, which are refused themselves.
+    Orphaned,
     /// Nothing that trying again or another way would mend.
     Final(Error),
 }

@@ -4,6 +4,9 @@
 //!   COPY into each table ----------------------------------------------- commit
 //!     | a key is there already
 //!     v
+//!   COPY of rows whose key was not seen lately, the others as below ---- commit
+//!     | a key is there all the same
+//!     v
 //!   COPY into staging, INSERT ... ON CONFLICT DO NOTHING, conflicts ---- commit
 //!     | a row is refused
 //!     v
@@ -15,53 +18,38 @@
 //!
 //! Whatever happens to the connection, the ledger tells afterwards whether the batch is in: see `hyperhaul_ledger::Source`.
 
+mod again;
 mod counted;
 mod delivered;
+mod gaps;
 mod letters;
-mod lost;
+mod place;
+mod session;
+mod sieve;
 mod ways;
 
 use crate::Error;
 use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
-use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE, TOO_MANY_DIVISOR};
+use crate::limits::{COLLISIONS, PATIENT, TOO_MANY_DIVISOR};
 use crate::lookup::Lookups;
-use crate::meter::Meter;
 use crate::prepare;
-use crate::statements::Table;
-use crate::stream::Stream;
+use crate::repeats::Repeats;
 use crate::trouble::{Trouble, Verdict, judge};
-use hyperhaul_ledger::{Cause, Outcome, PositionUnit, Source, failpoint};
+use hyperhaul_ledger::{Outcome, Source, failpoint};
+use hyperhaul_pg::Session;
 use hyperhaul_pg::retry::Backoff;
-use hyperhaul_pg::{Server, Session};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 
+pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
+pub(crate) use place::Place;
+use sieve::{Sieve, Suspects};
+use ways::Way;
 pub(crate) use ways::create_stages as make_stages;
-
-/// How a batch is written; each is slower than the one before, and gets past more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// COPY into the tables.
-    Copy,
-    /// Staged, and inserted where the key is not there yet.
-    Staged,
-    /// Staged, and inserted row by row.
-    RowByRow,
-}
-
-/// Who writes what and where.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) server: Server,
-    pub(crate) stream: Arc<Stream>,
-    /// The source's name in the ledger.
-    pub(crate) source: Arc<str>,
-    pub(crate) unit: PositionUnit,
-    pub(crate) meter: Meter,
-}
 
 /// Writes the batches of one source, one after another.
 pub(crate) struct Writer {
@@ -71,12 +59,15 @@ pub(crate) struct Writer {
     /// What tables look like; decoding reads it, and only the writer changes it.
     learned: watch::Sender<Arc<Learned>>,
     lookups: Lookups,
+    /// Of a decoder that knows what comes again.
+    repeats: Option<Repeats>,
     /// Generation for which the session has its staging tables.
     staged_for: Option<u64>,
-    /// Batches that go the staged way before COPY is tried again.
-    staged_left: u32,
+    sieve: Sieve,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
+    /// Records whose rows it did not write.
+    unwritten: HashSet<u64>,
     /// How that transaction went, and when it began.
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
@@ -103,11 +94,13 @@ impl Writer {
             place,
             session,
             source,
+            repeats: Repeats::new(&learned),
             learned: watch::Sender::new(learned),
             lookups,
             staged_for: None,
-            staged_left: 0,
+            sieve: Sieve::default(),
             in_doubt: Outcome::default(),
+            unwritten: HashSet::new(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
             at_once: usize::MAX,
@@ -167,7 +160,7 @@ impl Writer {
     }
 
     async fn settle(&mut self, batch: &mut Batch) -> Result<Next, Error> {
-        let mut way = self.first_way();
+        let mut way = self.sieve.first_way();
         let mut collisions = Backoff::new(COLLISIONS);
         let mut patience = Backoff::new(PATIENT);
         let mut is_fresh = false;
@@ -187,6 +180,8 @@ impl Writer {
                     way = Way::RowByRow;
                     continue;
                 }
+                // Apart from each other, the refused one is forgotten before the other one's turn.
+                Err(Trouble::Orphaned) => return Ok(Next::Halve),
                 Err(Trouble::Server(error)) => error,
             };
             let verdict = judge(&trouble);
@@ -213,9 +208,9 @@ impl Writer {
                     tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
                 }
-                Verdict::Duplicates if way == Way::Copy => {
-                    self.staged_left = STAGED_BATCHES_AFTER_DUPLICATE;
-                    way = Way::Staged;
+                Verdict::Duplicates if way < Way::Staged => {
+                    let tables = &self.learned.borrow().tables;
+                    way = self.sieve.after_duplicate(way, batch, tables);
                 }
                 // What was remembered may be older than the server's tables.
                 Verdict::StaleIds | Verdict::Reshaped if !is_fresh => {
@@ -225,7 +220,7 @@ impl Writer {
                 // The tables are as they were learned: the statement itself does not fit, whatever the rows are.
                 Verdict::Reshaped => return Err(self.stopped(trouble)),
                 Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds => match way {
-                    Way::Copy | Way::Staged => way = Way::RowByRow,
+                    Way::Copy | Way::Sifted | Way::Staged => way = Way::RowByRow,
                     Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                     // No record is to blame: something else in the transaction is refused.
                     Way::RowByRow
@@ -242,14 +237,6 @@ impl Writer {
         }
     }
 
-    fn first_way(&mut self) -> Way {
-        if self.staged_left == 0 {
-            return Way::Copy;
-        }
-        self.staged_left -= 1;
-        Way::Staged
-    }
-
     fn stopped(&self, error: hyperhaul_pg::Error) -> Error {
         Error::from(error).about(format!("stream {}", self.place.stream.name))
     }
@@ -261,7 +248,9 @@ impl Writer {
                 Ok(()) => break,
                 Err(Trouble::Final(error)) => return Err(error),
                 // Changed once more while it was looked at.
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             match judge(&trouble) {
@@ -281,6 +270,7 @@ impl Writer {
     async fn learn_again(&mut self) -> Result<(), Trouble> {
         let learned = learn(&self.session, &self.place.stream).await?;
         self.lookups = Lookups::new(&self.session, learned.decoder.lookups()).await?;
+        self.repeats = Repeats::new(&learned);
         tracing::info!(stream = %self.place.stream.name, "the tables were looked at again");
         self.learned.send_replace(learned);
         Ok(())
@@ -298,22 +288,35 @@ impl Writer {
         }
         self.lookups.resolve(&self.session, batch).await?;
         prepare::fill_in(batch, &self.lookups);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.leave_out(&self.session, batch).await?;
+        }
         if way > Way::Copy && self.staged_for != Some(learned.generation) {
             ways::create_stages(&self.session, &learned.tables).await?;
             self.staged_for = Some(learned.generation);
         }
+        let suspects = match way {
+            Way::Sifted | Way::Staged => self.sieve.sift(batch, &learned.tables),
+            Way::Copy | Way::RowByRow => Suspects::default(),
+        };
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
+        let unwritten = &mut self.unwritten;
         session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
-                let written = ways::write(session, tables, batch, way).await?;
+                let written = ways::write(session, tables, batch, way, &suspects).await?;
+                *unwritten = letters::unwritten(tables, batch, &written);
+                if !unwritten.is_disjoint(&batch.firsts) {
+                    return Err(Trouble::Orphaned);
+                }
                 letters::keep(session, source, &place.stream.name, tables, batch, &written).await?;
+                gaps::store(session, source, &place.stream.name, &batch.taken.gaps).await?;
                 *in_doubt = letters::outcome(batch, place.unit, &written);
                 let mark = batch.taken.mark.as_deref();
                 if !source.advance(session, to, mark, in_doubt).await? {
-                    return Err(Trouble::from(lost::taken_over(place)));
+                    return Err(Trouble::from(place.taken_over()));
                 }
                 // The last statement: others wait for its lock.
                 delivered::commit(session, batch).await?;
@@ -322,31 +325,16 @@ impl Writer {
             })
             .await?;
         failpoint("ingest.after_commit");
+        self.forget_unwritten();
         self.source.position = to;
         self.source.mark.clone_from(&batch.taken.mark);
         Ok(self.in_doubt)
     }
-}
 
-/// Writes records row by row, within the caller's transaction, which has its [stages](make_stages). Returns which are refused, by
-/// position, and why.
-pub(crate) async fn write_again(
-    session: &Session,
-    tables: &[Table],
-    batch: &Batch,
-) -> Result<Vec<(u64, Cause)>, Trouble> {
-    ways::hold_shape(session, tables).await?;
-    ways::clear_stages(session, tables).await?;
-    let written = ways::write(session, tables, batch, Way::RowByRow).await?;
-    let mut causes = letters::causes(tables, batch, &written.left_out);
-    for record in &written.conflicts {
-        causes
-            .entry(*record)
-            .or_insert_with(|| letters::key_is_there(tables));
+    /// What was not written stands for no other row.
+    fn forget_unwritten(&mut self) {
+        if let Some(repeats) = &mut self.repeats {
+            repeats.forget(&self.unwritten);
+        }
     }
-    let records = &batch.taken.records;
-    let refused = causes.into_iter();
-    Ok(refused
-        .map(|(index, cause)| (records[index].position, cause))
-        .collect())
 }

@@ -56,8 +56,8 @@ pub struct Outcome {
     pub dead_count: i64,
     /// Acknowledged once, and unreadable in the spool since.
     pub lost_count: i64,
-    /// Positions without a record to be dealt with: of a write that a crash cut off, and of messages that came again after they were
-    /// committed.
+    /// Positions without a record to be dealt with: of a write that a crash cut off, of messages that came again after they were
+    /// committed, and of gaps.
     pub skipped_count: i64,
     /// Rows that are new, over all tables.
     pub row_count: i64,
@@ -213,6 +213,10 @@ pub struct Receipt {
     pub broken_count: i64,
     /// Dead letters of these records that the ledger still has: others were dropped or retried since.
     pub dead_kept_count: i64,
+    /// Gaps in that time: nobody knows what was said then.
+    pub gap_count: i64,
+    /// How long they were together, as far as they lie in that time.
+    pub gap_ms: i64,
 }
 
 impl Receipt {
@@ -246,12 +250,17 @@ pub async fn receipts(session: &Session, seconds: f64) -> Result<Vec<Receipt>, E
             sum(dead_count)::bigint, sum(lost_count)::bigint, sum(skipped_count)::bigint, sum(row_count)::bigint, \
             count(*) FILTER (WHERE from_position <> before), \
             (SELECT count(*) FROM hyperhaul.dead_letter AS letter WHERE letter.source_id = source.source_id \
-                AND letter.position > min(from_position) AND letter.position <= max(to_position)) \
+                AND letter.position > min(from_position) AND letter.position <= max(to_position)), \
+            coalesce(gap_count, 0), coalesce(gap_ms, 0) \
         FROM (SELECT *, lag(to_position, 1, from_position) OVER (PARTITION BY source_id ORDER BY minute) AS before \
             FROM hyperhaul.ingest_receipt \
             WHERE minute >= date_trunc('minute', clock_timestamp() - $1 * interval '1 second')) AS receipt \
         JOIN hyperhaul.ingest_source AS source USING (source_id) \
-        GROUP BY source.source_id ORDER BY source.stream, source.name";
+        LEFT JOIN (SELECT source_id, count(*) AS gap_count, \
+                (sum(extract(epoch FROM to_at - greatest(from_at, since))) * 1000)::bigint AS gap_ms \
+            FROM hyperhaul.ingest_gap, (SELECT clock_timestamp() - $1 * interval '1 second' AS since) AS asked \
+            WHERE to_at >= since GROUP BY source_id) AS gap USING (source_id) \
+        GROUP BY source.source_id, gap_count, gap_ms ORDER BY source.stream, source.name";
     let rows = session.query(sql, &[&seconds]).await?;
     Ok(rows.iter().map(receipt).collect())
 }
@@ -276,5 +285,7 @@ fn receipt(row: &Row) -> Receipt {
         },
         broken_count: row.get(14),
         dead_kept_count: row.get(15),
+        gap_count: row.get(16),
+        gap_ms: row.get(17),
     }
 }

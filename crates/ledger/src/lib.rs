@@ -13,6 +13,7 @@ mod failpoint;
 mod forecast;
 mod held_job;
 mod ingest_consumer;
+mod ingest_gap;
 mod ingest_source;
 mod ingest_standing;
 mod leaf_hash;
@@ -37,6 +38,7 @@ pub use failpoint::failpoint;
 pub use forecast::{forecast, store_forecast};
 pub use held_job::{HeldJob, held_jobs, hold_job, jobs_of_others, let_jobs_go, lock_jobs};
 pub use ingest_consumer::{commit_sequences, committed_sequences};
+pub use ingest_gap::{NewGap, store_gaps};
 pub use ingest_source::{
     Outcome, PositionUnit, Receipt, Source, receipts, source_backend, take_source,
 };

@@ -17,6 +17,7 @@
 //! ingest_consumer one row a consumer that processes share   which of a broker's messages are committed
 //! dead_letter     one row a record that no table takes   the record as it came, and why
 //! ingest_conflict one row a record whose key was there already, with other values
+//! ingest_gap      one row a time in which a source could not hear what was said
 //! ```
 
 use crate::Error;
@@ -140,6 +141,18 @@ CREATE TABLE hyperhaul.ingest_conflict (
     attributes jsonb NOT NULL,
     received_at timestamptz NOT NULL,
     found_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE hyperhaul.ingest_gap (
+    source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
+    position bigint NOT NULL,
+    stream text NOT NULL,
+    from_at timestamptz NOT NULL,
+    to_at timestamptz NOT NULL,
+    reason text NOT NULL,
+    server text,
+    attempt_count bigint NOT NULL,
+    packet_count bigint,
+    PRIMARY KEY (source_id, position)
 );
 UPDATE hyperhaul.ledger_format SET format = 5;
 ";

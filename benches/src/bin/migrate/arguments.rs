@@ -46,7 +46,7 @@ pub(crate) struct Ingest {
         long,
         value_name = "PART",
         value_delimiter = ',',
-        default_value = "rows,latency,outage"
+        default_value = "rows,packets,latency,outage"
     )]
     pub(crate) parts: Vec<IngestPart>,
 }
@@ -56,6 +56,8 @@ pub(crate) struct Ingest {
 pub(crate) enum IngestPart {
     /// Rows a second from files, beside other ways.
     Rows,
+    /// APRS packets a second into raw messages and fixes.
+    Packets,
     /// Until senders are answered, and until rows can be queried.
     Latency,
     /// Memory while the database is away.

@@ -9,6 +9,7 @@ mod latency;
 mod metered;
 mod others;
 mod outage;
+mod packets;
 mod sample;
 mod senders;
 
@@ -104,6 +105,7 @@ struct Written {
 /// All that was asked for.
 struct Measured {
     written: Vec<Written>,
+    packets: Vec<packets::Written>,
     latencies: Vec<latency::Latency>,
     outage: Option<outage::Outage>,
     settings: Settings,
@@ -122,12 +124,13 @@ pub(crate) async fn run(arguments: &Ingest) -> Result<()> {
     session.batch(&drop).await?;
     let Measured {
         written,
+        packets,
         latencies,
         outage,
         settings,
     } = measured?;
     if common.json {
-        let object = serde_json::json!({"settings": settings, "runs": written, "latencies": latencies, "outage": outage});
+        let object = serde_json::json!({"settings": settings, "runs": written, "packets": packets, "latencies": latencies, "outage": outage});
         println!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
@@ -141,6 +144,9 @@ pub(crate) async fn run(arguments: &Ingest) -> Result<()> {
     );
     if !written.is_empty() {
         print(&written);
+    }
+    if !packets.is_empty() {
+        packets::print(&packets);
     }
     if !latencies.is_empty() {
         latency::print(&latencies);
@@ -165,6 +171,7 @@ async fn measure(arguments: &Ingest, admin: &Server) -> Result<Measured> {
     let folder = sample::Folder::make()?;
     let mut measured = Measured {
         written: Vec::new(),
+        packets: Vec::new(),
         latencies: Vec::new(),
         outage: None,
         settings: Settings::read(&session, hyperhaul).await?,
@@ -172,6 +179,15 @@ async fn measure(arguments: &Ingest, admin: &Server) -> Result<Measured> {
     if is_asked(IngestPart::Rows) {
         let sample = Sample::write(folder.path(), arguments.rows)?;
         measured.written = rounds(arguments, &session, &sample, &url).await?;
+    }
+    if is_asked(IngestPart::Packets) {
+        let bench = packets::Bench {
+            session: &session,
+            hyperhaul,
+            folder: folder.path(),
+            url: &url,
+        };
+        measured.packets = bench.measure(arguments.rows, arguments.rounds).await?;
     }
     if is_asked(IngestPart::Latency) {
         let seconds = arguments.seconds.into();

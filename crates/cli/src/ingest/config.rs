@@ -85,7 +85,11 @@ pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
             "could not read configuration file \"{place}\": {error}"
         ))
     })?;
-    let file: File = toml::from_str(&text).map_err(|error| {
+    parse(&place.to_string(), &text)
+}
+
+fn parse(place: &str, text: &str) -> Result<Declared, Failure> {
+    let file: File = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.unwrap_or_default().matches('\n').count() + 1;
         Failure::usage(format!("{place}:{line}: {}", error.message()))
@@ -189,5 +193,27 @@ fn failure(error: MappingError) -> Failure {
     match error.hint_text() {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_readme_shows_can_be_used() {
+        let readme = include_str!("../../../../README.md");
+        let section = readme
+            .split("\n## ")
+            .find(|section| section.starts_with("Live rows"));
+        let blocks = section.unwrap_or_default().split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split("```").next());
+        let mut streams = 0;
+        for block in blocks.filter(|block| block.contains("[[stream]]")) {
+            let declared = parse("README.md", block)
+                .unwrap_or_else(|failure| panic!("{}\n{block}", failure.message));
+            streams += declared.streams.len();
+        }
+        assert!(streams >= 4, "{streams} streams");
     }
 }

@@ -36,6 +36,11 @@ pub(crate) fn done(streams: &[Done], took: Duration, look: Look) -> String {
             bytes(stream.bytes),
         ]);
     }
+    let kinds: String = streams
+        .iter()
+        .filter(|stream| !stream.kinds.is_empty())
+        .map(|stream| wrap(&kinds(stream), 2, look.width))
+        .collect();
     let any_dead = streams.iter().any(|stream| stream.outcome.dead_count > 0);
     let hint = if any_dead {
         let text = "hyperhaul dlq list shows what no table took, and why.";
@@ -43,7 +48,19 @@ pub(crate) fn done(streams: &[Done], took: Duration, look: Look) -> String {
     } else {
         String::new()
     };
-    format!("{}in {}\n{hint}", table.render(0, look), elapsed(took))
+    let table = table.render(0, look);
+    format!("{table}{kinds}in {}\n{hint}", elapsed(took))
+}
+
+/// What a stream's records were.
+fn kinds(stream: &Done) -> String {
+    let kinds = stream.kinds.iter();
+    let kinds = kinds.map(|(kind, count)| format!("{} {kind}", grouped(*count)));
+    format!(
+        "{}: {}",
+        stream.stream,
+        kinds.collect::<Vec<_>>().join(", ")
+    )
 }
 
 pub(super) fn ends(outcome: &Outcome) -> [String; 5] {
@@ -106,7 +123,21 @@ pub(crate) fn receipts(receipts: &[Receipt], look: Look) -> String {
             proof,
         ]);
     }
-    table.render(0, look)
+    let gaps: String = receipts
+        .iter()
+        .filter(|receipt| receipt.gap_count > 0)
+        .map(|receipt| wrap(&gaps(receipt), 0, look.width))
+        .collect();
+    table.render(0, look) + &gaps
+}
+
+fn gaps(receipt: &Receipt) -> String {
+    let gap_count = count(receipt.gap_count.unsigned_abs(), "gap");
+    let lasted = elapsed(Duration::from_millis(receipt.gap_ms.unsigned_abs()));
+    format!(
+        "{}: {gap_count}, {lasted} together, in which nothing was heard or kept; table hyperhaul.ingest_gap has them.",
+        receipt.stream
+    )
 }
 
 /// Dead letters, one a line.
@@ -176,11 +207,13 @@ mod tests {
                 row_count: 999_000,
             },
             bytes: 210 << 20,
+            kinds: [("fix", 990_000), ("status", 10_000)].into(),
         };
         let text = done(&[stream], Duration::from_secs(5), Look::PLAIN);
         expect![[r#"
             stream    records   stored  duplicate  conflict  dead            rate       size
             esp     1,000,000  999,000        900        90    10  200,000 rows/s  210.0 MiB
+              esp: 990,000 fix, 10,000 status
             in 5.0 s
             hyperhaul dlq list shows what no table took, and why.
         "#]]

@@ -273,9 +273,9 @@ mod tests {
             ..live("field")
         };
         expect![[r#"
-            stream  state        records/s  rows/s  lag p50    p99  oldest               spool  duplicate  conflict  dead
+            stream  state        records/s  rows/s  lag p50    p99  oldest                spool  duplicate  conflict  dead
             esp     writing         20,012  20,000    12 ms  95 ms   20 ms  13.0 MiB of 4.0 GiB         12         0     3
-            field   no database     20,012  20,000        -      -       -                   -         12         0     3
+            field   no database     20,012  20,000        -      -       -                    -         12         0     3
         "#]]
         .assert_eq(&table(&[live("esp"), waiting], Look::PLAIN));
     }

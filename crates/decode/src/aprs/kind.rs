@@ -122,3 +122,12 @@ impl Kind {
         }
     }
 }
+
+/// The number in counts, beside those of the kinds, of packets of any kind whose bytes are not UTF-8.
+pub const NOT_UTF8: usize = Kind::ALL.len();
+
+/// What is counted of packets, by number: kinds, and bytes that are not UTF-8.
+pub(super) fn codes() -> Vec<&'static str> {
+    let kinds = Kind::ALL.iter().map(|kind| kind.code());
+    kinds.chain(["not-utf8"]).collect()
+}

@@ -43,11 +43,9 @@ mod tests;
 mod tuple;
 
 use serde::Deserialize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::column::TargetColumn;
-use crate::decoder::{Decoder, Target};
+use crate::decoder::{Decoder, Repeats, Target};
 use crate::lookup::{IdType, LookupSpec};
 use crate::record::Record;
 use crate::refusal::{Reason, Refusal};
@@ -58,7 +56,10 @@ use reading::{TimeLimits, read};
 use tuple::{FIX_FIELDS, FixField, Packed, RAW_FIELDS, RawField};
 
 pub use columns::AprsError;
-pub use kind::Kind;
+pub use kind::{Kind, NOT_UTF8};
+
+/// Number of the table of fixes among the targets.
+const FIXES: usize = 1;
 
 /// The columns of fixes by which two receptions of one fix are told from two fixes.
 pub const FIX_KEY: &[&str] = &["aircraft_id", "timestamp", "latitude", "longitude"];
@@ -69,7 +70,8 @@ pub const FIX_KEY: &[&str] = &["aircraft_id", "timestamp", "latitude", "longitud
 pub struct AprsOptions {
     /// The table of raw messages.
     pub raw_messages: String,
-    /// The table of fixes.
+    /// The table of fixes: the stream's `table`.
+    #[serde(skip)]
     pub fixes: String,
     /// The table of receivers, with columns `id` and `callsign`.
     pub receivers: String,
@@ -108,7 +110,7 @@ pub struct AprsDecoder {
     raw_fields: Vec<Field<RawField>>,
     fix_fields: Vec<Field<FixField>>,
     limits: TimeLimits,
-    counts: Arc<KindCounts>,
+    remembered_fixes_max: usize,
 }
 
 impl AprsDecoder {
@@ -143,18 +145,13 @@ impl AprsDecoder {
                 past_max_us: options.past_max.us(),
                 future_max_us: options.future_max.us(),
             },
-            counts: Arc::new(KindCounts::default()),
+            remembered_fixes_max: options.remembered_fixes_max,
         })
     }
 
     /// Columns that take all that a packet says: of raw messages, and of fixes.
     pub fn columns() -> [Vec<TargetColumn>; 2] {
         [all(RAW_FIELDS), all(FIX_FIELDS)]
-    }
-
-    /// What the decoded packets were. The counters go on counting; a record that is decoded again counts again.
-    pub fn counts(&self) -> Arc<KindCounts> {
-        Arc::clone(&self.counts)
     }
 }
 
@@ -182,9 +179,24 @@ impl Decoder for AprsDecoder {
             raw_messages.truncate(raw_messages_before);
             return Err(refusal);
         }
-        self.counts
-            .add(reading.kind, str::from_utf8(record.payload).is_err());
+        raw_messages.count_kind(reading.kind as usize);
+        if str::from_utf8(record.payload).is_err() {
+            raw_messages.count_kind(NOT_UTF8);
+        }
         Ok(())
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        kind::codes()
+    }
+
+    fn repeats(&self) -> Option<Repeats> {
+        (self.remembered_fixes_max > 0).then_some(Repeats {
+            target: FIXES,
+            key: FIX_KEY,
+            received_at: "received_at",
+            keys_max: self.remembered_fixes_max,
+        })
     }
 }
 
@@ -204,34 +216,5 @@ fn lookup(table: &str, key: &[&str], extra: &[&str]) -> LookupSpec {
         key_columns: owned(key),
         extra_columns: owned(extra),
         returned_column: None,
-    }
-}
-
-/// Packets by what they were. Shared by all threads that decode a stream.
-#[derive(Debug, Default)]
-pub struct KindCounts {
-    kinds: [AtomicU64; Kind::ALL.len()],
-    not_utf8: AtomicU64,
-}
-
-impl KindCounts {
-    fn add(&self, kind: Kind, is_not_utf8: bool) {
-        if let Some(count) = self.kinds.get(kind as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.not_utf8
-            .fetch_add(u64::from(is_not_utf8), Ordering::Relaxed);
-    }
-
-    /// Packets of one kind.
-    pub fn of(&self, kind: Kind) -> u64 {
-        self.kinds
-            .get(kind as usize)
-            .map_or(0, |count| count.load(Ordering::Relaxed))
-    }
-
-    /// Packets of any kind whose bytes are not UTF-8.
-    pub fn not_utf8(&self) -> u64 {
-        self.not_utf8.load(Ordering::Relaxed)
     }
 }

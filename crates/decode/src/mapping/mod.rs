@@ -1,11 +1,14 @@
 //! How the records of a stream become rows: the decoding part of a `[[stream]]` in the configuration. `profile` fills in what a
-//! stream does not say; `resolve` holds a mapping against a table, with `origins` and `fields` for each column's two ends.
+//! stream does not say; `resolve` holds a mapping against a table, with `origins` and `fields` for each column's two ends; `packets` is
+//! what there is to say of APRS, whose columns are known.
 
 mod fields;
 mod origins;
+mod packets;
 mod profile;
 mod resolve;
 
+use crate::aprs::AprsOptions;
 use crate::column::TargetColumn;
 use crate::csv::Line;
 use crate::decoder::Decoder;
@@ -72,11 +75,13 @@ pub struct Mapping {
     pub unknown: Unknown,
     /// A value whose column depends on what a lookup finds.
     pub choice: Option<ChoiceMapping>,
+    /// Of decoder `aprs`, whose columns are known.
+    pub aprs: Option<AprsOptions>,
 }
 
 /// The names of [`Mapping`]'s parts in a stream's table.
 const PARTS: &[&str] = &[
-    "table", "decoder", "columns", "column", "time", "csv", "unknown", "choice",
+    "table", "decoder", "columns", "column", "time", "csv", "unknown", "choice", "aprs",
 ];
 
 impl Mapping {
@@ -90,25 +95,38 @@ impl Mapping {
         let parts = PARTS.iter().filter_map(|part| stream.remove_entry(*part));
         let parts: toml::Table = parts.collect();
         let mapping = Mapping::deserialize(toml::Value::Table(parts));
-        mapping.map_err(|error| MappingError::new(error.message()))
+        let mapping = mapping.map_err(|error| MappingError::new(error.message()))?;
+        packets::check(&mapping)?;
+        Ok(mapping)
     }
 
-    /// The decoder for a table with these columns: all that can be written, generated ones are not among them.
+    /// The tables that records become rows of, in the order of the [decoder](Mapping::decoder)'s targets.
+    pub fn tables(&self) -> Vec<String> {
+        match self.decoder {
+            DecoderKind::Ndjson | DecoderKind::Csv => vec![self.table.clone()],
+            DecoderKind::Aprs => packets::tables(self),
+        }
+    }
+
+    /// The decoder for [tables](Mapping::tables) with these columns: all that can be written, generated ones are not among them.
     ///
     /// # Errors
     ///
-    /// If mapping and table do not fit.
-    pub fn decoder(&self, columns: &[TargetColumn]) -> Result<Box<dyn Decoder>, MappingError> {
-        let layout = resolve::layout(self, columns)?;
+    /// If mapping and tables do not fit.
+    pub fn decoder(&self, tables: &[Vec<TargetColumn>]) -> Result<Box<dyn Decoder>, MappingError> {
+        let columns = tables.first().map_or(&[][..], Vec::as_slice);
         Ok(match self.decoder {
             DecoderKind::Ndjson => {
+                let layout = resolve::layout(self, columns)?;
                 let format = Object::of_paths(&layout.names)?;
                 Box::new(TableDecoder { layout, format })
             }
             DecoderKind::Csv => {
+                let layout = resolve::layout(self, columns)?;
                 let format = Line::new(&self.csv, &self.csv_names()?, &layout.names)?;
                 Box::new(TableDecoder { layout, format })
             }
+            DecoderKind::Aprs => Box::new(packets::decoder(self, tables)?),
         })
     }
 }
@@ -121,6 +139,8 @@ pub enum DecoderKind {
     Ndjson,
     /// One CSV record a record.
     Csv,
+    /// One APRS packet a record, into raw messages and fixes: see [`AprsDecoder`](crate::AprsDecoder).
+    Aprs,
 }
 
 /// Which columns are mapped.

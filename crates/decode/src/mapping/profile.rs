@@ -13,6 +13,7 @@ const PROFILES: &[(&str, &str)] = &[
         "diagnostic-results",
         include_str!("../../profiles/diagnostic-results.toml"),
     ),
+    ("fixes", include_str!("../../profiles/fixes.toml")),
     (
         "metric-hist",
         include_str!("../../profiles/metric-hist.toml"),

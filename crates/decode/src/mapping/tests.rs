@@ -43,7 +43,9 @@ fn every_profile_is_a_mapping_but_for_what_is_not_decoding() {
         let stream = format!("profile = \"{name}\"").parse().expect("it is TOML");
         let mut stream = fill_from_profile(stream).expect("there is the profile");
         let mapping = Mapping::take(&mut stream).expect("the profile is a mapping");
-        assert!(mapping.time.is_some(), "{name}");
+        // The times of packets are held to limits of their own.
+        let has_limits = mapping.time.is_some() || mapping.aprs.is_some();
+        assert!(has_limits, "{name}");
         let left: Vec<&str> = stream.keys().map(String::as_str).collect();
         assert!(left.iter().all(|key| *key == "key"), "{name}: {left:?}");
     }
@@ -106,7 +108,7 @@ fn unknown_words_are_errors() {
         ("decoder = \"ndjson\"", "missing field `table`"),
         (
             "table = \"t\"\ndecoder = \"xml\"",
-            "unknown variant `xml`, expected `ndjson` or `csv`",
+            "unknown variant `xml`, expected one of `ndjson`, `csv`, `aprs`",
         ),
     ] {
         let error = mapping(toml).expect_err(toml);
@@ -331,6 +333,42 @@ fn choices_that_do_not_fit_are_errors() {
 #[test]
 fn errors_say_what_to_do() {
     let error = mapping("profile = \"esp\"").expect_err("there is none");
-    let expected = "Profiles are esp-telemetry, diagnostic-results, metric-hist.";
+    let expected = "Profiles are esp-telemetry, diagnostic-results, fixes, metric-hist.";
     assert_eq!(error.hint_text(), Some(expected));
+}
+
+#[test]
+fn packets_have_tables_and_nothing_else_to_be_mapped() {
+    let fixes =
+        mapping("profile = \"fixes\"\ntable = \"live.fixes\"\n[aprs]\nraw_messages = \"live.raw\"");
+    let fixes = fixes.expect("it is a mapping");
+    assert_eq!(fixes.tables(), ["live.raw", "live.fixes"]);
+    let columns = crate::AprsDecoder::columns();
+    let decoder = fixes.decoder(&columns).expect("the tables fit");
+    let targets = decoder.targets().iter().map(|target| target.table.as_str());
+    assert_eq!(targets.collect::<Vec<_>>(), ["live.raw", "live.fixes"]);
+    let refused = message(fixes.decoder(&[Vec::new(), Vec::new()]));
+    assert!(
+        refused.contains("live.raw has no column \"id\""),
+        "{refused}"
+    );
+    for (more, part) in [
+        ("columns = \"all\"", "columns"),
+        ("time = { column = \"timestamp\" }", "time"),
+        ("[[column]]\nname = \"squawk\"", "column"),
+        ("[csv]\ndelimiter = \";\"", "csv"),
+    ] {
+        let refused = mapping(&format!("profile = \"fixes\"\n{more}")).map(|_| ());
+        let refused = refused.expect_err(more).to_string();
+        assert!(
+            refused.starts_with(&format!("\"{part}\" means nothing")),
+            "{refused}"
+        );
+    }
+    let other = "table = \"t\"\ndecoder = \"ndjson\"\n[aprs]\n";
+    let refused = mapping(other).map(|_| ()).expect_err(other);
+    assert_eq!(
+        refused.hint_text(),
+        Some("It belongs to streams with decoder = \"aprs\".")
+    );
 }

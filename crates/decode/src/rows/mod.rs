@@ -34,6 +34,8 @@ pub struct Rows {
     choices: Vec<Choice>,
     lookups: Vec<Lookup>,
     tally: Tally,
+    /// Records by what they were.
+    kinds: Vec<u64>,
 }
 
 /// What decoders saw and did not refuse.
@@ -128,6 +130,7 @@ impl Rows {
             choices: Vec::new(),
             lookups: lookups.collect(),
             tally: Tally::default(),
+            kinds: Vec::new(),
         }
     }
 
@@ -173,6 +176,22 @@ impl Rows {
     /// What was seen since the last [`take`](Rows::take).
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Records since the last [`take`](Rows::take) by what they were, as [`kinds`](crate::Decoder::kinds) names it; kinds behind the
+    /// last one that was seen are left out. A row that is dropped afterwards still counts.
+    pub fn kind_counts(&self) -> &[u64] {
+        &self.kinds
+    }
+
+    /// Counts a record as one of a kind.
+    pub(crate) fn count_kind(&mut self, kind: usize) {
+        if self.kinds.len() <= kind {
+            self.kinds.resize(kind + 1, 0);
+        }
+        if let Some(count) = self.kinds.get_mut(kind) {
+            *count += 1;
+        }
     }
 
     /// Takes back all rows but the first `len`: a decoder that writes into several tables takes back what it wrote of a
@@ -234,6 +253,7 @@ impl Rows {
             .iter_mut()
             .for_each(|lookup| lookup.keys.clear());
         self.tally = Tally::default();
+        self.kinds.clear();
         Ok(self.encoder.take())
     }
 

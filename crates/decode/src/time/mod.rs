@@ -119,14 +119,18 @@ impl TimeReader {
 
     /// Whether a time that was read is long before its reception.
     pub(crate) fn is_late(&self, stored: Stored, received_at_us: i64) -> bool {
+        let Some(window) = self.window else {
+            return false;
+        };
         let us = match stored {
             Stored::Us(us) => us,
             // A day is late when all of it is.
-            Stored::Days(days) => (i64::from(days) + 1) * DAY_US - 1,
+            Stored::Days(days) => (i64::from(days) + 1)
+                .saturating_mul(DAY_US)
+                .saturating_sub(1),
         };
         let received_us = received_at_us.saturating_sub(POSTGRES_EPOCH_OFFSET_US);
-        self.window
-            .is_some_and(|window| us < received_us.saturating_sub(window.late_us))
+        us < received_us.saturating_sub(window.late_us)
     }
 
     fn moment(&self, value: &Scalar<'_>) -> Result<Moment, Reason> {

@@ -41,7 +41,9 @@ fn decoder(stream: &str, columns: &[TargetColumn]) -> Box<dyn Decoder> {
     let stream = stream.parse().expect("it is TOML");
     let mut stream = fill_from_profile(stream).expect("there is the profile");
     let mapping = Mapping::take(&mut stream).expect("it is a mapping");
-    mapping.decoder(columns).expect("it fits the table")
+    mapping
+        .decoder(&[columns.to_vec()])
+        .expect("it fits the table")
 }
 
 /// Decodes lines; those that are refused are given back by their place.

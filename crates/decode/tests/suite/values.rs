@@ -32,7 +32,9 @@ pub(crate) fn kinds() -> Vec<(&'static str, ColumnKind)> {
 pub(crate) fn decoder(toml: &str, columns: &[TargetColumn]) -> Box<dyn Decoder> {
     let mut stream = toml.parse().expect("the TOML is well-formed");
     let mapping = Mapping::take(&mut stream).expect("the stream is a mapping");
-    mapping.decoder(columns).expect("the mapping fits")
+    mapping
+        .decoder(&[columns.to_vec()])
+        .expect("the mapping fits")
 }
 
 pub(crate) fn record(payload: &[u8], position: u64) -> Record<'_> {

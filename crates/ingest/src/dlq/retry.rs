@@ -18,6 +18,7 @@ use crate::learn::{Learned, learn};
 use crate::limits::RETRIED_AT_ONCE;
 use crate::lookup::Lookups;
 use crate::prepare;
+use crate::repeats::Repeats;
 use crate::stream::Stream;
 use crate::trouble::{Trouble, Verdict, judge};
 use crate::write;
@@ -72,7 +73,7 @@ fn stopped(trouble: Trouble) -> Error {
     match trouble {
         Trouble::Server(error) => error.into(),
         Trouble::Final(error) => error,
-        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted => {
+        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
             Error::unexpected("the table was changed meanwhile").hint("Run the same again.")
         }
     }
@@ -158,6 +159,8 @@ impl Retry<'_> {
                 Ok(true) => self.passed(),
                 Err(Trouble::Server(error)) => self.refused(count, error).await?,
                 Err(Trouble::Reshaped) => self.learn_again(false).await?,
+                // Rows were left out for one that is refused again: apart from it, each finds only what is in the table.
+                Err(Trouble::Orphaned) if count > 1 => self.halve(count),
                 Err(trouble) => return Err(stopped(trouble)),
             }
         }
@@ -179,9 +182,7 @@ impl Retry<'_> {
             Verdict::StaleIds | Verdict::Reshaped if !self.is_fresh => self.learn_again(true).await,
             Verdict::Stop | Verdict::Reshaped => Err(error.into()),
             _ if count > 1 => {
-                // Each half is halved by itself, so that one letter costs no more than its share of the others.
-                self.sizes.pop();
-                self.sizes.extend([count - count / 2, count / 2]);
+                self.halve(count);
                 Ok(())
             }
             Verdict::Memory => self.pause(error).await,
@@ -196,6 +197,12 @@ impl Retry<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Each half is halved by itself, so that one letter costs no more than its share of the others.
+    fn halve(&mut self, count: i64) {
+        self.sizes.pop();
+        self.sizes.extend([count - count / 2, count / 2]);
     }
 
     async fn pause(&mut self, error: hyperhaul_pg::Error) -> Result<(), Error> {
@@ -274,10 +281,16 @@ impl Retry<'_> {
                         prepare::decode(taken, Arc::clone(learned), source.into()).await;
                     lookups.resolve(for_ids, &batch).await?;
                     prepare::fill_in(&mut batch, lookups);
+                    if let Some(mut repeats) = Repeats::new(learned) {
+                        repeats.leave_out(session, &mut batch).await?;
+                    }
                     if let Some(error) = condemned {
                         write::condemn(&mut batch, error);
                     }
                     let refused = write::write_again(session, &learned.tables, &batch).await?;
+                    if refused.iter().any(|(at, _)| batch.firsts.contains(at)) {
+                        return Err(Trouble::Orphaned);
+                    }
                     settle(session, &mut done, letters, refused).await?;
                 }
                 failpoint("dlq.before_commit");

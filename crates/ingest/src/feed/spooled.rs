@@ -4,7 +4,7 @@
 use super::{BatchLimits, Feed};
 use crate::Error;
 use crate::batch::Taken;
-use crate::envelope::{Envelope, Unreadable};
+use crate::envelope::{Spooled, Unreadable};
 use crate::intake::{Intake, spool_error};
 use bytes::Bytes;
 use hyperhaul_spool::{Batch, BatchLimits as ReadLimits, Position, Reader, RealDisk, Reason};
@@ -111,10 +111,13 @@ fn pieces(from: Position, batch: &Batch) -> Result<Vec<Taken>, Unreadable> {
             ..Taken::none(from)
         };
         while let Some((position, payload)) = records.next_if(|(position, _)| *position <= to) {
-            taken.records.push(Envelope::from_spool(
-                position,
-                Bytes::copy_from_slice(payload),
-            )?);
+            match Spooled::read(position, Bytes::copy_from_slice(payload))? {
+                Spooled::Record(record) => taken.records.push(record),
+                Spooled::Gap(gap) => {
+                    taken.gaps.push((position, gap));
+                    taken.skipped += 1;
+                }
+            }
         }
         Ok(taken)
     };

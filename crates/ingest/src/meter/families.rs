@@ -75,10 +75,14 @@ pub enum Counter {
     Reconnects,
     /// Times in which a source could give nothing, by reason.
     Gaps,
+    /// Records that came and were not kept, since there was no room anywhere.
+    DroppedRecords,
+    /// Records by what their decoder took them for.
+    Kinds,
 }
 
 impl Counter {
-    pub(crate) const ALL: [Counter; 12] = [
+    pub(crate) const ALL: [Counter; 14] = [
         Counter::ReceivedRecords,
         Counter::ReceivedBytes,
         Counter::SpooledRecords,
@@ -91,6 +95,8 @@ impl Counter {
         Counter::Batches,
         Counter::Reconnects,
         Counter::Gaps,
+        Counter::DroppedRecords,
+        Counter::Kinds,
     ];
 
     pub(crate) fn family(self) -> Family {
@@ -145,6 +151,15 @@ impl Counter {
                 "reason",
                 "Times in which the source could give nothing, and what came then is missing.",
             ),
+            Counter::DroppedRecords => family(
+                "dropped_records_total",
+                "Records that came and were not kept, since there was no room anywhere; they are in a gap.",
+            ),
+            Counter::Kinds => told_apart(
+                "kinds_total",
+                "kind",
+                "Records dealt with by what their decoder took them for.",
+            ),
         }
     }
 
@@ -153,15 +168,16 @@ impl Counter {
         match self {
             Counter::RefusedRecords => &["full", "busy", "too-large", "failed"],
             Counter::SettledRecords => &["stored", "duplicate", "conflict", "dead", "lost"],
-            Counter::Batches => &["copy", "staged", "row-by-row", "halved"],
+            Counter::Batches => &["copy", "sifted", "staged", "row-by-row", "halved"],
             Counter::Reconnects => &["database", "source"],
-            Counter::DeadRecords | Counter::Gaps => &[],
+            Counter::DeadRecords | Counter::Gaps | Counter::Kinds => &[],
             Counter::ReceivedRecords
             | Counter::ReceivedBytes
             | Counter::SpooledRecords
             | Counter::SpooledBytes
             | Counter::CommittedRows
-            | Counter::LateRows => &[""],
+            | Counter::LateRows
+            | Counter::DroppedRecords => &[""],
         }
     }
 }

@@ -15,6 +15,7 @@ mod counts;
 mod gap;
 mod line;
 mod login;
+mod place;
 mod queue;
 mod session;
 
@@ -29,6 +30,8 @@ pub use counts::AprsCounts;
 pub use gap::{Gap, GapReason};
 pub use line::LINE_BYTES_MAX;
 pub use login::Login;
+pub use place::AprsPlace;
+pub(crate) use place::SpoolSink;
 
 use crate::clock::now_us;
 use counts::add;

@@ -14,8 +14,8 @@ mod connect;
 use crate::Error;
 use crate::clock::now_us;
 use crate::envelope::Envelope;
-use crate::intake::{Intake, NoRoom};
-use crate::limits::{MQTT_GOODBYE_WAIT, MQTT_WAITING_BYTES, PATIENT, RECONNECTING};
+use crate::intake::Intake;
+use crate::limits::{MQTT_GOODBYE_WAIT, MQTT_WAITING_BYTES, RECONNECTING};
 use crate::meter::Peer;
 use crate::secret::Secret;
 use crate::source::topic::TopicPattern;
@@ -238,10 +238,10 @@ impl MqttSource {
             .iter()
             .map(|held| held.message.payload.len() + held.message.topic.len())
             .sum();
-        let records = group.iter().map(|held| self.record(held)).collect();
+        let records: Vec<Envelope> = group.iter().map(|held| self.record(held)).collect();
         let intake = self.intake.clone();
         async move {
-            store(&intake, records).await?;
+            intake.store_in_time(&records).await?;
             Ok(group)
         }
     }
@@ -321,23 +321,4 @@ async fn poll(mut events: EventLoop, pause: Option<Duration>) -> Polled {
     }
     let event = events.poll().await;
     (events, event)
-}
-
-/// Until they are durable. A spool that failed ends the stream by itself.
-async fn store(intake: &Intake, records: Vec<Envelope>) -> Result<(), Error> {
-    let mut patience = Backoff::new(PATIENT);
-    loop {
-        let not_stored = match intake.store(&records).await {
-            Ok(_) => return Ok(()),
-            Err(not_stored) => not_stored,
-        };
-        if not_stored.reason == NoRoom::TooLarge {
-            return Err(Error::unexpected(not_stored.message).hint(not_stored.hint));
-        }
-        if patience.pause_count() == 0 {
-            let (source, reason) = (intake.source(), &not_stored.message);
-            tracing::warn!(source, reason, "messages wait and are not acknowledged");
-        }
-        patience.pause().await;
-    }
 }

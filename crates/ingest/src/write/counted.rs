@@ -11,6 +11,7 @@ impl Way {
     fn name(self) -> &'static str {
         match self {
             Way::Copy => "copy",
+            Way::Sifted => "sifted",
             Way::Staged => "staged",
             Way::RowByRow => "row-by-row",
         }
@@ -27,6 +28,7 @@ impl Writer {
             outcome,
             dead: dead(batch, outcome),
             late_rows: rows.map(|rows| rows.tally().late_rows).sum(),
+            kinds: &batch.kinds,
             way: way.name(),
             took: begun.elapsed(),
         });

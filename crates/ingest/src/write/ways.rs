@@ -1,6 +1,6 @@
 //! The ways of a batch's rows into their tables, each within the caller's transaction.
 
-use super::Way;
+use super::sieve::Suspects;
 use crate::batch::Batch;
 use crate::limits::COPY_PIECE_BYTES;
 use crate::statements::{
@@ -11,17 +11,39 @@ use crate::trouble::Trouble;
 use bytes::{BufMut, BytesMut};
 use hyperhaul_pg::{CopyIn, Error as ServerError, Row, Session};
 use hyperhaul_pgcopy::Encoder;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+/// How a batch is written; each is slower than the one before, and gets past more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// COPY into the tables.
+    Copy,
+    /// COPY of the rows whose keys were not seen lately; the others staged.
+    Sifted,
+    /// Staged, and inserted where the key is not there yet.
+    Staged,
+    /// Staged, and inserted row by row.
+    RowByRow,
+}
 
 /// What became of the rows.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// New rows, for each table.
     pub(super) inserted: Vec<u64>,
-    /// Records whose key the first table has with other values, by index in the batch.
-    pub(super) conflicts: Vec<usize>,
+    /// Records whose key a table has with other values, by index in the batch, and which table.
+    pub(super) conflicts: BTreeMap<usize, usize>,
     /// Rows that the slowest way left out.
     pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Written {
+    /// Records that a table refused, or has with other values.
+    pub(super) fn gone(&self) -> HashSet<usize> {
+        let refused = self.left_out.iter().filter(|row| row.refused.is_some());
+        let refused = refused.map(|row| row.record);
+        refused.chain(self.conflicts.keys().copied()).collect()
+    }
 }
 
 /// A row that was not inserted.
@@ -73,12 +95,13 @@ pub(super) async fn hold_shape(session: &Session, tables: &[Table]) -> Result<()
     Ok(())
 }
 
-/// Writes the batch's rows.
+/// Writes the batch's rows. What a table refuses, or has with other values, goes into none of the tables behind it.
 pub(super) async fn write(
     session: &Session,
     tables: &[Table],
     batch: &Batch,
     way: Way,
+    suspects: &Suspects,
 ) -> Result<Written, Trouble> {
     let mut written = Written::default();
     if way > Way::Copy {
@@ -88,24 +111,127 @@ pub(super) async fn write(
         session.batch(LIFT_DECOMPRESSION_LIMIT).await?;
     }
     for (index, table) in tables.iter().enumerate() {
-        let inserted = write_table(session, table, batch, index, way).await?;
-        let left_out = batch.row_count(index) as u64 - inserted;
-        written.inserted.push(inserted);
-        if way == Way::Copy && left_out > 0 {
-            return Err(Trouble::Uncounted);
+        if batch.row_count(index) == 0 {
+            written.inserted.push(0);
+            continue;
         }
-        // The first table decides what became of a record.
-        if index == 0 && (way == Way::RowByRow || left_out > 0) {
-            written.conflicts = conflicts(session, table, index).await?;
+        match way {
+            Way::Copy => copy(session, table, batch, index, &mut written).await?,
+            Way::Sifted => sift(session, table, batch, index, suspects, &mut written).await?,
+            Way::Staged => {
+                let all = |_| true;
+                let inserted =
+                    insert_staged(session, table, batch, index, all, &mut written).await?;
+                written.inserted.push(inserted);
+            }
+            Way::RowByRow => insert_row_by_row(session, table, batch, index, &mut written).await?,
         }
-        if way == Way::Staged && index == 0 && written.conflicts.len() as u64 > left_out {
-            return Err(Trouble::Uncounted);
-        }
-    }
-    if way == Way::RowByRow {
-        leave_out(session, &mut written).await?;
     }
     Ok(written)
+}
+
+async fn copy(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let mut pieces = Pieces::begin(session, &table.copy()).await?;
+    for rows in batch.of_table(index) {
+        pieces.put(rows.bytes()).await?;
+    }
+    let inserted = pieces.finish().await?;
+    written.inserted.push(inserted);
+    if inserted < batch.row_count(index) as u64 {
+        return Err(Trouble::Uncounted);
+    }
+    Ok(())
+}
+
+/// Copies all but suspects, which are staged.
+async fn sift(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    suspects: &Suspects,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let mut pieces = Pieces::begin(session, &table.copy()).await?;
+    let clear = |row| !suspects.has(index, row);
+    let mut expected = 0;
+    for (_, tuple) in chosen(batch, index, clear, &written.gone()) {
+        pieces.put(tuple).await?;
+        expected += 1;
+    }
+    let copied = pieces.finish().await?;
+    if copied < expected {
+        return Err(Trouble::Uncounted);
+    }
+    let mut inserted = 0;
+    if suspects.count(index) > 0 {
+        let suspect = |row| suspects.has(index, row);
+        inserted = insert_staged(session, table, batch, index, suspect, written).await?;
+    }
+    written.inserted.push(copied + inserted);
+    Ok(())
+}
+
+/// Inserts those of a table's rows that are `chosen`, where their keys are not there yet. How many.
+async fn insert_staged(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    is_chosen: impl Fn(usize) -> bool,
+    written: &mut Written,
+) -> Result<u64, Trouble> {
+    let staged = stage(session, table, batch, index, is_chosen, written).await?;
+    let inserted = session.execute(&table.insert_staged(index), &[]).await?;
+    if inserted == staged {
+        return Ok(inserted);
+    }
+    let conflicts = conflicts(session, table, index).await?;
+    // Whether the first table's row of such a record is new cannot be told by this way either.
+    let is_told = index == 0 || conflicts.is_empty();
+    if !is_told || conflicts.len() as u64 > staged.saturating_sub(inserted) {
+        return Err(Trouble::Uncounted);
+    }
+    let conflicts = conflicts.into_iter().map(|record| (record, index));
+    written.conflicts.extend(conflicts);
+    Ok(inserted)
+}
+
+async fn insert_row_by_row(
+    session: &Session,
+    table: &Table,
+    batch: &Batch,
+    index: usize,
+    written: &mut Written,
+) -> Result<(), Trouble> {
+    let staged = stage(session, table, batch, index, |_| true, written).await?;
+    session.batch(&table.insert_row_by_row(index)).await?;
+    let target = i32::try_from(index).unwrap_or(i32::MAX);
+    let rows = session.query(LEFT_OUT_ROWS, &[&target]).await?;
+    let left_out: Vec<LeftOut> = rows.iter().map(|row| left_out(index, row)).collect();
+    written
+        .inserted
+        .push(staged.saturating_sub(left_out.len() as u64));
+    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
+    let there = left_out.iter().filter(|row| row.refused.is_none());
+    let there: HashSet<usize> = there.map(|row| row.record).collect();
+    if !there.is_empty() {
+        let conflicts = conflicts(session, table, index).await?;
+        let conflicts = conflicts
+            .into_iter()
+            .filter(|record| there.contains(record));
+        written
+            .conflicts
+            .extend(conflicts.map(|record| (record, index)));
+    }
+    written.left_out.extend(left_out);
+    Ok(())
 }
 
 async fn conflicts(
@@ -123,54 +249,15 @@ async fn conflicts(
     Ok(rows.iter().map(|row| number(row, 0)).collect())
 }
 
-async fn write_table(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    way: Way,
-) -> Result<u64, ServerError> {
-    let row_count = batch.row_count(index);
-    if row_count == 0 {
-        return Ok(0);
-    }
-    if way == Way::Copy {
-        return copy(session, table, batch, index).await;
-    }
-    stage(session, table, batch, index).await?;
-    if way == Way::Staged {
-        return session.execute(&table.insert_staged(index), &[]).await;
-    }
-    session.batch(&table.insert_row_by_row(index)).await?;
-    Ok(row_count as u64)
-}
-
-/// Reads which rows were left out, and takes them out of the counts.
-async fn leave_out(session: &Session, written: &mut Written) -> Result<(), ServerError> {
-    let rows = session.query(LEFT_OUT_ROWS, &[]).await?;
-    written.left_out = rows.iter().map(left_out).collect();
-    for row in &written.left_out {
-        if let Some(inserted) = written.inserted.get_mut(row.table) {
-            *inserted -= 1;
-        }
-    }
-    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
-    let there = written.left_out.iter();
-    let there = there.filter(|row| row.table == 0 && row.refused.is_none());
-    let there: HashSet<usize> = there.map(|row| row.record).collect();
-    written.conflicts.retain(|record| there.contains(record));
-    Ok(())
-}
-
-fn left_out(row: &Row) -> LeftOut {
-    let sqlstate: Option<String> = row.get(2);
+fn left_out(table: usize, row: &Row) -> LeftOut {
+    let sqlstate: Option<String> = row.get(1);
     LeftOut {
-        table: number(row, 0),
-        record: number(row, 1),
+        table,
+        record: number(row, 0),
         refused: sqlstate.map(|sqlstate| Refused {
             sqlstate,
-            column: row.get(3),
-            constraint: row.get(4),
+            column: row.get(2),
+            constraint: row.get(3),
         }),
     }
 }
@@ -179,43 +266,42 @@ fn number(row: &Row, column: usize) -> usize {
     usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX)
 }
 
-async fn copy(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-) -> Result<u64, ServerError> {
-    let mut pieces = Pieces::begin(session, &table.copy()).await?;
-    for rows in batch.of_table(index) {
-        pieces.put(rows.bytes()).await?;
-    }
-    pieces.finish().await
+/// The rows of a table that are chosen, each with the index of its record, but for records that a table before has not taken.
+fn chosen<'a>(
+    batch: &'a Batch,
+    table: usize,
+    is_chosen: impl Fn(usize) -> bool + 'a,
+    gone: &'a HashSet<usize>,
+) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let rows = batch
+        .of_table(table)
+        .flat_map(|rows| (0..rows.len()).map(move |row| (rows.position(row), rows.row_bytes(row))));
+    let rows = rows.enumerate().filter(move |(row, _)| is_chosen(*row));
+    rows.filter_map(|(_, (position, tuple))| {
+        let record = position.and_then(|position| batch.index_of(position));
+        let record = record.unwrap_or_default();
+        (!gone.contains(&record)).then_some((record, tuple))
+    })
 }
 
-/// The rows of a table with the number of their record in front.
+/// Rows with the number of their record in front. How many.
 async fn stage(
     session: &Session,
     table: &Table,
     batch: &Batch,
     index: usize,
-) -> Result<(), ServerError> {
+    is_chosen: impl Fn(usize) -> bool,
+    written: &Written,
+) -> Result<u64, ServerError> {
+    let gone = written.gone();
     let mut pieces = Pieces::begin(session, &table.copy_stage(index)).await?;
     let mut numbered = BytesMut::new();
-    for rows in batch.of_table(index) {
-        for row in 0..rows.len() {
-            let position = rows.position(row);
-            let record = position.and_then(|position| batch.index_of(position));
-            numbered.clear();
-            put_numbered(
-                &mut numbered,
-                rows.row_bytes(row),
-                record.unwrap_or_default(),
-            );
-            pieces.put(&numbered).await?;
-        }
+    for (record, tuple) in chosen(batch, index, is_chosen, &gone) {
+        numbered.clear();
+        put_numbered(&mut numbered, tuple, record);
+        pieces.put(&numbered).await?;
     }
-    pieces.finish().await?;
-    Ok(())
+    pieces.finish().await
 }
 
 /// A tuple with one more field in front: an `integer`.

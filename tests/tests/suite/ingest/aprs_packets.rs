@@ -1,5 +1,6 @@
 //! Packets on their way from a feed to the sink: all of them, byte for byte, and nobody is made to wait.
 
+use super::aprs_rows::count;
 use super::aprs_sink::{Kept, Running, feed, feed_of, logged_in, source, until};
 use hyperhaul_decode::{AprsDecoder, AprsKind, Decoder, Record};
 use hyperhaul_ingest::source::aprs::{GapReason, LINE_BYTES_MAX};
@@ -81,7 +82,7 @@ fn decoded(kept: &Kept, kind: AprsKind) -> u64 {
             decoder.decode(&record, &mut rows).unwrap();
         }
     }
-    decoder.counts().of(kind)
+    count(&rows, kind)
 }
 
 fn decoder() -> AprsDecoder {

@@ -1,9 +1,12 @@
 //! Live ingest: files into hypertables, each record exactly once, whatever happens meanwhile.
 
+mod aprs_end_to_end;
+mod aprs_interrupted;
 mod aprs_outages;
 mod aprs_packets;
 mod aprs_rows;
 mod aprs_sink;
+mod aprs_stream;
 mod aprs_tables;
 mod compressed;
 mod faults;

@@ -166,7 +166,8 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
         UPDATE hyperhaul.verdict SET equal = false;
         ALTER TABLE hyperhaul.slice DROP COLUMN worker;
         DROP TABLE hyperhaul.call, hyperhaul.held_job, hyperhaul.write_mark, hyperhaul.leaf_hash, hyperhaul.ingest_source,
-            hyperhaul.ingest_receipt, hyperhaul.ingest_consumer, hyperhaul.dead_letter, hyperhaul.ingest_conflict;
+            hyperhaul.ingest_receipt, hyperhaul.ingest_consumer, hyperhaul.dead_letter, hyperhaul.ingest_conflict,
+            hyperhaul.ingest_gap;
         UPDATE hyperhaul.ledger_format SET format = 1";
     database.exec(first).await.unwrap();
     call("status")

@@ -1,5 +1,5 @@
-//! Memory while the database is away: records come as fast as they are acknowledged, until the spool is full. An hour's outage fills no
-//! more than that.
+//! Memory while the database is away: records come as fast as they are acknowledged, in large bodies of many senders at once, until the
+//! spool is full. An hour's outage fills no more than that.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -15,9 +15,10 @@ const SPOOL_BYTES_MAX: u64 = 1 << 30;
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Nobody listens there.
 const NOWHERE: &str = "postgresql://postgres@127.0.0.1:1/postgres";
-const CONNECTIONS: u32 = 8;
-/// Some 230 bytes each.
-const ROWS_PER_BODY: u32 = 5_000;
+/// More than fit into memory at once.
+const CONNECTIONS: u32 = 24;
+/// Bodies of 14 MiB, nearly the largest.
+const ROWS_PER_BODY: u32 = 60_000;
 
 /// What an outage took.
 #[derive(Debug, Serialize)]

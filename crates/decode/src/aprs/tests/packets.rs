@@ -311,10 +311,10 @@ fn bytes_that_are_not_utf8_are_counted_beside_what_the_packet_is() {
             .decode(&record(packet, MORNING_US, 1), &mut rows)
             .unwrap();
     }
-    let counts = decoder.counts();
-    assert_eq!(counts.of(Kind::Fix), 2);
-    assert_eq!(counts.of(Kind::Header), 1);
-    assert_eq!(counts.not_utf8(), 2);
+    assert_eq!(count(&rows, Kind::Fix as usize), 2);
+    assert_eq!(count(&rows, Kind::Header as usize), 1);
+    assert_eq!(count(&rows, NOT_UTF8), 2);
+    assert_eq!(decoder.kinds()[NOT_UTF8], "not-utf8");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Times in which packets were not taken in: each is told with its reason, and none is passed over.
 
+use serde::{Deserialize, Serialize};
+
 /// Why packets are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GapReason {
     /// The process did not run.
     NotRunning,
@@ -20,6 +23,14 @@ pub enum GapReason {
 }
 
 impl GapReason {
+    /// Whether it ends when a server has us in again.
+    pub(crate) fn is_of_a_server(self) -> bool {
+        match self {
+            Self::Connect | Self::Login | Self::Closed | Self::Broken | Self::Silent => true,
+            Self::NotRunning | Self::Overflow => false,
+        }
+    }
+
     /// Its name in rows and counters.
     pub fn code(self) -> &'static str {
         match self {
@@ -35,7 +46,7 @@ impl GapReason {
 }
 
 /// A time in which packets are missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// When the last line came before it, or the first packet was dropped: microseconds since 1970, UTC.
     pub from_us: i64,

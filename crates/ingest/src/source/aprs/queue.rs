@@ -62,7 +62,12 @@ impl Filler {
         let bytes = packet.len() + PACKET_OVERHEAD_BYTES;
         add(&self.counts.packets, 1);
         add(&self.counts.bytes, packet.len());
-        if self.queued_bytes.load(Ordering::Acquire) + bytes > self.queued_bytes_max {
+        // Once it is full, half of it has to be free again: one long gap, not one for each packet that finds room.
+        let room = match &self.overflow {
+            None => self.queued_bytes_max,
+            Some(_) => self.queued_bytes_max / 2,
+        };
+        if self.queued_bytes.load(Ordering::Acquire) + bytes > room {
             self.dropped(packet.len(), received_at_us);
             return;
         }

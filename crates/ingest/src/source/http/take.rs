@@ -73,15 +73,20 @@ impl Taking {
         check_type(headers, route.mapping.decoder)?;
         let compression = compression(headers)?;
         let said_bytes = self.said_bytes(headers)?;
-        let _room = self
+        let mut room = self
             .room(said_bytes.filter(|_| compression == Compression::None))
             .await?;
         let received_at_us = now_us();
-        let body = tokio::time::timeout(HTTP_BODY_WAIT, self.read(body)).await;
+        let body = tokio::time::timeout(HTTP_BODY_WAIT, self.read(body, said_bytes)).await;
         let body = body.map_err(|_| {
             Refused::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
         })??;
         let body = self.decompress(body, compression).await?;
+        // Its size is known by now.
+        let surplus = room
+            .num_permits()
+            .saturating_sub(body.len().div_ceil(ROOM_UNIT_BYTES));
+        drop(room.split(surplus));
         let _more_room = self.room_for_lines(&body).await?;
         let records = body::records(body, &route.mapping, received_at_us)?;
         if records.is_empty() {
@@ -155,9 +160,10 @@ impl Taking {
         self.room(Some(lines * LINE_BYTES)).await
     }
 
-    async fn read(&self, body: Body) -> Result<Bytes, Refused> {
+    /// `said_bytes` have room.
+    async fn read(&self, body: Body, said_bytes: Option<usize>) -> Result<Bytes, Refused> {
         let mut pieces = body.into_data_stream();
-        let mut read = BytesMut::new();
+        let mut read = BytesMut::with_capacity(said_bytes.unwrap_or(0));
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|_| {
                 Refused::new(
@@ -226,6 +232,7 @@ fn check_type(headers: &HeaderMap, decoder: DecoderKind) -> Result<(), Refused> 
         .to_ascii_lowercase();
     let (fits, expected) = match decoder {
         DecoderKind::Csv => (said == "text/csv", "text/csv"),
+        DecoderKind::Aprs => (said == "text/plain", "text/plain"),
         DecoderKind::Ndjson => {
             let known = [
                 "application/x-ndjson",

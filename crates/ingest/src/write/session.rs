@@ -1,6 +1,6 @@
-//! A connection that was lost: another one, and what became of the transaction that was under way.
+//! The session of a writer: made anew when it is lost, and what became of the transaction that was under way.
 
-use super::{Place, Writer, letters};
+use super::{Writer, letters};
 use crate::Error;
 use crate::limits::PATIENT;
 use crate::meter::Peer;
@@ -19,9 +19,11 @@ impl Writer {
             self.staged_for = None;
             let trouble = match self.take_back(lost_pid).await {
                 Ok(Some(source)) => break source,
-                Ok(None) => return Err(taken_over(&self.place)),
+                Ok(None) => return Err(self.place.taken_over()),
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted) => continue,
+                Err(
+                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
+                ) => continue,
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
@@ -36,9 +38,10 @@ impl Writer {
         }
         if self.source.position == letters::ledger_position(to) {
             tracing::info!(stream = %self.place.stream.name, "the COMMIT whose answer was lost had happened");
+            self.forget_unwritten();
             return Ok(Some(self.in_doubt));
         }
-        Err(taken_over(&self.place))
+        Err(self.place.taken_over())
     }
 
     /// Ends the backend whose connection was lost, so that its transaction is over one way or the other.
@@ -62,12 +65,4 @@ impl Writer {
             patience.pause().await;
         }
     }
-}
-
-pub(super) fn taken_over(place: &Place) -> Error {
-    Error::unexpected(format!(
-        "another process has taken over source {}",
-        place.source
-    ))
-    .hint("Let one process read a source; hyperhaul receipts shows where each stands.")
 }
