@@ -28,6 +28,30 @@ async fn what_is_there_already_is_a_duplicate_and_with_other_values_a_conflict()
 }
 
 #[tokio::test]
+async fn late_rows_among_fresh_ones_are_told_apart_as_well() {
+    let pumps = Pumps::new("ingest_spread").await;
+    let days = |minute: u32| (0..10).map(move |day| day * 1440 + minute);
+    let lines = |well: u32, minute: u32, pip: &str| -> String {
+        let lines = days(minute).map(|minute| reading(well, minute, "").replace("1000.25", pip));
+        lines.map(|line| line + "\n").collect()
+    };
+    let first = pumps.file(
+        "first.ndjson",
+        &(lines(1, 0, "1000.25") + &lines(1, 5, "1000.25")),
+    );
+    pumps.ingest(&first).run().await.expect_code(0);
+    let text = lines(1, 0, "1000.25") + &lines(1, 5, "999.5") + &lines(2, 0, "1000.25");
+    let second = pumps.file("second.ndjson", &text);
+    let done = pumps.ingest(&second).run().await.expect_code(0).json();
+    let counts = ["stored_count", "duplicate_count", "conflict_count"];
+    let counts = counts.map(|count| done[0][count].as_i64().unwrap());
+    assert_eq!(counts, [10, 10, 10]);
+    let kept = "hyperhaul.ingest_conflict WHERE convert_from(payload, 'UTF8') LIKE '%999.5%'";
+    assert_eq!(pumps.count(kept).await, 10);
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
 async fn a_row_that_another_index_refuses_is_a_conflict_and_one_that_a_trigger_changes_is_stored() {
     let pumps = Pumps::new("ingest_other_index").await;
     let sql = "CREATE UNIQUE INDEX one_torque ON esp_telemetry (torque, timestamp);
