@@ -54,22 +54,31 @@ impl RecentKeys {
         let mut firsts = Vec::new();
         let is_first: Vec<bool> = (0..rows.len())
             .map(|index| {
-                let position = rows.position(index).unwrap_or(IN_TABLE);
-                // A tuple without such fields has no key.
-                let Some(key) = self.key(rows.row_bytes(index), None) else {
-                    return true;
-                };
-                let first = self.admit(key, position);
-                if first != position {
-                    firsts.push((first != IN_TABLE).then_some(first));
-                }
-                first == position
+                let first = self.first(rows, index);
+                firsts.extend(first.map(|first| (first != IN_TABLE).then_some(first)));
+                first.is_none()
             })
             .collect();
         if !firsts.is_empty() {
             rows.retain(|index| is_first.get(index).copied().unwrap_or(true));
         }
         firsts
+    }
+
+    /// Tells of each row whether a record of another position had its key before.
+    pub fn repeated(&mut self, rows: &Rows) -> Vec<bool> {
+        (0..rows.len())
+            .map(|index| self.first(rows, index).is_some())
+            .collect()
+    }
+
+    /// The position of the first record with a row's key, if that is another one.
+    fn first(&mut self, rows: &Rows, index: usize) -> Option<u64> {
+        let position = rows.position(index).unwrap_or(IN_TABLE);
+        // A tuple without such fields has no key.
+        let key = self.key(rows.row_bytes(index), None)?;
+        let first = self.admit(key, position);
+        (first != position).then_some(first)
     }
 
     /// Learns the keys of rows that are in the table: the tuples, without header and trailer, of a `COPY (SELECT key's columns in their

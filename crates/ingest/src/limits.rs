@@ -43,9 +43,18 @@ pub(crate) const HOLDER_GONE_WAIT: Duration = Duration::from_secs(10);
 /// How often is looked.
 pub(crate) const HOLDER_LOOK: Duration = Duration::from_millis(100);
 
-/// Batches that go the slower way for duplicates after one had some, before COPY is tried again: a refused COPY costs as
-/// much as an accepted one.
+/// Batches that go the slower way for duplicates after one had some, before a quicker one is tried again: a refused COPY costs
+/// as much as an accepted one.
 pub(crate) const STAGED_BATCHES_AFTER_DUPLICATE: u32 = 20;
+/// Batches that are sifted after one had duplicates: it costs 0.1 us a row.
+pub(crate) const SIFTED_BATCHES_AFTER_DUPLICATE: u32 = 200;
+/// Keys that sifting remembers, of some 50 bytes: the last seconds at full speed, the last hour of a thousand pumps.
+pub(crate) const SIFTED_KEYS_MAX: usize = 400_000;
+
+/// By how much less goes in one transaction after one that was too much for the server. Each attempt costs about what the server
+/// allows (a second, where it has decompressed 100,000 rows in vain), so that five lead from the largest batch to a single record,
+/// and not fifteen.
+pub(crate) const TOO_MANY_DIVISOR: usize = 16;
 
 /// Bytes of a file that are read at once.
 pub(crate) const FILE_READ_BYTES: usize = 256 << 10;

@@ -72,7 +72,8 @@ struct State {
     reading: Reading,
     spool: Option<LookAtSpool>,
     in_flight: Option<VecDeque<InFlight>>,
-    is_connected: bool,
+    /// To the database; `None`: none was needed yet.
+    is_connected: Option<bool>,
 }
 
 /// Looks how full a spool is; `None`: it is closed.
@@ -125,7 +126,7 @@ impl Meter {
                 reading: Reading::new(stream),
                 spool: None,
                 in_flight: None,
-                is_connected: false,
+                is_connected: None,
             }),
         }))
     }
@@ -220,9 +221,9 @@ impl Meter {
         self.locked().count(Counter::Batches, "halved", 1);
     }
 
-    /// There is a session with the database, or none.
+    /// There is a session with the database, or one is waited for.
     pub(crate) fn database(&self, is_connected: bool) {
-        self.locked().is_connected = is_connected;
+        self.locked().is_connected = Some(is_connected);
     }
 
     /// A connection that was lost was made anew.
@@ -261,10 +262,11 @@ impl Meter {
         let mut reading = state.reading.clone();
         let age = oldest_us.map_or(0.0, |oldest_us| seconds(now_us() - oldest_us));
         reading.gauges.insert(Gauge::UncommittedSeconds, age);
-        let is_connected = f64::from(u8::from(state.is_connected));
-        reading
-            .gauges
-            .insert(Gauge::DatabaseConnected, is_connected);
+        let is_connected = state.is_connected.map(|is_connected| {
+            let value = f64::from(u8::from(is_connected));
+            (Gauge::DatabaseConnected, value)
+        });
+        reading.gauges.extend(is_connected);
         if let Some(depth) = depth {
             let of_spool = [
                 (Gauge::SpoolRecords, depth.records),

@@ -4,6 +4,9 @@
 //!   COPY into each table ----------------------------------------------- commit
 //!     | a key is there already
 //!     v
+//!   COPY of rows whose key was not seen lately, the others as below ---- commit
+//!     | a key is there all the same
+//!     v
 //!   COPY into staging, INSERT ... ON CONFLICT DO NOTHING, conflicts ---- commit
 //!     | a row is refused
 //!     v
@@ -22,12 +25,13 @@ mod gaps;
 mod letters;
 mod place;
 mod session;
+mod sieve;
 mod ways;
 
 use crate::Error;
 use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
-use crate::limits::{COLLISIONS, PATIENT, STAGED_BATCHES_AFTER_DUPLICATE};
+use crate::limits::{COLLISIONS, PATIENT, TOO_MANY_DIVISOR};
 use crate::lookup::Lookups;
 use crate::prepare;
 use crate::repeats::Repeats;
@@ -43,6 +47,7 @@ use tokio::sync::watch;
 pub(crate) use again::write_again;
 pub(crate) use letters::{condemn, sum as add};
 pub(crate) use place::Place;
+use sieve::{Sieve, Suspects};
 use ways::Way;
 pub(crate) use ways::create_stages as make_stages;
 
@@ -58,8 +63,7 @@ pub(crate) struct Writer {
     repeats: Option<Repeats>,
     /// Generation for which the session has its staging tables.
     staged_for: Option<u64>,
-    /// Batches that go the staged way before COPY is tried again.
-    staged_left: u32,
+    sieve: Sieve,
     /// What the transaction that was last to be committed did.
     in_doubt: Outcome,
     /// Records whose rows it did not write.
@@ -68,6 +72,8 @@ pub(crate) struct Writer {
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
     leaves_out: bool,
+    /// Records that go in one transaction: few after it was too much for the server, and twice as many after each that was not.
+    at_once: usize,
 }
 
 /// What is left to do with a batch.
@@ -92,11 +98,12 @@ impl Writer {
             learned: watch::Sender::new(learned),
             lookups,
             staged_for: None,
-            staged_left: 0,
+            sieve: Sieve::default(),
             in_doubt: Outcome::default(),
             unwritten: HashSet::new(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
+            at_once: usize::MAX,
         }
     }
 
@@ -125,8 +132,14 @@ impl Writer {
         let mut total = Outcome::default();
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
-            match self.settle(&mut batch).await? {
+            let next = if batch.taken.records.len() > self.at_once {
+                Next::Halve
+            } else {
+                self.settle(&mut batch).await?
+            };
+            match next {
                 Next::Done(outcome) => {
+                    self.at_once = self.at_once.saturating_mul(2);
                     self.count(&batch, &outcome);
                     total = add(&total, &outcome);
                 }
@@ -147,7 +160,7 @@ impl Writer {
     }
 
     async fn settle(&mut self, batch: &mut Batch) -> Result<Next, Error> {
-        let mut way = self.first_way();
+        let mut way = self.sieve.first_way();
         let mut collisions = Backoff::new(COLLISIONS);
         let mut patience = Backoff::new(PATIENT);
         let mut is_fresh = false;
@@ -188,15 +201,16 @@ impl Writer {
                     }
                 }
                 Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
+                    self.at_once = (batch.taken.records.len() / TOO_MANY_DIVISOR).max(1);
                     return Ok(Next::Halve);
                 }
                 Verdict::Wait | Verdict::Memory => {
                     tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
                 }
-                Verdict::Duplicates if way == Way::Copy => {
-                    self.staged_left = STAGED_BATCHES_AFTER_DUPLICATE;
-                    way = Way::Staged;
+                Verdict::Duplicates if way < Way::Staged => {
+                    let tables = &self.learned.borrow().tables;
+                    way = self.sieve.after_duplicate(way, batch, tables);
                 }
                 // What was remembered may be older than the server's tables.
                 Verdict::StaleIds | Verdict::Reshaped if !is_fresh => {
@@ -206,7 +220,7 @@ impl Writer {
                 // The tables are as they were learned: the statement itself does not fit, whatever the rows are.
                 Verdict::Reshaped => return Err(self.stopped(trouble)),
                 Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds => match way {
-                    Way::Copy | Way::Staged => way = Way::RowByRow,
+                    Way::Copy | Way::Sifted | Way::Staged => way = Way::RowByRow,
                     Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
                     // No record is to blame: something else in the transaction is refused.
                     Way::RowByRow
@@ -221,14 +235,6 @@ impl Writer {
                 Verdict::TooMany | Verdict::Stop => return Err(self.stopped(trouble)),
             }
         }
-    }
-
-    fn first_way(&mut self) -> Way {
-        if self.staged_left == 0 {
-            return Way::Copy;
-        }
-        self.staged_left -= 1;
-        Way::Staged
     }
 
     fn stopped(&self, error: hyperhaul_pg::Error) -> Error {
@@ -289,6 +295,10 @@ impl Writer {
             ways::create_stages(&self.session, &learned.tables).await?;
             self.staged_for = Some(learned.generation);
         }
+        let suspects = match way {
+            Way::Sifted | Way::Staged => self.sieve.sift(batch, &learned.tables),
+            Way::Copy | Way::RowByRow => Suspects::default(),
+        };
         let (session, source, place) = (&self.session, &self.source, &self.place);
         let (batch, tables, in_doubt) = (&*batch, &learned.tables, &mut self.in_doubt);
         let to = letters::ledger_position(batch.taken.to);
@@ -296,7 +306,7 @@ impl Writer {
         session
             .transaction(async || {
                 ways::hold_shape(session, tables).await?;
-                let written = ways::write(session, tables, batch, way).await?;
+                let written = ways::write(session, tables, batch, way, &suspects).await?;
                 *unwritten = letters::unwritten(tables, batch, &written);
                 if !unwritten.is_disjoint(&batch.firsts) {
                     return Err(Trouble::Orphaned);

@@ -166,14 +166,16 @@ pub(crate) fn line(live: &Live) -> String {
     let ends: String = ends
         .map(|(count, end)| format!(", {} {end}", grouped(count)))
         .collect();
+    let oldest = Some(live.uncommitted_seconds).filter(|seconds| *seconds > 0.0);
+    let oldest = oldest.map(|seconds| format!(", oldest {}", latency(seconds)));
     format!(
-        "{}: {}, {} records/s in, {} rows/s{}, oldest {}{}{ends}",
+        "{}: {}, {} records/s in, {} rows/s{}{}{}{ends}",
         live.stream,
         live.state.name(),
         rate(live.received_records_per_second),
         rate(live.committed_rows_per_second),
         lag.unwrap_or_default(),
-        age(live.uncommitted_seconds),
+        oldest.unwrap_or_default(),
         spool.unwrap_or_default(),
     )
 }

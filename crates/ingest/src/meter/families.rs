@@ -168,7 +168,7 @@ impl Counter {
         match self {
             Counter::RefusedRecords => &["full", "busy", "too-large", "failed"],
             Counter::SettledRecords => &["stored", "duplicate", "conflict", "dead", "lost"],
-            Counter::Batches => &["copy", "staged", "row-by-row", "halved"],
+            Counter::Batches => &["copy", "sifted", "staged", "row-by-row", "halved"],
             Counter::Reconnects => &["database", "source"],
             Counter::DeadRecords | Counter::Gaps | Counter::Kinds => &[],
             Counter::ReceivedRecords
@@ -250,7 +250,7 @@ pub enum Gauge {
     SpoolBytes,
     /// Bytes that it may take up.
     SpoolLimitBytes,
-    /// Whether there is a session with the database: 1 or 0.
+    /// Whether there is a session with the database, 1 or 0; nothing before one is needed.
     DatabaseConnected,
 }
 

@@ -1,5 +1,6 @@
 //! Records that died once, once more.
 
+use super::sieve::Suspects;
 use super::{Way, letters, ways};
 use crate::batch::Batch;
 use crate::statements::Table;
@@ -16,7 +17,7 @@ pub(crate) async fn write_again(
 ) -> Result<Vec<(u64, Cause)>, Trouble> {
     ways::hold_shape(session, tables).await?;
     ways::clear_stages(session, tables).await?;
-    let written = ways::write(session, tables, batch, Way::RowByRow).await?;
+    let written = ways::write(session, tables, batch, Way::RowByRow, &Suspects::default()).await?;
     let mut causes = letters::causes(tables, batch, &written.left_out);
     for (record, table) in &written.conflicts {
         causes

@@ -11,6 +11,7 @@ impl Way {
     fn name(self) -> &'static str {
         match self {
             Way::Copy => "copy",
+            Way::Sifted => "sifted",
             Way::Staged => "staged",
             Way::RowByRow => "row-by-row",
         }

@@ -206,7 +206,7 @@ async fn a_full_spool_does_not_stop_the_listener_and_what_is_dropped_is_counted(
                 .say(format!("N0CALL>APRS,qAS,EGHL:>{said} {long}").as_bytes());
             said += 1;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!(ogn.feed.counts().slow_readers, 0);
     holder.batch_execute("COMMIT").await.unwrap();
