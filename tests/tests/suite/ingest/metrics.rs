@@ -2,7 +2,7 @@
 
 use super::spooled::{Answer, Taker, body, exchange};
 use super::{Pumps, reading};
-use hyperhaul_testkit::eventually;
+use hyperhaul_testkit::{Proxy, eventually};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -200,6 +200,70 @@ async fn a_database_that_is_away_shows_in_age_and_depth() {
         0.0
     );
     taker.stop(running).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_shows_and_what_waits_behind_it_too() {
+    let metered = Metered::new("metrics_lost").await;
+    let taker = &metered.taker;
+    let proxy = Proxy::start(taker.pumps.database.url()).unwrap();
+    let running = taker.call().arg("--target").arg(proxy.url()).spawn();
+    taker.until_listening().await;
+    assert_eq!(taker.post("esp", "", &body(1, 0..10)).await.status, 200);
+    taker.pumps.eventually_stored(10).await;
+    proxy.refuse(true);
+    proxy.cut_all();
+    assert_eq!(taker.post("esp", "", &body(2, 0..10)).await.status, 200);
+    metered
+        .eventually("uncommitted_seconds{stream=\"esp\"}", |age| age > 1.0)
+        .await;
+    metered
+        .eventually("database_connected{stream=\"esp\"}", |connected| {
+            connected == 0.0
+        })
+        .await;
+    proxy.refuse(false);
+    taker.pumps.eventually_stored(20).await;
+    metered
+        .eventually("database_connected{stream=\"esp\"}", |connected| {
+            connected == 1.0
+        })
+        .await;
+    let reconnects = "reconnects_total{stream=\"esp\",to=\"database\"}";
+    assert!(metered.value(reconnects).await >= 1.0);
+    // Ten lay there for longer than a second, the others did not.
+    let quick = "lag_seconds_bucket{stream=\"esp\",le=\"1\"}";
+    assert_eq!(metered.value(quick).await, 10.0);
+    taker.stop(running).await;
+    taker.pumps.assert_proved().await;
+}
+
+#[tokio::test]
+async fn what_a_full_spool_turns_away_is_counted() {
+    let mut metered = Metered::new("metrics_full").await;
+    metered.taker = metered.taker.spool_bytes("128 KiB");
+    let taker = &metered.taker;
+    let nowhere = "postgresql://postgres@127.0.0.1:1/postgres";
+    let running = taker.call().arg("--target").arg(nowhere).spawn();
+    taker.until_listening().await;
+    let mut acknowledged = 0;
+    while taker
+        .post("esp", "", &body(acknowledged, 0..10))
+        .await
+        .status
+        == 200
+    {
+        acknowledged += 1;
+        assert!(acknowledged < 1000, "the spool is never full");
+    }
+    let refused = "refused_records_total{stream=\"esp\",reason=\"full\"}";
+    assert_eq!(metered.value(refused).await, 10.0);
+    let stored = metered.value("spooled_records_total{stream=\"esp\"}").await;
+    assert_eq!(stored, f64::from(acknowledged * 10));
+    let limit = metered.value("spool_limit_bytes{stream=\"esp\"}").await;
+    assert_eq!(limit, 131_072.0);
+    running.signal("KILL");
+    running.wait().await.expect_killed();
 }
 
 #[tokio::test]
