@@ -60,6 +60,8 @@ pub(crate) const TOO_MANY_DIVISOR: usize = 16;
 pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 /// How often the end of a file that is followed is looked at: rows are there within it, and an idle file costs nothing.
 pub(crate) const FILE_LOOK: Duration = Duration::from_millis(100);
+/// A log that was renamed is at its end when nobody has written into it for so long: its writer opens the next one a little later.
+pub(crate) const ROTATED_QUIET: Duration = Duration::from_secs(2);
 /// A record is at most so long; what is longer is cut there, and no decoder takes it.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 
