@@ -50,7 +50,7 @@ pub use holders::{Holder, holders, orphan_count};
 pub use identity::{Identity, identity, relation_oid};
 pub use jobs::{Job, JobWorker, job_workers, jobs};
 pub use late_writes::{RowsSince, WriteMark, rows_since, write_mark};
-pub use live_table::{LiveColumn, LiveTable, live_table, shape};
+pub use live_table::{LiveColumn, LiveTable, RowPrivileges, live_table, row_privileges, shape};
 pub use maintenance::{
     ReferringKey, TimescaleThere, has_rows, referring_keys, row_bytes, timescale_there, total_bytes,
 };

@@ -85,3 +85,40 @@ pub async fn shape(session: &Session, relation: &Relation) -> Result<Option<Stri
         .await?;
     Ok(row.get(0))
 }
+
+/// What the session's role may do with rows of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPrivileges {
+    /// Its name.
+    pub role: String,
+    /// Write into all of the columns.
+    pub insert: bool,
+    /// Read all of them.
+    pub select: bool,
+    /// Make temporary tables in the database.
+    pub temporary: bool,
+}
+
+/// What the session's role may do with these columns of a table. One that is gone by now gives the server's error.
+///
+/// # Errors
+/// The server's.
+pub async fn row_privileges(
+    session: &Session,
+    relation: &Relation,
+    columns: &[String],
+) -> Result<RowPrivileges, Error> {
+    let sql = "SELECT current_user::text, coalesce(bool_and(has_column_privilege(quoted, name, 'INSERT')), true), \
+                   coalesce(bool_and(has_column_privilege(quoted, name, 'SELECT')), true), \
+                   has_database_privilege(current_database(), 'TEMPORARY') \
+               FROM format('%I.%I', $1::text, $2::text) AS quoted, unnest($3::text[]) AS name";
+    let row = session
+        .query_one(sql, &[&relation.schema, &relation.name, &columns])
+        .await?;
+    Ok(RowPrivileges {
+        role: row.get(0),
+        insert: row.get(1),
+        select: row.get(2),
+        temporary: row.get(3),
+    })
+}

@@ -32,6 +32,7 @@ mod listen;
 mod lookup;
 mod meter;
 mod monitor;
+mod needs;
 mod prepare;
 mod pump;
 mod receipts;

@@ -51,6 +51,11 @@ pub(crate) const SIFTED_BATCHES_AFTER_DUPLICATE: u32 = 200;
 /// Keys that sifting remembers, of some 50 bytes: the last seconds at full speed, the last hour of a thousand pumps.
 pub(crate) const SIFTED_KEYS_MAX: usize = 400_000;
 
+/// By how much less goes in one transaction after one that was too much for the server. Each attempt costs about what the server
+/// allows (a second, where it has decompressed 100,000 rows in vain), so that five lead from the largest batch to a single record,
+/// and not fifteen.
+pub(crate) const TOO_MANY_DIVISOR: usize = 16;
+
 /// Bytes of a file that are read at once.
 pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 /// How often the end of a file that is followed is looked at: rows are there within it, and an idle file costs nothing.

@@ -15,6 +15,7 @@ use crate::limits::{LAST_WAIT, PATIENT};
 use crate::lookup::Lookups;
 use crate::meter::{Meter, Meters};
 use crate::monitor::Monitor;
+use crate::needs;
 use crate::pump::{Committed, Pump};
 use crate::source::http::{HttpPlace, HttpServer, Route};
 use crate::source::mqtt::{MqttPlace, MqttSource};
@@ -319,6 +320,7 @@ impl Feeding {
         let session = self.server.connect("ingest").await?;
         hyperhaul_ledger::ensure(&session).await?;
         let learned = learn(&session, &self.stream).await?;
+        needs::check(&session, &self.stream, &learned.tables).await?;
         let lookups = Lookups::new(&session, learned.decoder.lookups()).await?;
         let taken = claim(&session, source, &self.stream.name, unit).await?;
         self.meter.database(true);

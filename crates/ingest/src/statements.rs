@@ -7,6 +7,11 @@ use std::ops::Range;
 /// The column of a staged row that says which record of the batch it is of.
 const SEQ: &str = "\"hyperhaul seq\"";
 
+/// Rows of a batch that lie further apart have late ones among them.
+const SPREAD_DAYS: u32 = 2;
+/// Ranges of time in which stored rows are looked for: each is a pass over what is staged.
+const RANGES_MAX: u32 = 64;
+
 /// Rows that were not inserted: there already, or refused with a SQLSTATE.
 const LEFT_OUT: &str = "pg_temp.hyperhaul_left_out";
 
@@ -118,6 +123,48 @@ impl Table {
     /// Records with a staged row that the table does not have as it is, by number; behind the insertion. A row that was inserted is
     /// there; of the others those are here whose key, or whose place in another unique index, has a row with other values.
     pub(crate) fn conflicts(&self, index: usize) -> String {
+        format!(
+            "SELECT staged.{SEQ} FROM {} AS staged WHERE NOT EXISTS ({}{}) ORDER BY 1",
+            stage(index),
+            self.stored_as_staged(),
+            self.time_ranges(index),
+        )
+    }
+
+    /// Whether one range of time around all that is staged would hold much that none of it touches: late rows among fresh ones. `None`:
+    /// rows have no time by which chunks could be left out.
+    pub(crate) fn is_spread(&self, index: usize) -> Option<String> {
+        let time = quote_ident(&self.key_time()?.name);
+        Some(format!(
+            "SELECT coalesce(CASE WHEN bool_and(isfinite({time})) THEN \
+             max({time})::timestamp - min({time})::timestamp > interval '{SPREAD_DAYS} days' END, false) FROM {}",
+            stage(index)
+        ))
+    }
+
+    /// The same as [`Table::conflicts`], range by range, so that chunks between them are left alone. `None` as there.
+    pub(crate) fn conflicts_of_spread(&self, index: usize) -> Option<String> {
+        let (time, stage) = (quote_ident(&self.key_time()?.name), stage(index));
+        Some(format!(
+            "WITH span AS (SELECT extract(epoch FROM min({time})) AS low, extract(epoch FROM max({time})) + 1 AS high FROM {stage}), \
+             range AS (SELECT min(staged.{time}) AS first, max(staged.{time}) AS last FROM {stage} AS staged, span \
+                 GROUP BY width_bucket(extract(epoch FROM staged.{time}), span.low, span.high, \
+                     least({RANGES_MAX}, ceil((span.high - span.low) / 86400))::integer)) \
+             SELECT found.{SEQ} FROM range CROSS JOIN LATERAL (SELECT staged.{SEQ} FROM {stage} AS staged \
+                 WHERE staged.{time} >= range.first AND staged.{time} <= range.last AND NOT EXISTS ({} \
+                 AND stored.{time} >= range.first AND stored.{time} <= range.last)) AS found ORDER BY 1",
+            self.stored_as_staged(),
+        ))
+    }
+
+    /// A time of the key.
+    fn key_time(&self) -> Option<&Column> {
+        let mut times = self.columns.iter().filter(|column| column.is_time());
+        times.find(|column| self.key.contains(&column.name))
+    }
+
+    /// The row that a staged one is in the table, where it is as it was staged.
+    fn stored_as_staged(&self) -> String {
         let same = self.columns.iter().map(|column| {
             let name = quote_ident(&column.name);
             let cast = if column.compared_as_text {
@@ -134,13 +181,8 @@ impl Table {
             };
             format!("stored.{name}{cast} {equal} staged.{name}{cast}")
         });
-        format!(
-            "SELECT staged.{SEQ} FROM {} AS staged WHERE NOT EXISTS (SELECT FROM {} AS stored WHERE {}{}) ORDER BY 1",
-            stage(index),
-            self.relation,
-            same.collect::<Vec<_>>().join(" AND "),
-            self.time_ranges(index),
-        )
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        format!("SELECT FROM {} AS stored WHERE {same}", self.relation)
     }
 
     /// The staged times' range, so that chunks beyond are left out.
@@ -246,6 +288,18 @@ mod tests {
              AND stored.\"at\" >= (SELECT min(\"at\") FROM pg_temp.hyperhaul_stage_0) \
              AND stored.\"at\" <= (SELECT max(\"at\") FROM pg_temp.hyperhaul_stage_0)) ORDER BY 1"
         );
+    }
+
+    #[test]
+    fn what_is_spread_over_time_is_looked_for_range_by_range() {
+        let sql = table().conflicts_of_spread(0).unwrap_or_default();
+        assert!(sql.contains("stored.\"at\" >= range.first AND stored.\"at\" <= range.last"));
+        let without_time = Table {
+            key: vec!["well".to_owned()],
+            ..table()
+        };
+        assert_eq!(without_time.is_spread(0), None);
+        assert_eq!(without_time.conflicts_of_spread(0), None);
     }
 
     #[test]

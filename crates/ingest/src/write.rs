@@ -31,7 +31,7 @@ mod ways;
 use crate::Error;
 use crate::batch::{Batch, Taken};
 use crate::learn::{Learned, learn};
-use crate::limits::{COLLISIONS, PATIENT};
+use crate::limits::{COLLISIONS, PATIENT, TOO_MANY_DIVISOR};
 use crate::lookup::Lookups;
 use crate::prepare;
 use crate::repeats::Repeats;
@@ -72,6 +72,8 @@ pub(crate) struct Writer {
     attempted: (Way, Instant),
     /// Messages of the batch are committed already.
     leaves_out: bool,
+    /// Records that go in one transaction: few after it was too much for the server, and twice as many after each that was not.
+    at_once: usize,
 }
 
 /// What is left to do with a batch.
@@ -101,6 +103,7 @@ impl Writer {
             unwritten: HashSet::new(),
             attempted: (Way::Copy, Instant::now()),
             leaves_out: false,
+            at_once: usize::MAX,
         }
     }
 
@@ -129,8 +132,14 @@ impl Writer {
         let mut total = Outcome::default();
         let mut left = vec![batch];
         while let Some(mut batch) = left.pop() {
-            match self.settle(&mut batch).await? {
+            let next = if batch.taken.records.len() > self.at_once {
+                Next::Halve
+            } else {
+                self.settle(&mut batch).await?
+            };
+            match next {
                 Next::Done(outcome) => {
+                    self.at_once = self.at_once.saturating_mul(2);
                     self.count(&batch, &outcome);
                     total = add(&total, &outcome);
                 }
@@ -192,6 +201,7 @@ impl Writer {
                     }
                 }
                 Verdict::TooMany | Verdict::Memory if batch.taken.records.len() > 1 => {
+                    self.at_once = (batch.taken.records.len() / TOO_MANY_DIVISOR).max(1);
                     return Ok(Next::Halve);
                 }
                 Verdict::Wait | Verdict::Memory => {

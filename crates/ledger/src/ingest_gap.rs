@@ -39,28 +39,19 @@ pub async fn store_gaps(
         (source_id, position, stream, from_at, to_at, reason, server, attempt_count, packet_count) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     for gap in gaps {
-        let NewGap {
-            position,
-            from_at,
-            to_at,
-            reason,
-            server,
-            attempt_count,
-            packet_count,
-        } = gap;
         session
             .execute(
                 sql,
                 &[
                     &source.id(),
-                    position,
+                    &gap.position,
                     &stream,
-                    from_at,
-                    to_at,
-                    reason,
-                    server,
-                    attempt_count,
-                    packet_count,
+                    &gap.from_at,
+                    &gap.to_at,
+                    &gap.reason,
+                    &gap.server,
+                    &gap.attempt_count,
+                    &gap.packet_count,
                 ],
             )
             .await?;

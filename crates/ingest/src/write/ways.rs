@@ -239,7 +239,13 @@ async fn conflicts(
     table: &Table,
     index: usize,
 ) -> Result<Vec<usize>, ServerError> {
-    let rows = session.query(&table.conflicts(index), &[]).await?;
+    let is_spread = match table.is_spread(index) {
+        Some(sql) => session.query_one(&sql, &[]).await?.get(0),
+        None => false,
+    };
+    let sql = table.conflicts_of_spread(index).filter(|_| is_spread);
+    let sql = sql.unwrap_or_else(|| table.conflicts(index));
+    let rows = session.query(&sql, &[]).await?;
     Ok(rows.iter().map(|row| number(row, 0)).collect())
 }
 

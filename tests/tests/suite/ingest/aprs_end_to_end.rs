@@ -158,6 +158,29 @@ async fn packets_that_nobody_should_send_are_raw_messages_and_counted_by_reason(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_packets_is_replayed_once() {
+    let ogn = Ogn::new("aprs_file").await;
+    let now_us = now_us();
+    let mut lines = Vec::new();
+    for address in 1..=500 {
+        let time = time_of_day(now_us - i64::from(address) * SECOND_US);
+        lines.extend(fix(address, &time, "EGHL"));
+        lines.push(b'\n');
+    }
+    lines.extend(b"N0CALL>APRS,qAS,EGHL:>the end\n");
+    ogn.declare_file(&lines);
+    for stored in [501, 0] {
+        let done = ogn.call().run().await.expect_code(0).json();
+        assert_eq!(done[0]["stored_count"], stored, "{done}");
+    }
+    assert_eq!(ogn.count("raw_messages").await, 501);
+    assert_eq!(ogn.count("fixes").await, 500);
+    assert_eq!(ogn.count("receivers").await, 1);
+    assert_eq!(ogn.count("aircraft").await, 500);
+    ogn.assert_proved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_packet_of_before_midnight_is_of_that_day_however_late_it_is_written() {
     const DAY_US: i64 = 86_400 * SECOND_US;
     let ogn = Ogn::new("aprs_midnight").await;
@@ -223,6 +246,10 @@ async fn what_either_table_refuses_is_a_dead_letter_and_stands_for_no_other_pack
     );
     assert_eq!(ogn.sum("row_count").await, 9);
     ogn.assert_proved().await;
+    let listed = ogn.ask("dlq list --json").run().await.expect_code(0).json();
+    let id = listed[1]["id"].to_string();
+    let shown = ogn.ask("dlq show").arg(&id).run().await.expect_code(0);
+    assert_eq!(shown.stdout, on_ground);
     // One that is refused again stands for no other one either.
     let baddy = "ALTER TABLE fixes DROP CONSTRAINT no_ground; ALTER TABLE fixes ADD CONSTRAINT no_eghl CHECK \
         (altitude_msl_feet <> 0 OR 'EGHL' <> ALL (via))";

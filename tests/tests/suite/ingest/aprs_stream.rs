@@ -6,7 +6,7 @@ use hyperhaul_spool::{Limits, Parcel, RealDisk, Spool};
 use hyperhaul_testkit::{TestDatabase, eventually};
 use hyperhaul_workload::SoarPacket;
 use hyperhaul_workload::aprs_feed::{Feed, FeedOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// SOAR's tables as far as packets have columns for them, as hypertables; nobody is known yet.
@@ -67,6 +67,18 @@ impl Ogn {
         std::fs::write(self.config(), config).unwrap();
     }
 
+    /// The same stream from a file with these lines.
+    pub(super) fn declare_file(&self, lines: &[u8]) {
+        let path = self.folder.join("packets");
+        std::fs::write(&path, lines).unwrap();
+        let config = format!(
+            "target = \"{}\"\n[[stream]]\nname = \"ogn\"\nprofile = \"fixes\"\nsource = {{ kind = \"file\", path = \"{}\" }}\n",
+            self.database.url(),
+            path.display()
+        );
+        std::fs::write(self.config(), config).unwrap();
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.join("ingest.toml")
     }
@@ -114,8 +126,22 @@ impl Ogn {
     }
 
     /// The spool's folder of the stream.
-    pub(super) fn spool(&self) -> PathBuf {
+    fn spool(&self) -> PathBuf {
         self.folder.join("spool/ogn")
+    }
+
+    /// Waits until a packet is in the spool.
+    pub(super) async fn until_spooled(&self, packet: &[u8]) {
+        let is_there = async || {
+            let files = std::fs::read_dir(self.spool()).into_iter().flatten();
+            let contents = files.filter_map(|file| std::fs::read(file.ok()?.path()).ok());
+            contents
+                .into_iter()
+                .any(|bytes| bytes.windows(packet.len()).any(|part| part == packet))
+        };
+        eventually("it is stored", Duration::from_secs(20), is_there)
+            .await
+            .unwrap();
     }
 
     /// Puts packets into the spool, each with its time of reception (microseconds since 1970), as a process leaves it that was killed
@@ -174,13 +200,6 @@ impl Drop for Ogn {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Bytes that lie in a folder.
-pub(super) fn folder_bytes(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten();
-    let files = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len()));
-    files.sum()
 }
 
 /// A packet of an aircraft with a time of day, heard by a station.

@@ -44,7 +44,7 @@ async fn a_file_that_is_written_anew_between_two_halves_is_another_one() {
     let killed = pumps.ingest(&file).failpoint("ingest.after_commit");
     killed.run().await.expect_killed();
     let half = pumps.count("esp_telemetry").await;
-    assert!((100..=300).contains(&half), "{half} rows");
+    assert!((30..=300).contains(&half), "{half} rows");
     // In its place, with the same first line, and each other line as long as before.
     pumps.file("readings.ndjson", &text(3));
     pumps.ingest(&file).run().await.expect_code(0);

@@ -8,6 +8,7 @@ mod aprs_rows;
 mod aprs_sink;
 mod aprs_stream;
 mod aprs_tables;
+mod compressed;
 mod faults;
 mod files;
 mod full_disk;

@@ -1,6 +1,7 @@
 //! Rows that are there already, rows that nobody takes, and tables that change.
 
 use super::{Pumps, append, now_minus_days, reading, readings};
+use crate::support::Hyperhaul;
 use std::fmt::Write;
 
 #[tokio::test]
@@ -23,6 +24,30 @@ async fn what_is_there_already_is_a_duplicate_and_with_other_values_a_conflict()
     assert_eq!(pumps.count("esp_telemetry").await, 2001);
     let kept = "hyperhaul.ingest_conflict WHERE convert_from(payload, 'UTF8') LIKE '%99_.5%'";
     assert_eq!(pumps.count(kept).await, 3);
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
+async fn late_rows_among_fresh_ones_are_told_apart_as_well() {
+    let pumps = Pumps::new("ingest_spread").await;
+    let days = |minute: u32| (0..10).map(move |day| day * 1440 + minute);
+    let lines = |well: u32, minute: u32, pip: &str| -> String {
+        let lines = days(minute).map(|minute| reading(well, minute, "").replace("1000.25", pip));
+        lines.map(|line| line + "\n").collect()
+    };
+    let first = pumps.file(
+        "first.ndjson",
+        &(lines(1, 0, "1000.25") + &lines(1, 5, "1000.25")),
+    );
+    pumps.ingest(&first).run().await.expect_code(0);
+    let text = lines(1, 0, "1000.25") + &lines(1, 5, "999.5") + &lines(2, 0, "1000.25");
+    let second = pumps.file("second.ndjson", &text);
+    let done = pumps.ingest(&second).run().await.expect_code(0).json();
+    let counts = ["stored_count", "duplicate_count", "conflict_count"];
+    let counts = counts.map(|count| done[0][count].as_i64().unwrap());
+    assert_eq!(counts, [10, 10, 10]);
+    let kept = "hyperhaul.ingest_conflict WHERE convert_from(payload, 'UTF8') LIKE '%999.5%'";
+    assert_eq!(pumps.count(kept).await, 10);
     pumps.assert_proved().await;
 }
 
@@ -172,4 +197,34 @@ async fn what_makes_no_sense_is_said_before_anything_is_read() {
         .expect_code(2)
         .expect_printed(&["could not read /nowhere/at.all"]);
     assert_eq!(pumps.count("esp_telemetry").await, 0);
+}
+
+#[tokio::test]
+async fn a_role_that_could_not_tell_duplicates_is_refused_before_anything_is_read() {
+    let pumps = Pumps::new("ingest_privileges").await;
+    let file = pumps.file("readings.ndjson", &readings(2, 5));
+    // The ledger is there, and the role may write it.
+    pumps.ingest(&file).run().await.expect_code(0);
+    let role = pumps.database.owner_role().await.unwrap();
+    let name = format!("\"{}\"", role.name());
+    let sql = format!(
+        "GRANT USAGE ON SCHEMA hyperhaul TO {name}; GRANT ALL ON ALL TABLES IN SCHEMA hyperhaul TO {name};
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA hyperhaul TO {name}; GRANT INSERT ON esp_telemetry TO {name};
+         GRANT USAGE ON SEQUENCE esp_telemetry_id_seq TO {name}"
+    );
+    pumps.database.exec(&sql).await.unwrap();
+    let url = pumps.database.url_as(&role).unwrap();
+    let call = || {
+        Hyperhaul::new("ingest --profile esp-telemetry --json")
+            .target(&url)
+            .table("public.esp_telemetry")
+            .arg(file.to_str().unwrap())
+    };
+    call().run().await.expect_code(2).expect_printed(&[
+        "may not write and read all columns of table public.esp_telemetry",
+        "GRANT INSERT, SELECT",
+    ]);
+    let grant = format!("GRANT SELECT ON esp_telemetry TO {name}");
+    pumps.database.exec(&grant).await.unwrap();
+    call().run().await.expect_code(0);
 }
