@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 use chrono::{DateTime, TimeDelta, Utc};
 use hyperhaul_decode::{RecentKeys, Repeats as Spec};
 use hyperhaul_pg::Session;
-use hyperhaul_pgcopy::{HEADER, TRAILER};
+use hyperhaul_pgcopy::Framer;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -76,19 +76,26 @@ impl Repeats {
             .table
             .copy_latest(key, received_at, &time, keys_max / 2);
         let mut copy = session.copy_out(&sql).await?;
-        let mut bytes = Vec::new();
+        let mut framer = Framer::new();
+        let mut learned = Ok(());
         while let Some(piece) = copy.next().await? {
-            bytes.extend_from_slice(&piece);
+            let keys = &mut self.keys;
+            let framed = framer.push(&piece, |tuple| {
+                let learning = keys.learn(tuple.as_bytes());
+                learned = learned.clone().and(learning);
+            });
+            framed.map_err(|error| self.unreadable(&error))?;
         }
-        let tuples = bytes
-            .strip_prefix(&HEADER)
-            .and_then(|tuples| tuples.strip_suffix(&TRAILER));
-        if let Err(error) = self.keys.learn(tuples.unwrap_or(&bytes)) {
-            let message = format!("could not read {}: {error}", self.table.relation.plain());
-            return Err(crate::Error::unexpected(message).into());
-        }
+        learned
+            .and(framer.finish())
+            .map_err(|error| self.unreadable(&error))?;
         self.is_warm = true;
         Ok(())
+    }
+
+    fn unreadable(&self, error: &hyperhaul_pgcopy::Error) -> crate::Error {
+        let table = self.table.relation.plain();
+        crate::Error::unexpected(format!("could not read {table}: {error}"))
     }
 }
 
