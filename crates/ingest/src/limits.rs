@@ -74,7 +74,8 @@ pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 /// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
 /// durable: itself, its records, and their form in the spool.
 pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
-/// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
+/// Lines of a body, and of all bodies in memory together: records of 64 bytes in one of usual size. Shorter ones would take many times the
+/// body's bytes in memory: a record takes some 150 bytes besides its own.
 pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.
 pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);
