@@ -27,7 +27,7 @@ impl Writer {
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
-                return Err(self.stopped(trouble));
+                return Err(trouble.into());
             }
         };
         self.place.meter.database(true);
@@ -59,7 +59,7 @@ impl Writer {
                 Err(error) => error,
             };
             if !judge(&error).passes() {
-                return Err(self.stopped(error));
+                return Err(error.into());
             }
             tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
             patience.pause().await;
