@@ -190,7 +190,7 @@ impl Writer {
                 Verdict::Again => {
                     way = way.max(Way::Staged);
                     if !collisions.pause().await {
-                        return Err(self.stopped(trouble));
+                        return Err(trouble.into());
                     }
                 }
                 Verdict::Reconnect => {
@@ -220,7 +220,7 @@ impl Writer {
                     self.refresh(batch).await?;
                 }
                 // The tables are as they were learned: the statement itself does not fit, whatever the rows are.
-                Verdict::Reshaped => return Err(self.stopped(trouble)),
+                Verdict::Reshaped => return Err(trouble.into()),
                 Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds => match way {
                     Way::Copy | Way::Sifted | Way::Staged => way = Way::RowByRow,
                     Way::RowByRow if batch.taken.records.len() > 1 => return Ok(Next::Halve),
@@ -228,19 +228,15 @@ impl Writer {
                     Way::RowByRow
                         if batch.condemned.is_some() || batch.taken.records.is_empty() =>
                     {
-                        return Err(self.stopped(trouble));
+                        return Err(trouble.into());
                     }
                     Way::RowByRow => letters::condemn(batch, &trouble),
                 },
                 // A single row goes with the limit lifted.
                 Verdict::TooMany if way < Way::RowByRow => way = Way::RowByRow,
-                Verdict::TooMany | Verdict::Stop => return Err(self.stopped(trouble)),
+                Verdict::TooMany | Verdict::Stop => return Err(trouble.into()),
             }
         }
-    }
-
-    fn stopped(&self, error: hyperhaul_pg::Error) -> Error {
-        Error::from(error).about(format!("stream {}", self.place.stream.name))
     }
 
     /// Learns tables and ids anew, and decodes the batch for them.
@@ -261,7 +257,7 @@ impl Writer {
                     self.reconnect(batch.taken.to).await?;
                 }
                 verdict if verdict.passes() => tokio::time::sleep(PATIENT.pause_max).await,
-                _ => return Err(self.stopped(trouble)),
+                _ => return Err(trouble.into()),
             }
         }
         let taken = std::mem::replace(&mut batch.taken, Taken::none(0));

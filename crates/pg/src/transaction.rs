@@ -16,10 +16,14 @@ impl Session {
     ) -> Result<T, E> {
         self.batch("BEGIN").await?;
         match work().await {
-            Ok(value) => {
-                self.batch("COMMIT").await?;
-                Ok(value)
-            }
+            Ok(value) => match self.batch("COMMIT").await {
+                Ok(()) => Ok(value),
+                Err(error) => {
+                    // One that fails before it has begun leaves the transaction open.
+                    self.roll_back().await;
+                    Err(error.into())
+                }
+            },
             Err(error) => {
                 self.roll_back().await;
                 Err(error)

@@ -28,7 +28,7 @@ impl Writer {
                 Err(Trouble::Server(error)) => error,
             };
             if !judge(&trouble).passes() {
-                return Err(self.stopped(trouble));
+                return Err(trouble.into());
             }
             // Who gets a session and is refused would come back as fast as sessions are made.
             patience.pause().await;
@@ -62,7 +62,7 @@ impl Writer {
                 Err(error) => error,
             };
             if !judge(&error).passes() {
-                return Err(self.stopped(error));
+                return Err(error.into());
             }
             tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
             patience.pause().await;

@@ -1,6 +1,7 @@
 //! Batches that are too much at once go in halves, each of which is exactly once by itself; and what is said to a process that waits.
 
-use super::{Pumps, reading, readings};
+use super::{Pumps, now_minus_days, reading, readings};
+use hyperhaul_testkit::{Instance, Role, TestDatabase, skip};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -28,6 +29,42 @@ async fn what_is_too_much_for_the_servers_memory_goes_in_halves() {
     pumps.ingest(&file).run().await.expect_code(0);
     pumps.assert_readings(20, 100).await;
     pumps.assert_proved().await;
+}
+
+/// Each chunk that is made takes several locks.
+#[tokio::test]
+async fn what_takes_more_chunks_than_the_server_has_locks_for_goes_in_pieces() {
+    let test = "what_takes_more_chunks_than_the_server_has_locks_for_goes_in_pieces";
+    let instance = match Instance::private("few_locks", &[Role::Target]) {
+        Ok(instance) => instance,
+        Err(error) if error.is_unavailable() => return skip(test, &error),
+        Err(error) => panic!("{error}"),
+    };
+    let database = TestDatabase::create(instance.url(Role::Target), "few_locks");
+    let database = database.await.unwrap();
+    let database = database.with_extensions(&["timescaledb"]).await.unwrap();
+    let pumps = Pumps::on(database).await;
+    for setting in [
+        "max_locks_per_transaction = 10",
+        "max_connections = 15",
+        "max_worker_processes = 8",
+        "max_prepared_transactions = 0",
+    ] {
+        let set = format!("ALTER SYSTEM SET {setting}");
+        pumps.database.exec(&set).await.unwrap();
+    }
+    instance.crash(Role::Target).unwrap();
+    instance.start(Role::Target).unwrap();
+    let lines = (0..400).map(|day| {
+        let line = reading(1, day, "");
+        let (before, time) = line.split_once("\"timestamp\":\"").unwrap();
+        let day = now_minus_days(day);
+        format!("{before}\"timestamp\":\"{day}{}\n", &time[day.len()..])
+    });
+    let file = pumps.file("days.ndjson", &lines.collect::<String>());
+    let ended = pumps.ingest(&file).env("RUST_LOG", "debug").run().await;
+    let ended = ended.expect_code(0).expect_printed(&["verdict=Memory"]);
+    assert_eq!(ended.json()[0]["stored_count"], 400);
 }
 
 #[tokio::test]
