@@ -81,8 +81,8 @@ impl Feeding {
         Ok(())
     }
 
-    /// From the first one on that the stream has begun, or that was written after it moved last: what was called so before it was followed is none
-    /// of its.
+    /// From the first one on that the stream has begun; where none is left of those, from the first one on that was written after the stream
+    /// moved last. What was called so before it was followed is none of its.
     async fn begun(
         &self,
         mut files: Vec<Rotated>,
@@ -93,13 +93,18 @@ impl Feeding {
             standing.stream == self.stream.name && standing.source.starts_with(FILE)
         });
         let moved_at = of_files.filter_map(|standing| standing.moved_at).max();
-        let is_ours = |file: &Rotated| {
+        let is_known = |file: &Rotated| {
             let source = self.source_of(&file.identity);
             finished.contains_key(&file.identity)
                 || standings.iter().any(|standing| standing.source == source)
-                || moved_at.is_some_and(|at| SystemTime::from(at) < file.written_at)
         };
-        let first = files.iter().position(is_ours).unwrap_or(files.len());
+        // What the ledger knows may have been compressed since.
+        let is_newer =
+            |file: &Rotated| moved_at.is_some_and(|at| SystemTime::from(at) < file.written_at);
+        let first = files.iter().position(is_known);
+        let first = first
+            .or_else(|| files.iter().position(is_newer))
+            .unwrap_or(files.len());
         Ok(files.split_off(first))
     }
 

@@ -2,6 +2,7 @@
 
 use super::aprs_stream::{Ogn, now_us};
 use hyperhaul_testkit::eventually;
+use hyperhaul_workload::aprs_feed::FeedOptions;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -225,7 +226,9 @@ async fn a_full_spool_does_not_stop_the_listener_and_what_is_dropped_is_counted(
             let there = ogn.count("raw_messages").await;
             there + ogn.database.value::<i64>(dropped).await.unwrap() == said
         };
-        eventually("so many", Duration::from_secs(3), known).await.is_ok()
+        eventually("so many", Duration::from_secs(3), known)
+            .await
+            .is_ok()
     };
     eventually(
         "every packet is there or counted",

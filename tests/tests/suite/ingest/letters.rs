@@ -2,8 +2,9 @@
 
 use super::{Pumps, reading, readings};
 use crate::support::Hyperhaul;
-use hyperhaul_testkit::{Cut, Proxy};
+use hyperhaul_testkit::{Cut, Proxy, eventually};
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[tokio::test]
 async fn letters_are_shown_as_they_came_and_go_in_when_the_table_takes_them() {
@@ -161,9 +162,22 @@ async fn a_letter_that_is_not_even_staged_does_not_hold_up_the_others() {
     assert_eq!(why, "refused-by-server 22003");
     // Halving finds each in ten steps, of which each costs at most one transaction.
     // Backends tell what they counted when they end.
-    let rolled_back = async || refused.pumps.database.value::<i64>(rollbacks).await.unwrap() - before;
+    let rolled_back = async || {
+        refused
+            .pumps
+            .database
+            .value::<i64>(rollbacks)
+            .await
+            .unwrap()
+            - before
+    };
     let told = async || rolled_back().await >= 10;
-    let waited = eventually("transactions are rolled back", Duration::from_secs(20), told).await;
+    let waited = eventually(
+        "transactions are rolled back",
+        Duration::from_secs(20),
+        told,
+    )
+    .await;
     waited.unwrap();
     assert!(rolled_back().await < 40);
 }
