@@ -91,9 +91,9 @@ pub async fn shape(session: &Session, relation: &Relation) -> Result<Option<Stri
 pub struct RowPrivileges {
     /// Its name.
     pub role: String,
-    /// Write into all of the columns.
+    /// Write into it, and lock it against changes meanwhile.
     pub insert: bool,
-    /// Read all of them.
+    /// Read all of the columns.
     pub select: bool,
     /// Make temporary tables in the database.
     pub temporary: bool,
@@ -108,10 +108,10 @@ pub async fn row_privileges(
     relation: &Relation,
     columns: &[String],
 ) -> Result<RowPrivileges, Error> {
-    let sql = "SELECT current_user::text, coalesce(bool_and(has_column_privilege(quoted, name, 'INSERT')), true), \
-                   coalesce(bool_and(has_column_privilege(quoted, name, 'SELECT')), true), \
+    let sql = "SELECT current_user::text, has_table_privilege(quoted, 'INSERT'), \
+                   (SELECT coalesce(bool_and(has_column_privilege(quoted, name, 'SELECT')), true) FROM unnest($3::text[]) AS name), \
                    has_database_privilege(current_database(), 'TEMPORARY') \
-               FROM format('%I.%I', $1::text, $2::text) AS quoted, unnest($3::text[]) AS name";
+               FROM format('%I.%I', $1::text, $2::text) AS quoted";
     let row = session
         .query_one(sql, &[&relation.schema, &relation.name, &columns])
         .await?;

@@ -40,21 +40,30 @@ pub(super) async fn status(asked: &Ingest) -> Result<Exit, Failure> {
         Some(address) => two_readings(address).await?,
         None => None,
     };
-    let mut sources =
-        hyperhaul_ingest::source_statuses(&server(target.as_deref())?, LATELY).await?;
+    let streams = streams.map(|mut streams| {
+        streams.retain(|live| wanted(&live.stream));
+        streams
+    });
+    let sources = hyperhaul_ingest::source_statuses(&server(target.as_deref())?, LATELY).await;
+    let (mut sources, failed) = match sources {
+        Ok(sources) => (sources, None),
+        // The process says how it goes while the database is away.
+        Err(error) if streams.is_some() => (Vec::new(), Some(error)),
+        Err(error) => return Err(error.into()),
+    };
     sources.retain(|source| wanted(&source.standing.stream));
     let status = Status {
         metrics,
-        streams: streams.map(|mut streams| {
-            streams.retain(|live| wanted(&live.stream));
-            streams
-        }),
+        streams,
         sources,
     };
     if asked.format.json {
         output::print_json(&status, false)?;
     } else {
         output::print(&render(&status, Look::of_stdout()))?;
+    }
+    if let Some(error) = failed {
+        return Err(error.into());
     }
     Ok(Exit::Done)
 }

@@ -62,6 +62,7 @@ pub async fn retry(
         in_doubt: None,
         sizes: Vec::new(),
         condemned: None,
+        tried: None,
         patience: Backoff::new(Limits::RECONNECT),
         is_fresh: false,
     };
@@ -143,8 +144,10 @@ struct Retry<'a> {
     in_doubt: Option<Done>,
     /// How many letters are tried together next, and behind them: the last one first. Empty: as many as usual.
     sizes: Vec<i64>,
-    /// Why the next letter, a single one, is not even staged.
-    condemned: Option<hyperhaul_pg::Error>,
+    /// A letter that went by itself and was not even staged, and why.
+    condemned: Option<(i64, hyperhaul_pg::Error)>,
+    /// The first of the letters that were tried last.
+    tried: Option<i64>,
     patience: Backoff,
     /// Tables and ids were learned anew for the next letters.
     is_fresh: bool,
@@ -187,9 +190,9 @@ impl Retry<'_> {
             }
             Verdict::Memory => self.pause(error).await,
             Verdict::Duplicates | Verdict::BadRows | Verdict::StaleIds
-                if self.condemned.is_none() =>
+                if self.condemned.as_ref().map(|(letter, _)| *letter) != self.tried =>
             {
-                self.condemned = Some(error);
+                self.condemned = self.tried.map(|letter| (letter, error));
                 Ok(())
             }
             // No letter is to blame: something else in the transaction is refused.
@@ -265,6 +268,7 @@ impl Retry<'_> {
         } = &mut self.place;
         let (selection, condemned, in_doubt) =
             (&self.selection, &self.condemned, &mut self.in_doubt);
+        let tried = &mut self.tried;
         let mut done = Done {
             gone: None,
             ..self.done.clone()
@@ -274,6 +278,7 @@ impl Retry<'_> {
                 let letters =
                     hyperhaul_ledger::hold_dead_letters(session, selection, done.after, count_max);
                 let letters = letters.await?;
+                *tried = letters.first().map(|letter| letter.id);
                 for letters in letters.chunk_by(|one, next| one.source == next.source) {
                     let source = letters.first().map_or("", |letter| letter.source.as_str());
                     let taken = taken(letters);
@@ -284,7 +289,10 @@ impl Retry<'_> {
                     if let Some(mut repeats) = Repeats::new(learned) {
                         repeats.leave_out(session, &mut batch).await?;
                     }
-                    if let Some(error) = condemned {
+                    // Somebody else may have taken it by now.
+                    if let Some((letter, error)) = condemned
+                        && *tried == Some(*letter)
+                    {
                         write::condemn(&mut batch, error);
                     }
                     let refused = write::write_again(session, &learned.tables, &batch).await?;
