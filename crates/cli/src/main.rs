@@ -25,6 +25,7 @@ mod window;
 use arguments::Arguments;
 use clap::Parser;
 use failure::{Exit, Failure};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
     };
-    log(arguments.verbose);
+    log(level(&arguments));
     match run(arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -78,13 +79,21 @@ fn explain(error: &clap::Error) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// What happens inside goes to stderr: nothing unless asked for, since users are told by other ways.
-fn log(verbose: u8) {
-    let level = match verbose {
+/// How much of what happens inside is written: nothing unless asked for, since users are told by other ways. Who feeds tables for months,
+/// with nobody at a terminal, warns.
+fn level(arguments: &Arguments) -> &'static str {
+    let is_watched = std::io::stderr().is_terminal();
+    let is_ingest = matches!(arguments.command, arguments::Command::Ingest(_));
+    match arguments.verbose {
+        0 if is_ingest && !is_watched => "warn",
         0 => "off",
         1 => "debug",
         _ => "trace",
-    };
+    }
+}
+
+/// Writes to stderr.
+fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
