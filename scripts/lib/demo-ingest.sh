@@ -83,7 +83,7 @@ make_readings() {
     hyperhaul workload esp --wells 2000 --readings "$count" |
         awk -v every="$MALFORMED_EVERY" 'NR % every == 0 { sub(/"pip":/, "\"pip\":\"?\",\"p\":") } { print }' |
         split -a 5 -l "$BODY_READINGS" - "$folder/bodies/"
-    hyperhaul workload esp --wells 2000 --readings "$count" --seed 2 |
+    hyperhaul workload esp --wells 2000 --readings $((count / 4)) --seed 2 |
         split -a 5 -l "$BODY_READINGS" - "$folder/lines/"
     : >"$folder/growing.ndjson"
     echo 0 >"$folder/acknowledged"

@@ -6,11 +6,11 @@ mod status;
 mod watch;
 
 pub(crate) use dlq::{Dlq, dlq};
+pub(crate) use watch::View;
 
 use crate::arguments::Format;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Look};
-use crate::progress::Display;
 use crate::signals;
 use crate::values::{Interval, parse_interval, parse_table};
 use clap::{Args, ValueEnum};
@@ -106,14 +106,15 @@ pub(crate) async fn ingest(asked: &Ingest, plain: bool) -> Result<Exit, Failure>
     }
     let (server, work) = work(asked)?;
     let (stop, meters) = (Stop::default(), Meters::default());
-    let display = Arc::new(Display::new(plain));
-    let messages = Arc::clone(&display);
-    signals::stop_streams(stop.clone(), move |message| messages.line(message));
+    let view = Arc::new(View::new(plain));
+    signals::stop_streams(stop.clone(), Arc::clone(&view));
     let begun = Instant::now();
     let done = tokio::select! {
-        done = hyperhaul_ingest::run(&server, work, &stop, &meters) => done?,
-        never = watch::watch(&meters, &display) => match never {},
+        done = hyperhaul_ingest::run(&server, work, &stop, &meters) => done,
+        never = watch::watch(&meters, &view) => match never {},
     };
+    view.end();
+    let done = done?;
     if asked.format.json {
         output::print_json(&done, false)?;
     } else {

@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: each one is taken as a request, and what the next one will do is said.
 
 use crate::failure::Exit;
+use crate::ingest::View;
 use crate::progress::Watch;
 use hyperhaul_ingest::Stop;
 use hyperhaul_migrate::Interrupt;
@@ -23,14 +24,15 @@ pub(crate) fn listen(interrupt: Interrupt, watch: Arc<Watch>) {
 }
 
 /// Of streams: the first asks to write what was taken, the second leaves at once: what is not committed then comes again.
-pub(crate) fn stop_streams(stop: Stop, say: impl Fn(&str) + Send + 'static) {
+pub(crate) fn stop_streams(stop: Stop, view: Arc<View>) {
     let mut is_asked = false;
     each(move || {
         if is_asked {
+            view.end();
             leave();
         }
         is_asked = true;
-        say("hyperhaul: writing what was taken; press again to leave at once");
+        view.say("hyperhaul: writing what was taken; press again to leave at once");
         stop.now();
     });
 }

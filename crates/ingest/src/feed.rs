@@ -2,9 +2,10 @@
 //! hidden behind them.
 
 pub(crate) mod file;
+pub(crate) mod format;
 pub(crate) mod input;
 pub(crate) mod jetstream;
-mod known_file;
+pub(crate) mod known_file;
 pub(crate) mod rotation;
 pub(crate) mod spooled;
 

@@ -60,6 +60,8 @@ pub(crate) const TOO_MANY_DIVISOR: usize = 16;
 pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 /// How often the end of a file that is followed is looked at: rows are there within it, and an idle file costs nothing.
 pub(crate) const FILE_LOOK: Duration = Duration::from_millis(100);
+/// A log that was renamed is at its end when nobody has written into it for so long: its writer opens the next one a little later.
+pub(crate) const ROTATED_QUIET: Duration = Duration::from_secs(2);
 /// A record is at most so long; what is longer is cut there, and no decoder takes it.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 
@@ -72,7 +74,8 @@ pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 /// Bytes of bodies that are in memory at once: many of usual size, or two of the largest. A body takes four times its size until it is
 /// durable: itself, its records, and their form in the spool.
 pub(crate) const HTTP_BODIES_BYTES: usize = 32 << 20;
-/// Lines of a body: records of 64 bytes in one of usual size. Shorter ones would take many times the body's bytes in memory.
+/// Lines of a body, and of all bodies in memory together: records of 64 bytes in one of usual size. Shorter ones would take many times the
+/// body's bytes in memory: a record takes some 150 bytes besides its own.
 pub(crate) const HTTP_LINES_MAX: usize = 256 << 10;
 /// How long a request waits for memory before it is sent away.
 pub(crate) const HTTP_ROOM_WAIT: Duration = Duration::from_secs(1);

@@ -196,6 +196,7 @@ impl Writer {
                 Verdict::Reconnect => {
                     // A batch that ends its own backend would come back as fast as it can connect.
                     patience.pause().await;
+                    collisions = Backoff::new(COLLISIONS);
                     if let Some(outcome) = self.reconnect(batch.taken.to).await? {
                         return Ok(Next::Done(outcome));
                     }
@@ -207,6 +208,7 @@ impl Writer {
                 Verdict::Wait | Verdict::Memory => {
                     tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
                     patience.pause().await;
+                    collisions = Backoff::new(COLLISIONS);
                 }
                 Verdict::Duplicates if way < Way::Staged => {
                     let tables = &self.learned.borrow().tables;

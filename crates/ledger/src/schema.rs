@@ -24,7 +24,7 @@ use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 5;
+const FORMAT: i32 = 6;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -142,6 +142,11 @@ CREATE TABLE hyperhaul.ingest_conflict (
     received_at timestamptz NOT NULL,
     found_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+UPDATE hyperhaul.ledger_format SET format = 5;
+";
+
+/// Since format 6 times are kept in which a source could not hear.
+const FROM_5_TO_6: &str = "
 CREATE TABLE hyperhaul.ingest_gap (
     source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
     position bigint NOT NULL,
@@ -154,7 +159,7 @@ CREATE TABLE hyperhaul.ingest_gap (
     packet_count bigint,
     PRIMARY KEY (source_id, position)
 );
-UPDATE hyperhaul.ledger_format SET format = 5;
+UPDATE hyperhaul.ledger_format SET format = 6;
 ";
 
 /// The tables of format 3; those of later ones are added to them.
@@ -280,11 +285,12 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
 }
 
 async fn bring_up(session: &Session) -> Result<(), Error> {
-    let upgrades: [(i32, &[&str]); 4] = [
+    let upgrades: [(i32, &[&str]); 5] = [
         (1, &[FROM_1_TO_2]),
         (2, &[FROM_2_TO_3, CALLS]),
         (3, &[FROM_3_TO_4]),
         (4, &[FROM_4_TO_5]),
+        (5, &[FROM_5_TO_6]),
     ];
     for (from, batches) in upgrades {
         if format(session).await? == Some(from) {

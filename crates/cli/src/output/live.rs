@@ -114,7 +114,7 @@ pub(crate) fn lives(now: &[Reading], before: &[Reading], elapsed: Duration) -> V
         .collect()
 }
 
-/// All streams, a line each.
+/// All streams, a line each; what can be missed most easily comes last, where a narrow terminal cuts it off.
 pub(crate) fn table(streams: &[Live], look: Look) -> String {
     let mut table = Columns::new([
         Left, Left, Right, Right, Right, Right, Right, Right, Right, Right, Right,
@@ -127,10 +127,10 @@ pub(crate) fn table(streams: &[Live], look: Look) -> String {
         "lag p50",
         "p99",
         "oldest",
-        "spool",
         "duplicate",
         "conflict",
         "dead",
+        "spool",
     ]);
     for live in streams {
         table.push([
@@ -141,10 +141,10 @@ pub(crate) fn table(streams: &[Live], look: Look) -> String {
             lag(live.lag_p50_seconds),
             lag(live.lag_p99_seconds),
             age(live.uncommitted_seconds),
-            live.spool().unwrap_or_else(|| "-".to_owned()),
             grouped(live.duplicate_records),
             grouped(live.conflict_records),
             grouped(live.dead_records),
+            live.spool().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.render(0, look)
@@ -245,6 +245,7 @@ pub(crate) fn sources(sources: &[SourceStatus], lately: &str, look: Look) -> Str
 mod tests {
     use super::*;
     use expect_test::expect;
+    use hyperhaul_ingest::Standing;
 
     fn live(stream: &str) -> Live {
         Live {
@@ -275,9 +276,9 @@ mod tests {
             ..live("field")
         };
         expect![[r#"
-            stream  state        records/s  rows/s  lag p50    p99  oldest                spool  duplicate  conflict  dead
-            esp     writing         20,012  20,000    12 ms  95 ms   20 ms  13.0 MiB of 4.0 GiB         12         0     3
-            field   no database     20,012  20,000        -      -       -                    -         12         0     3
+            stream  state        records/s  rows/s  lag p50    p99  oldest  duplicate  conflict  dead                spool
+            esp     writing         20,012  20,000    12 ms  95 ms   20 ms         12         0     3  13.0 MiB of 4.0 GiB
+            field   no database     20,012  20,000        -      -       -         12         0     3                    -
         "#]]
         .assert_eq(&table(&[live("esp"), waiting], Look::PLAIN));
     }
@@ -292,5 +293,38 @@ mod tests {
             ..live("esp")
         };
         assert!(!quiet.is_busy() && live("esp").is_busy());
+    }
+
+    #[test]
+    fn each_source_is_a_line_with_what_became_of_its_records_lately() {
+        let standing = Standing {
+            source: "spool esp 0b6bd5b0".to_owned(),
+            stream: "esp".to_owned(),
+            position: 72_043_200,
+            backend_pid: 4711,
+            moved_at: "2026-01-12T10:31:00Z".parse().ok(),
+        };
+        let never = SourceStatus {
+            standing: Standing {
+                stream: "field".to_owned(),
+                position: 0,
+                moved_at: None,
+                ..standing.clone()
+            },
+            is_held: false,
+            lately: None,
+        };
+        let held = SourceStatus {
+            standing,
+            is_held: true,
+            lately: None,
+        };
+        expect![[r#"
+            stream  source              session      position  moved (UTC)       records (1 h)  stored  duplicate  conflict  dead
+            esp     spool esp 0b6bd5b0  connected  72,043,200  2026-01-12 10:31              0       0          0         0     0
+            field   spool esp 0b6bd5b0  none                0  never                         0       0          0         0     0
+        "#]]
+        .assert_eq(&sources(&[held, never], "1 h", Look::PLAIN));
+        assert!(sources(&[], "1 h", Look::PLAIN).starts_with("The ledger knows no source"));
     }
 }

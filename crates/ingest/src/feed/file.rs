@@ -1,8 +1,10 @@
 //! A file's lines, from a position in bytes on. A file keeps its records itself: nothing is spooled, and the ledger's position
 //! is all there is to resume.
 
+use super::format::{Format, without_line_end};
 use super::input::Input;
 use super::known_file::{identity, print_of, printed_bytes};
+use super::rotation::Rotated;
 use super::{BatchLimits, Feed};
 use crate::Error;
 use crate::batch::Taken;
@@ -11,71 +13,12 @@ use crate::compression;
 use crate::envelope::Envelope;
 use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX};
 use bytes::{Buf, Bytes, BytesMut};
-use hyperhaul_decode::{CsvOrder, DecoderKind, Header, Mapping, MappingError, RecordEnds};
+use hyperhaul_decode::CsvOrder;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// What is known about a file's records beforehand.
-pub(crate) enum Format {
-    /// Each line is one.
-    Lines,
-    /// Lines may go on between quotes.
-    Csv {
-        ends: RecordEnds,
-        /// How to put its fields in order by its first line, where that names them.
-        order: Option<OrderByHeader>,
-    },
-}
-
-impl Format {
-    /// As a mapping says.
-    pub(crate) fn of(mapping: &Mapping) -> Format {
-        if mapping.decoder != DecoderKind::Csv {
-            return Format::Lines;
-        }
-        let order = (mapping.csv.header == Header::FirstLine(true)).then(|| -> OrderByHeader {
-            let mapping = mapping.clone();
-            Box::new(move |header| CsvOrder::new(&mapping, header))
-        });
-        Format::Csv {
-            ends: RecordEnds::new(mapping.csv.delimiter),
-            order,
-        }
-    }
-
-    /// What the first line is for, if it is a header; the first time that it is asked for.
-    pub(crate) fn take_order(&mut self) -> Option<OrderByHeader> {
-        match self {
-            Format::Lines => None,
-            Format::Csv { order, .. } => order.take(),
-        }
-    }
-
-    /// How many of the bytes belong to the first record, with the end of its line. `None`: it goes on behind them; the next call
-    /// must have what follows, and not these bytes again.
-    pub(crate) fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            Format::Lines => memchr::memchr(b'\n', bytes).map(|end| end + 1),
-            Format::Csv { ends, .. } => ends.next_end(bytes),
-        }
-    }
-}
-
-/// Takes off the end of the line, if there is one.
-pub(crate) fn without_line_end(mut line: Bytes) -> Bytes {
-    for end in [b'\n', b'\r'] {
-        if line.last() == Some(&end) {
-            line.truncate(line.len() - 1);
-        }
-    }
-    line
-}
-
-/// Makes of a header how its file's fields become those that the decoder expects.
-pub(crate) type OrderByHeader = Box<dyn FnOnce(&[u8]) -> Result<CsvOrder, MappingError> + Send>;
 
 /// One file.
 pub(crate) struct FileFeed {
@@ -132,6 +75,19 @@ impl FileFeed {
         feed.identity = Some(identity);
         feed.follows = follows;
         Ok(Some(feed))
+    }
+
+    /// A file that had the name before: its writer may not know that yet.
+    pub(crate) fn rotated(
+        rotated: Rotated,
+        format: Format,
+        stop: watch::Receiver<bool>,
+    ) -> FileFeed {
+        let input = Input::File(rotated.file);
+        let mut feed = FileFeed::reading(input, &rotated.path, format, stop);
+        feed.identity = Some(rotated.identity);
+        (feed.follows, feed.replaced) = (true, true);
+        feed
     }
 
     /// What the file is called in the ledger; empty for what is no file.
@@ -321,7 +277,8 @@ impl FileFeed {
 
     /// At the end of the file: whether to look again.
     async fn waits(&mut self) -> bool {
-        if !self.follows || self.replaced || *self.stop.borrow() {
+        let is_over = self.replaced && self.input.is_quiet(self.read_bytes);
+        if !self.follows || is_over || *self.stop.borrow() {
             return false;
         }
         tokio::select! {
@@ -329,7 +286,7 @@ impl FileFeed {
             _ = self.stop.wait_for(|stop| *stop) => {}
         }
         // What was appended before it was replaced is read once more.
-        self.replaced = self.is_replaced();
+        self.replaced = self.replaced || self.is_replaced();
         true
     }
 

@@ -1,7 +1,9 @@
 //! What a file's lines are read from.
 
+use crate::limits::ROTATED_QUIET;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::SystemTime;
 
 /// A plain file, or what has to be read from its beginning.
 pub(crate) enum Input {
@@ -20,6 +22,25 @@ impl Input {
         }
         file.seek(SeekFrom::Start(position))?;
         Ok(true)
+    }
+}
+
+impl Input {
+    /// Whether nobody writes into the file any more, which has another name by now: its writer goes on for a moment. What is shorter than what
+    /// was read is another file.
+    pub(crate) fn is_quiet(&self, read_bytes: u64) -> bool {
+        let Input::File(file) = self else {
+            return true;
+        };
+        let Ok(metadata) = file.metadata() else {
+            return true;
+        };
+        // A clock that was set back makes it quiet.
+        let age = metadata
+            .modified()
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok());
+        metadata.len() < read_bytes || age.is_none_or(|age| age >= ROTATED_QUIET)
     }
 }
 

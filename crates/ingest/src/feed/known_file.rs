@@ -6,6 +6,9 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+/// What the ledger's names of files begin with.
+pub(crate) const FILE: &str = "file ";
+
 /// Bytes of a first line that tell files apart.
 const FIRST_LINE_BYTES_MAX: usize = 4096;
 
@@ -38,7 +41,7 @@ pub(super) fn identity(path: &Path, file: &File, grows: bool) -> Result<Option<S
         None => length,
     };
     let print = xxhash_rust::xxh3::xxh3_128(&beginning[..end]);
-    Ok(Some(format!("file {:x}:{print:032x}", metadata.ino())))
+    Ok(Some(format!("{FILE}{:x}:{print:032x}", metadata.ino())))
 }
 
 /// What a line is known by: its length and its hash.

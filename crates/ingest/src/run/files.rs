@@ -3,14 +3,20 @@
 use super::Feeding;
 use crate::Error;
 use crate::compression;
-use crate::feed::file::{FileFeed, Format};
+use crate::feed::file::FileFeed;
+use crate::feed::format::Format;
 use crate::feed::input::Input;
+use crate::feed::known_file::FILE;
 use crate::feed::rotation::{Rotated, rotated};
 use crate::limits::{FILE_LOOK, PATIENT};
 use hyperhaul_ledger::{PositionUnit, Standing};
 use hyperhaul_pg::retry::Backoff;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
+use std::time::SystemTime;
+
+/// Files that were read to their end, by what they are called in the ledger: how many bytes they had.
+type Finished = HashMap<String, u64>;
 
 impl Feeding {
     /// One file to its end.
@@ -26,7 +32,7 @@ impl Feeding {
     /// Those that had the name before, and were not read to their end, come first: looked for when the next one is open, so that
     /// whatever is renamed meanwhile is either of those or read already.
     pub(super) async fn follow(&self, path: &Path) -> Result<(), Error> {
-        let mut finished = HashSet::new();
+        let mut finished = Finished::new();
         // There may be none of the name for long.
         self.read_rotated(path, "", &mut finished).await?;
         while let Some(feed) = self.open(path, true).await? {
@@ -35,12 +41,11 @@ impl Feeding {
             if self.stop.is_asked() {
                 break;
             }
-            if self.feed_file(path, true, feed).await? {
-                finished.insert(identity);
-            }
+            let position = self.feed_file(path, true, feed).await?;
             if self.stop.is_asked() {
                 break;
             }
+            finished.extend(position.map(|position| (identity, position)));
         }
         Ok(())
     }
@@ -50,38 +55,56 @@ impl Feeding {
         &self,
         path: &Path,
         open: &str,
-        finished: &mut HashSet<String>,
+        finished: &mut Finished,
     ) -> Result<(), Error> {
-        let mut found = rotated(path)?;
-        finished.retain(|identity| found.iter().any(|file| file.identity == *identity));
-        found.retain(|file| file.identity != open && !finished.contains(&file.identity));
-        for file in self.begun(found).await? {
-            let Some(feed) = self.open(&file.path, false).await? else {
+        let found = rotated(path)?;
+        finished.retain(|identity, _| found.iter().any(|file| file.identity == *identity));
+        let is_left = |file: &Rotated| {
+            // Its writer may have gone on.
+            file.identity != open && finished.get(&file.identity) != Some(&file.bytes)
+        };
+        if !found.iter().any(is_left) {
+            return Ok(());
+        }
+        for file in self.begun(found, finished).await? {
+            if file.identity == open || finished.get(&file.identity) == Some(&file.bytes) {
                 continue;
-            };
-            // Renamed once more: it is looked for again when the next file is open.
-            let is_same = feed.identity() == file.identity;
-            if is_same && self.feed_file(&file.path, false, feed).await? && !self.stop.is_asked() {
-                finished.insert(file.identity);
             }
+            let (path, identity) = (file.path.clone(), file.identity.clone());
+            let feed = FileFeed::rotated(file, self.format(), self.stop.watch());
+            let position = self.feed_file(&path, true, feed).await?;
             if self.stop.is_asked() {
                 break;
             }
+            finished.extend(position.map(|position| (identity, position)));
         }
         Ok(())
     }
 
-    /// From the first one on that the stream has begun: what was called so before it was followed is none of its.
-    async fn begun(&self, mut files: Vec<Rotated>) -> Result<Vec<Rotated>, Error> {
-        if files.is_empty() {
-            return Ok(files);
-        }
+    /// From the first one on that the stream has begun; where none is left of those, from the first one on that was written after the stream
+    /// moved last. What was called so before it was followed is none of its.
+    async fn begun(
+        &self,
+        mut files: Vec<Rotated>,
+        finished: &Finished,
+    ) -> Result<Vec<Rotated>, Error> {
         let standings = self.standings().await?;
+        let of_files = standings.iter().filter(|standing| {
+            standing.stream == self.stream.name && standing.source.starts_with(FILE)
+        });
+        let moved_at = of_files.filter_map(|standing| standing.moved_at).max();
         let is_known = |file: &Rotated| {
             let source = self.source_of(&file.identity);
-            standings.iter().any(|standing| standing.source == source)
+            finished.contains_key(&file.identity)
+                || standings.iter().any(|standing| standing.source == source)
         };
-        let first = files.iter().position(is_known).unwrap_or(files.len());
+        // What the ledger knows may have been compressed since.
+        let is_newer =
+            |file: &Rotated| moved_at.is_some_and(|at| SystemTime::from(at) < file.written_at);
+        let first = files.iter().position(is_known);
+        let first = first
+            .or_else(|| files.iter().position(is_newer))
+            .unwrap_or(files.len());
         Ok(files.split_off(first))
     }
 
@@ -125,22 +148,31 @@ impl Feeding {
         }
     }
 
-    /// A file from where the ledger stands on. False: another one has its name now.
-    async fn feed_file(&self, path: &Path, follow: bool, feed: FileFeed) -> Result<bool, Error> {
+    /// A file from where the ledger stands on, up to which position. `None`: another one has its name now.
+    async fn feed_file(
+        &self,
+        path: &Path,
+        follow: bool,
+        feed: FileFeed,
+    ) -> Result<Option<u64>, Error> {
         let identity = feed.identity().to_owned();
         let first = self.source_of(&identity);
         let (mut source, mut feed) = (first.clone(), feed);
         // Another file may have been called the same: one that was cut off and written anew.
         let mut generation = 1;
-        while !self.pump_lines(&source, feed).await? {
+        loop {
+            if let Some(position) = self.pump_lines(&source, feed).await? {
+                return Ok(Some(position));
+            }
             generation += 1;
             source = format!("{first} {generation}");
-            match self.open(path, follow).await? {
-                Some(again) if again.identity() == identity => feed = again,
-                _ => return Ok(false),
+            match self.open(path, follow).await {
+                Ok(Some(again)) if again.identity() == identity => feed = again,
+                Ok(_) => return Ok(None),
+                Err(_) if !path.exists() => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
-        Ok(true)
     }
 
     pub(super) async fn stdin(&self, resume: Option<&str>) -> Result<(), Error> {
@@ -151,7 +183,7 @@ impl Feeding {
         let input = Input::Stream(Box::new(std::io::stdin()));
         let path = Path::new("standard input");
         let feed = FileFeed::reading(input, path, self.format(), self.stop.watch());
-        if self.pump_lines(&source, feed).await? {
+        if self.pump_lines(&source, feed).await?.is_some() {
             return Ok(());
         }
         Err(
@@ -160,14 +192,14 @@ impl Feeding {
         )
     }
 
-    /// Lines from where the ledger stands on. False: what the ledger knows by this name began otherwise.
-    async fn pump_lines(&self, source: &str, mut feed: FileFeed) -> Result<bool, Error> {
+    /// Lines from where the ledger stands on, up to which position. `None`: what the ledger knows by this name began otherwise.
+    async fn pump_lines(&self, source: &str, mut feed: FileFeed) -> Result<Option<u64>, Error> {
         let mut writer = self.writer(source, PositionUnit::Byte).await?;
         if !feed.begin(writer.position(), writer.mark())? {
-            return Ok(false);
+            return Ok(None);
         }
         self.pump(source, feed, &mut writer, |_| {}).await?;
-        Ok(true)
+        Ok(Some(writer.position()))
     }
 
     fn format(&self) -> Format {

@@ -14,6 +14,7 @@ impl Writer {
     pub(super) async fn reconnect(&mut self, to: u64) -> Result<Option<Outcome>, Error> {
         let lost_pid = self.session.backend_pid();
         self.place.meter.database(false);
+        let mut patience = Backoff::new(PATIENT);
         let source = loop {
             self.session = self.connect().await?;
             self.staged_for = None;
@@ -29,6 +30,8 @@ impl Writer {
             if !judge(&trouble).passes() {
                 return Err(trouble.into());
             }
+            // Who gets a session and is refused would come back as fast as sessions are made.
+            patience.pause().await;
         };
         self.place.meter.database(true);
         self.place.meter.reconnected(Peer::Database);

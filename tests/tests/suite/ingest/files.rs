@@ -3,6 +3,7 @@
 use super::{Pumps, append, reading, readings};
 use std::fmt::Write;
 use std::process::Command;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_file_goes_in_once_and_what_is_appended_goes_on_from_there() {
@@ -210,5 +211,32 @@ async fn what_was_rotated_away_while_nobody_followed_is_read_first() {
     assert_eq!(pumps.count("hyperhaul.dead_letter").await, 0);
     let before = "esp_telemetry WHERE well_id = 'W-0077'";
     assert_eq!(pumps.count(before).await, 0);
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
+async fn what_is_rotated_twice_while_the_table_is_locked_is_read() {
+    let pumps = Pumps::new("ingest_rotated_twice").await;
+    let file = pumps.file("log.ndjson", &readings(10, 10));
+    let running = pumps.ingest(&file).arg("--follow").spawn();
+    pumps.eventually_stored(100).await;
+    let holder = pumps.database.connect().await.unwrap();
+    let lock = "BEGIN; LOCK TABLE esp_telemetry IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(lock).await.unwrap();
+    append(&file, &(reading(1, 501, "") + "\n"));
+    for number in [2, 1] {
+        // Written a moment apart, so that their order is seen.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let rotated = pumps.folder.join(format!("log.ndjson.{number}"));
+        std::fs::rename(&file, &rotated).unwrap();
+        std::fs::write(&file, reading(number + 1, 502, "") + "\n").unwrap();
+        // Its writer still has it.
+        append(&rotated, &(reading(number + 1, 503, "") + "\n"));
+    }
+    holder.batch_execute("COMMIT").await.unwrap();
+    pumps.eventually_stored(105).await;
+    running.signal("INT");
+    running.wait().await.expect_code(0);
+    assert_eq!(pumps.count("hyperhaul.dead_letter").await, 0);
     pumps.assert_proved().await;
 }

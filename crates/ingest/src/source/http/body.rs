@@ -2,7 +2,7 @@
 
 use super::answer::Refused;
 use crate::envelope::Envelope;
-use crate::feed::file::{Format, without_line_end};
+use crate::feed::format::{Format, without_line_end};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use hyperhaul_decode::{CsvOrder, Mapping};

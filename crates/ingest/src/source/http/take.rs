@@ -5,7 +5,6 @@ use super::{HttpPlace, Route, body};
 use crate::Error;
 use crate::clock::now_us;
 use crate::compression::Compression;
-use crate::envelope::Envelope;
 use crate::limits::{HTTP_BODIES_BYTES, HTTP_BODY_WAIT, HTTP_LINES_MAX, HTTP_ROOM_WAIT};
 use crate::secret::Secret;
 use axum::body::Body;
@@ -27,12 +26,11 @@ pub(super) struct Taking {
     body_bytes_max: usize,
     /// Room for bodies, in KiB: memory is bounded whoever sends.
     room: Semaphore,
+    /// Room for lines. Who waits here holds room for the body, and who has both waits for nothing that others hold.
+    line_room: Semaphore,
 }
 
 const ROOM_UNIT_BYTES: usize = 1024;
-
-/// What a line takes up in memory besides its own bytes: its record, and the headers that it gets on its way into the spool.
-const LINE_BYTES: usize = size_of::<Envelope>() + 64;
 
 const SEND_FEWER: &str = "Send fewer records at a time.";
 
@@ -47,12 +45,13 @@ pub(super) async fn ingest(
 
 impl Taking {
     pub(super) fn new(place: &HttpPlace, routes: HashMap<String, Route>) -> Result<Taking, Error> {
-        let room_bytes = HTTP_BODIES_BYTES.max(place.body_bytes_max) + HTTP_LINES_MAX * LINE_BYTES;
+        let room_bytes = HTTP_BODIES_BYTES.max(place.body_bytes_max);
         Ok(Taking {
             routes,
             token: Secret::read(place.token.as_ref(), place.token_file.as_deref())?,
             body_bytes_max: place.body_bytes_max,
             room: Semaphore::new(room_bytes.div_ceil(ROOM_UNIT_BYTES)),
+            line_room: Semaphore::new(HTTP_LINES_MAX),
         })
     }
 
@@ -142,12 +141,7 @@ impl Taking {
         let units = bytes
             .unwrap_or(self.body_bytes_max)
             .div_ceil(ROOM_UNIT_BYTES);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let waited = tokio::time::timeout(HTTP_ROOM_WAIT, self.room.acquire_many(units)).await;
-        match waited {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Refused::busy("too many bodies come in at once")),
-        }
+        wait_for(&self.room, units).await
     }
 
     /// Waits until memory for what the body's lines become is free: short ones take more than the body itself.
@@ -157,7 +151,7 @@ impl Taking {
             let message = format!("the body has more than {HTTP_LINES_MAX} lines");
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message).hint(SEND_FEWER));
         }
-        self.room(Some(lines * LINE_BYTES)).await
+        wait_for(&self.line_room, lines).await
     }
 
     /// `said_bytes` have room.
@@ -198,6 +192,14 @@ impl Taking {
                 "the body is not compressed as its Content-Encoding says",
             )),
         }
+    }
+}
+
+async fn wait_for(room: &Semaphore, units: usize) -> Result<SemaphorePermit<'_>, Refused> {
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    match tokio::time::timeout(HTTP_ROOM_WAIT, room.acquire_many(units)).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Refused::busy("too many bodies come in at once")),
     }
 }
 
