@@ -1,7 +1,7 @@
 //! Records by HTTP: acknowledged when they are durable, whole bodies or none, whatever happens to process, spool or database.
 
-use super::{Pumps, own_server};
 use super::spooled::{Taker, body};
+use super::{Pumps, own_server};
 use hyperhaul_testkit::{Role, eventually};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
