@@ -1,7 +1,7 @@
 //! Batches that are too much at once go in halves, each of which is exactly once by itself; and what is said to a process that waits.
 
-use super::{Pumps, now_minus_days, reading, readings};
-use hyperhaul_testkit::{Instance, Role, TestDatabase, skip};
+use super::{Pumps, now_minus_days, own_server, reading, readings};
+use hyperhaul_testkit::Role;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -35,14 +35,9 @@ async fn what_is_too_much_for_the_servers_memory_goes_in_halves() {
 #[tokio::test]
 async fn what_takes_more_chunks_than_the_server_has_locks_for_goes_in_pieces() {
     let test = "what_takes_more_chunks_than_the_server_has_locks_for_goes_in_pieces";
-    let instance = match Instance::private("few_locks", &[Role::Target]) {
-        Ok(instance) => instance,
-        Err(error) if error.is_unavailable() => return skip(test, &error),
-        Err(error) => panic!("{error}"),
+    let Some((instance, database)) = own_server(test, "few_locks").await else {
+        return;
     };
-    let database = TestDatabase::create(instance.url(Role::Target), "few_locks");
-    let database = database.await.unwrap();
-    let database = database.with_extensions(&["timescaledb"]).await.unwrap();
     let pumps = Pumps::on(database).await;
     for setting in [
         "max_locks_per_transaction = 10",

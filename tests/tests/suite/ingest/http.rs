@@ -1,8 +1,8 @@
 //! Records by HTTP: acknowledged when they are durable, whole bodies or none, whatever happens to process, spool or database.
 
-use super::Pumps;
 use super::spooled::{Taker, body};
-use hyperhaul_testkit::{Instance, Role, TestDatabase, eventually, skip};
+use super::{Pumps, own_server};
+use hyperhaul_testkit::{Role, eventually};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -228,15 +228,9 @@ async fn connections_are_encrypted_where_a_certificate_is_configured() {
 #[tokio::test]
 async fn a_database_that_is_away_fills_the_spool_and_is_caught_up_with() {
     let name = "a_database_that_is_away_fills_the_spool_and_is_caught_up_with";
-    let instance = match Instance::private("http_away", &[Role::Target]) {
-        Ok(instance) => instance,
-        Err(error) if error.is_unavailable() => return skip(name, &error),
-        Err(error) => panic!("{error}"),
+    let Some((instance, database)) = own_server(name, "http_away").await else {
+        return;
     };
-    let database = TestDatabase::create(instance.url(Role::Target), "away")
-        .await
-        .unwrap();
-    let database = database.with_extensions(&["timescaledb"]).await.unwrap();
     let taker = Taker::with(Pumps::on(database).await, "").spool_bytes("512 KiB");
     let running = taker.start().await;
     assert_eq!(taker.post("esp", "", &body(0, 0..100)).await.status, 200);

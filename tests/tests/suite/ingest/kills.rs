@@ -2,9 +2,9 @@
 //! and rows are written again soon after.
 
 use super::spooled::{BODY_READINGS, Sender, Taker, body};
-use super::{Pumps, append};
+use super::{Pumps, append, own_server};
 use crate::support::Running;
-use hyperhaul_testkit::{Instance, Role, TestDatabase, skip};
+use hyperhaul_testkit::Role;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,30 +57,28 @@ async fn backends_that_are_terminated_are_replaced_and_rows_are_written_again() 
 #[tokio::test]
 async fn a_server_whose_processes_are_killed_is_written_to_as_soon_as_it_is_back() {
     let test = "a_server_whose_processes_are_killed_is_written_to_as_soon_as_it_is_back";
-    let instance = match Instance::private("kills", &[Role::Target]) {
-        Ok(instance) => instance,
-        Err(error) if error.is_unavailable() => return skip(test, &error),
-        Err(error) => panic!("{error}"),
+    let Some((instance, database)) = own_server(test, "kills").await else {
+        return;
     };
-    let database = TestDatabase::create(instance.url(Role::Target), "kills");
-    let database = database.await.unwrap();
-    let database = database.with_extensions(&["timescaledb"]).await.unwrap();
     let load = Load::start(Pumps::on(database).await).await;
     let running = load.taker.start().await;
     load.until_written().await;
     let mut moments = Moments(3);
     let mut slowest = Duration::ZERO;
-    for round in 0..50 {
+    let (mut backends, mut servers) = (0, 0);
+    while backends < 30 || servers < 20 {
         tokio::time::sleep(moments.next(20, 150)).await;
-        if round % 5 < 3 {
+        if 2 * backends <= 3 * servers {
             // The server ends all sessions and recovers by itself.
             let pid = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'hyperhaul ingest%' ORDER BY random() LIMIT 1";
             let pid = load.taker.pumps.database.values::<i32>(pid).await.unwrap();
             let Some(pid) = pid.first() else { continue };
             instance.kill_backend(Role::Target, *pid).unwrap();
+            backends += 1;
         } else {
             instance.kill(Role::Target).unwrap();
             instance.start(Role::Target).unwrap();
+            servers += 1;
         }
         slowest = slowest.max(load.assert_written_soon().await);
     }

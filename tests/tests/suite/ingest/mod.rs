@@ -25,7 +25,7 @@ mod rows;
 mod spooled;
 
 use crate::support::{Hyperhaul, target_database};
-use hyperhaul_testkit::{TestDatabase, eventually};
+use hyperhaul_testkit::{Instance, Role, TestDatabase, eventually, skip};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -36,6 +36,22 @@ use std::time::Duration;
 struct Pumps {
     database: TestDatabase,
     folder: PathBuf,
+}
+
+/// A server of the test's own, which it may kill, and a database there; `None` where it cannot be had.
+async fn own_server(test: &str, name: &str) -> Option<(Instance, TestDatabase)> {
+    let instance = match Instance::private(name, &[Role::Target]) {
+        Ok(instance) => instance,
+        Err(error) if error.is_unavailable() => {
+            skip(test, &error);
+            return None;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let database = TestDatabase::create(instance.url(Role::Target), name);
+    let database = database.await.unwrap();
+    let database = database.with_extensions(&["timescaledb"]).await.unwrap();
+    Some((instance, database))
 }
 
 /// `esp_telemetry` as systems that use the profile have it.
