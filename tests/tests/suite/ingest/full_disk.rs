@@ -95,6 +95,7 @@ async fn messages_stay_with_the_broker_until_there_is_room() {
     let stored = format!("SELECT {stored}");
     let before = Cell::new(-1);
     let settled = async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let now: i64 = listener.pumps.database.value(&stored).await.unwrap();
         before.replace(now) == now
     };

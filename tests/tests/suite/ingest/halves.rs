@@ -100,7 +100,7 @@ async fn a_stream_that_waits_for_its_database_hears_that_it_is_to_stop() {
     .target(nowhere)
     .arg(file.to_str().unwrap())
     .spawn();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     running.signal("INT");
     running.wait().await.expect_code(0);
     pumps.ingest(&file).run().await.expect_code(0);
