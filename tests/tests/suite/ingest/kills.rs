@@ -87,7 +87,9 @@ async fn a_server_whose_processes_are_killed_is_written_to_as_soon_as_it_is_back
     }
     waits.sort();
     let (median, slowest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
-    eprintln!("rows were written {median:?} after the server took connections, at the latest {slowest:?}");
+    eprintln!(
+        "rows were written {median:?} after the server took connections, at the latest {slowest:?}"
+    );
     assert!(median < WRITING_AGAIN, "{waits:?}");
     load.end(running).await;
 }
