@@ -65,11 +65,19 @@ impl RecentKeys {
         firsts
     }
 
-    /// Tells of each row whether a record of another position had its key before.
+    /// Tells of each row whether a record of another position had its key before, as unique indexes have it: a NULL is like no other value.
     pub fn repeated(&mut self, rows: &Rows) -> Vec<bool> {
         (0..rows.len())
-            .map(|index| self.first(rows, index).is_some())
+            .map(|index| !self.has_null(rows.row_bytes(index)) && self.first(rows, index).is_some())
             .collect()
+    }
+
+    fn has_null(&self, tuple: &[u8]) -> bool {
+        let tuple = Tuples::new(tuple).next().and_then(Result::ok);
+        tuple.is_some_and(|tuple| {
+            let mut fields = self.fields.iter();
+            fields.any(|field| matches!(tuple.field(*field), Ok(None)))
+        })
     }
 
     /// The position of the first record with a row's key, if that is another one.
@@ -198,6 +206,15 @@ mod tests {
             assert_eq!(recent.drop_duplicates(&mut again).len(), 1);
             assert_eq!(positions(&again), [1]);
         }
+    }
+
+    #[test]
+    fn to_unique_indexes_nulls_are_not_repeated() {
+        let mut recent = memory(100);
+        let batch = rows(1, [(Some(7), 1), (None, 1), (Some(7), 1), (None, 1)]);
+        assert_eq!(recent.repeated(&batch), [false, false, true, false]);
+        // The same records again.
+        assert_eq!(recent.repeated(&batch), [false, false, true, false]);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) const FILE_READ_BYTES: usize = 256 << 10;
 pub(crate) const FILE_LOOK: Duration = Duration::from_millis(100);
 /// A log that was renamed is at its end when nobody has written into it for so long: its writer opens the next one a little later.
 pub(crate) const ROTATED_QUIET: Duration = Duration::from_secs(2);
+/// How long it is read on while somebody writes into it, before the next one has its turn.
+pub(crate) const ROTATED_PATIENCE: Duration = Duration::from_secs(60);
 /// A record is at most so long; what is longer is cut there, and no decoder takes it.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 20;
 

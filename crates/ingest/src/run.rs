@@ -311,7 +311,9 @@ impl Feeding {
         if !judge(&error).passes() {
             return Err(error.into());
         }
-        tracing::warn!(stream = %self.stream.name, %error, "the database is away");
+        if patience.pause_count() == 0 {
+            tracing::warn!(stream = %self.stream.name, %error, "the database is away");
+        }
         patience.pause().await;
         Ok(())
     }

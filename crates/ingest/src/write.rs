@@ -206,7 +206,9 @@ impl Writer {
                     return Ok(Next::Halve);
                 }
                 Verdict::Wait | Verdict::Memory => {
-                    tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
+                    if patience.pause_count() == 0 {
+                        tracing::warn!(stream = %self.place.stream.name, %trouble, "the database takes no rows now; they wait");
+                    }
                     patience.pause().await;
                     collisions = Backoff::new(COLLISIONS);
                 }

@@ -147,7 +147,7 @@ UPDATE hyperhaul.ledger_format SET format = 5;
 
 /// Since format 6 times are kept in which a source could not hear.
 const FROM_5_TO_6: &str = "
-CREATE TABLE hyperhaul.ingest_gap (
+CREATE TABLE IF NOT EXISTS hyperhaul.ingest_gap (
     source_id bigint NOT NULL REFERENCES hyperhaul.ingest_source ON DELETE CASCADE,
     position bigint NOT NULL,
     stream text NOT NULL,

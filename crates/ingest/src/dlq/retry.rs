@@ -15,7 +15,7 @@ use crate::Error;
 use crate::batch::Taken;
 use crate::envelope::Envelope;
 use crate::learn::{Learned, learn};
-use crate::limits::RETRIED_AT_ONCE;
+use crate::limits::{REPEATS_BEFORE, RETRIED_AT_ONCE};
 use crate::lookup::Lookups;
 use crate::prepare;
 use crate::repeats::Repeats;
@@ -279,7 +279,7 @@ impl Retry<'_> {
                     hyperhaul_ledger::hold_dead_letters(session, selection, done.after, count_max);
                 let letters = letters.await?;
                 *tried = letters.first().map(|letter| letter.id);
-                for letters in letters.chunk_by(|one, next| one.source == next.source) {
+                for letters in together(&letters) {
                     let source = letters.first().map_or("", |letter| letter.source.as_str());
                     let taken = taken(letters);
                     let mut batch =
@@ -330,6 +330,23 @@ async fn settle(
         hyperhaul_ledger::drop_dead_letters(session, &Selection::of(gone)).await?;
     }
     Ok(())
+}
+
+/// Letters of one source that were received about the same time: what they repeat is looked for around it.
+fn together(mut letters: &[Content]) -> Vec<&[Content]> {
+    let mut groups = Vec::new();
+    while let Some(first) = letters.first() {
+        let is_beside = |letter: &Content| {
+            let apart = (letter.received_at - first.received_at).abs();
+            letter.source == first.source
+                && apart.to_std().is_ok_and(|apart| apart <= REPEATS_BEFORE)
+        };
+        let end = letters.iter().position(|letter| !is_beside(letter));
+        let (group, rest) = letters.split_at(end.unwrap_or(letters.len()));
+        groups.push(group);
+        letters = rest;
+    }
+    groups
 }
 
 /// The records of letters of one source, as a batch has them.

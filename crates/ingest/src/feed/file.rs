@@ -11,13 +11,14 @@ use crate::batch::Taken;
 use crate::clock::now_us;
 use crate::compression;
 use crate::envelope::Envelope;
-use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX};
+use crate::limits::{FILE_LOOK, FILE_READ_BYTES, RECORD_BYTES_MAX, ROTATED_PATIENCE};
 use bytes::{Buf, Bytes, BytesMut};
 use hyperhaul_decode::CsvOrder;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// One file.
@@ -39,8 +40,8 @@ pub(crate) struct FileFeed {
     follows: bool,
     /// See [`identity`]; `None` for what is no file.
     identity: Option<String>,
-    /// Another file has its name.
-    replaced: bool,
+    /// Since when another file has its name.
+    replaced: Option<Instant>,
     read_bytes: u64,
     /// The last time there was less than was asked for: whoever sends may take his time.
     read_less: bool,
@@ -66,7 +67,12 @@ impl FileFeed {
             let message = format!("{} is compressed, and does not grow", path.display());
             return Err(Error::usage(message).hint("Leave follow out."));
         }
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = match File::open(path) {
+            Ok(file) => file,
+            // Between two renames there may be none of the name.
+            Err(error) if follows && error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(path, &error)),
+        };
         let Some(identity) = identity(path, &file, follows)? else {
             return Ok(None);
         };
@@ -86,8 +92,22 @@ impl FileFeed {
         let input = Input::File(rotated.file);
         let mut feed = FileFeed::reading(input, &rotated.path, format, stop);
         feed.identity = Some(rotated.identity);
-        (feed.follows, feed.replaced) = (true, true);
+        (feed.follows, feed.replaced) = (true, Some(Instant::now()));
         feed
+    }
+
+    /// The same file, to be looked at.
+    pub(crate) fn handle(&self) -> Option<File> {
+        self.input.handle()
+    }
+
+    /// The same file from its beginning, whatever it is called by now; for when this one is no longer used. `None`: it has to be opened.
+    pub(crate) fn anew(&self, format: Format, stop: watch::Receiver<bool>) -> Option<FileFeed> {
+        let input = Input::File(self.input.handle()?);
+        let mut feed = FileFeed::reading(input, &self.path, format, stop);
+        feed.identity.clone_from(&self.identity);
+        (feed.follows, feed.replaced) = (self.follows, self.replaced);
+        Some(feed)
     }
 
     /// What the file is called in the ledger; empty for what is no file.
@@ -113,7 +133,7 @@ impl FileFeed {
             given: 0,
             follows: false,
             identity: None,
-            replaced: false,
+            replaced: None,
             read_bytes: 0,
             read_less: false,
             last_line: Bytes::new(),
@@ -125,6 +145,8 @@ impl FileFeed {
     /// Reads the header, if there is one, and passes over what is dealt with, which ends with what `mark` says; compressed files and
     /// pipes have to be read for that. False: this is another file, which has something else there, or ends before.
     pub(crate) fn begin(&mut self, position: u64, mark: Option<&str>) -> Result<bool, Error> {
+        let begun = self.input.skip_to(0);
+        begun.map_err(|error| unreadable(&self.path, &error))?;
         self.read_header()?;
         let marked_bytes = mark.and_then(printed_bytes).unwrap_or(0);
         let marked_at = position.saturating_sub(marked_bytes).max(self.position);
@@ -271,13 +293,18 @@ impl FileFeed {
 
     /// What was read last and has no end of line: a record, where nothing more can come.
     fn take_rest(&mut self, taken: &mut Taken) {
+        if self.carried.is_empty() {
+            return;
+        }
         self.take(self.carried.len(), now_us(), taken);
         self.scanned = 0;
     }
 
     /// At the end of the file: whether to look again.
     async fn waits(&mut self) -> bool {
-        let is_over = self.replaced && self.input.is_quiet(self.read_bytes);
+        let is_over = self
+            .replaced
+            .is_some_and(|since| self.is_quiet() || since.elapsed() >= ROTATED_PATIENCE);
         if !self.follows || is_over || *self.stop.borrow() {
             return false;
         }
@@ -286,8 +313,24 @@ impl FileFeed {
             _ = self.stop.wait_for(|stop| *stop) => {}
         }
         // What was appended before it was replaced is read once more.
-        self.replaced = self.replaced || self.is_replaced();
+        if self.replaced.is_none() && self.is_replaced() {
+            self.replaced = Some(Instant::now());
+        }
         true
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.input.is_quiet(self.read_bytes)
+    }
+
+    /// At the end: takes what has no end of line, unless somebody is about to write it.
+    fn end(&mut self, taken: &mut Taken) {
+        if !self.follows || self.is_quiet() {
+            self.take_rest(taken);
+            return;
+        }
+        let path = self.path.display();
+        tracing::warn!(%path, "is written on after it was renamed: the rest is read when the next one is");
     }
 
     fn is_replaced(&self) -> bool {
@@ -333,7 +376,7 @@ impl Feed for FileFeed {
             }
             if !self.waits().await {
                 if !*self.stop.borrow() {
-                    self.take_rest(&mut taken);
+                    self.end(&mut taken);
                 }
                 break;
             }

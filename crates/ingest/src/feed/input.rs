@@ -26,6 +26,14 @@ impl Input {
 }
 
 impl Input {
+    /// The file itself, if it is one.
+    pub(crate) fn handle(&self) -> Option<File> {
+        match self {
+            Input::File(file) => file.try_clone().ok(),
+            Input::Stream(_) => None,
+        }
+    }
+
     /// Whether nobody writes into the file any more, which has another name by now: its writer goes on for a moment. What is shorter than what
     /// was read is another file.
     pub(crate) fn is_quiet(&self, read_bytes: u64) -> bool {

@@ -52,7 +52,7 @@ pub(crate) fn rotated(path: &Path) -> Result<Vec<Rotated>, Error> {
         found.retain(|file| {
             file.file
                 .metadata()
-                .is_ok_and(|there| there.ino() != current.ino())
+                .is_ok_and(|there| (there.dev(), there.ino()) != (current.dev(), current.ino()))
         });
     }
     found.sort_by(|one, other| {
@@ -64,13 +64,14 @@ pub(crate) fn rotated(path: &Path) -> Result<Vec<Rotated>, Error> {
 
 /// `None`: it is empty, no file, gone by now, or may not be read.
 fn look(path: PathBuf) -> Result<Option<Rotated>, Error> {
+    // Opening a pipe waits for its writer.
+    if !left_out(&path, fs::metadata(&path))?.is_some_and(|there| there.is_file()) {
+        return Ok(None);
+    }
     let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
     let Some((metadata, file)) = left_out(&path, opened)? else {
         return Ok(None);
     };
-    if !metadata.is_file() {
-        return Ok(None);
-    }
     let written_at = metadata
         .modified()
         .map_err(|error| unreadable(&path, &error))?;

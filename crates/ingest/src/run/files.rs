@@ -2,27 +2,53 @@
 
 use super::Feeding;
 use crate::Error;
-use crate::compression;
 use crate::feed::file::FileFeed;
 use crate::feed::format::Format;
 use crate::feed::input::Input;
-use crate::feed::known_file::FILE;
 use crate::feed::rotation::{Rotated, rotated};
 use crate::limits::{FILE_LOOK, PATIENT};
 use hyperhaul_ledger::{PositionUnit, Standing};
 use hyperhaul_pg::retry::Backoff;
 use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Files that were read to their end, by what they are called in the ledger: how many bytes they had.
-type Finished = HashMap<String, u64>;
+/// What of a name was read by this process.
+#[derive(Debug, Default)]
+struct Finished {
+    /// Files that were read to their end, by what they are called in the ledger: how many bytes they had.
+    bytes: HashMap<String, u64>,
+    /// When the last of them was written that was renamed then.
+    until: Option<SystemTime>,
+}
+
+impl Finished {
+    fn has(&self, file: &Rotated) -> bool {
+        // Its writer may have gone on.
+        self.bytes.get(&file.identity) == Some(&file.bytes)
+    }
+
+    fn add(&mut self, path: &Path, identity: String, bytes: u64, handle: Option<&File>) {
+        self.bytes.insert(identity, bytes);
+        let Some(Ok(read)) = handle.map(File::metadata) else {
+            return;
+        };
+        // What was cut off and goes on has not been renamed: beside it are copies.
+        let is_there = fs::metadata(path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (read.dev(), read.ino()));
+        if !is_there {
+            self.until = self.until.max(read.modified().ok());
+        }
+    }
+}
 
 impl Feeding {
     /// One file to its end.
     pub(super) async fn file(&self, path: &Path) -> Result<(), Error> {
         if let Some(feed) = self.open(path, false).await? {
-            self.feed_file(path, false, feed).await?;
+            self.feed_file(path, feed).await?;
         }
         Ok(())
     }
@@ -32,20 +58,22 @@ impl Feeding {
     /// Those that had the name before, and were not read to their end, come first: looked for when the next one is open, so that
     /// whatever is renamed meanwhile is either of those or read already.
     pub(super) async fn follow(&self, path: &Path) -> Result<(), Error> {
-        let mut finished = Finished::new();
+        let mut finished = Finished::default();
         // There may be none of the name for long.
         self.read_rotated(path, "", &mut finished).await?;
         while let Some(feed) = self.open(path, true).await? {
-            let identity = feed.identity().to_owned();
+            let (identity, handle) = (feed.identity().to_owned(), feed.handle());
             self.read_rotated(path, &identity, &mut finished).await?;
             if self.stop.is_asked() {
                 break;
             }
-            let position = self.feed_file(path, true, feed).await?;
+            let position = self.feed_file(path, feed).await?;
             if self.stop.is_asked() {
                 break;
             }
-            finished.extend(position.map(|position| (identity, position)));
+            if let Some(position) = position {
+                finished.add(path, identity, position, handle.as_ref());
+            }
         }
         Ok(())
     }
@@ -58,53 +86,58 @@ impl Feeding {
         finished: &mut Finished,
     ) -> Result<(), Error> {
         let found = rotated(path)?;
-        finished.retain(|identity, _| found.iter().any(|file| file.identity == *identity));
-        let is_left = |file: &Rotated| {
-            // Its writer may have gone on.
-            file.identity != open && finished.get(&file.identity) != Some(&file.bytes)
-        };
-        if !found.iter().any(is_left) {
+        let is_there = |identity: &String| found.iter().any(|file| file.identity == *identity);
+        finished.bytes.retain(|identity, _| is_there(identity));
+        let is_read =
+            |file: &Rotated, finished: &Finished| file.identity == open || finished.has(file);
+        if found.iter().all(|file| is_read(file, finished)) {
             return Ok(());
         }
         for file in self.begun(found, finished).await? {
-            if file.identity == open || finished.get(&file.identity) == Some(&file.bytes) {
+            if is_read(&file, finished) {
                 continue;
             }
-            let (path, identity) = (file.path.clone(), file.identity.clone());
             let feed = FileFeed::rotated(file, self.format(), self.stop.watch());
-            let position = self.feed_file(&path, true, feed).await?;
+            let (identity, handle) = (feed.identity().to_owned(), feed.handle());
+            let position = self.feed_file(path, feed).await?;
             if self.stop.is_asked() {
                 break;
             }
-            finished.extend(position.map(|position| (identity, position)));
+            if let Some(position) = position {
+                finished.add(path, identity, position, handle.as_ref());
+            }
         }
         Ok(())
     }
 
-    /// From the first one on that the stream has begun; where none is left of those, from the first one on that was written after the stream
-    /// moved last. What was called so before it was followed is none of its.
+    /// From the first one on that the stream has begun; where none is left of those, from the first one on that was written after what this process
+    /// has read. Others may be copies, or were called so before anybody followed.
     async fn begun(
         &self,
         mut files: Vec<Rotated>,
         finished: &Finished,
     ) -> Result<Vec<Rotated>, Error> {
         let standings = self.standings().await?;
-        let of_files = standings.iter().filter(|standing| {
-            standing.stream == self.stream.name && standing.source.starts_with(FILE)
-        });
-        let moved_at = of_files.filter_map(|standing| standing.moved_at).max();
         let is_known = |file: &Rotated| {
             let source = self.source_of(&file.identity);
-            finished.contains_key(&file.identity)
+            finished.bytes.contains_key(&file.identity)
                 || standings.iter().any(|standing| standing.source == source)
         };
-        // What the ledger knows may have been compressed since.
         let is_newer =
-            |file: &Rotated| moved_at.is_some_and(|at| SystemTime::from(at) < file.written_at);
+            |file: &Rotated| finished.until.is_some_and(|until| until <= file.written_at);
         let first = files.iter().position(is_known);
-        let first = first
-            .or_else(|| files.iter().position(is_newer))
-            .unwrap_or(files.len());
+        let first = first.or_else(|| files.iter().position(is_newer));
+        let first = first.unwrap_or(files.len());
+        let moved_at = standings
+            .iter()
+            .filter(|standing| standing.stream == self.stream.name);
+        let moved_at = moved_at.filter_map(|standing| standing.moved_at).max();
+        for file in files.iter().take(first) {
+            if moved_at.is_some_and(|at| SystemTime::from(at) < file.written_at) {
+                let path = file.path.display();
+                tracing::warn!(%path, "is not read: no stream has begun it; name it by itself if its records are not in");
+            }
+        }
         Ok(files.split_off(first))
     }
 
@@ -133,13 +166,9 @@ impl Feeding {
         loop {
             match FileFeed::open(path, self.format(), follow, self.stop.watch()) {
                 Ok(Some(feed)) => return Ok(Some(feed)),
-                // Between two renames there may be none of the name.
-                Err(error) if !follow || path.exists() || compression::is_packed(path) => {
-                    return Err(error);
-                }
-                Ok(None) if !follow => return Ok(None),
-                Ok(None) | Err(_) if self.stop.is_asked() => return Ok(None),
-                Ok(None) | Err(_) => {}
+                Err(error) => return Err(error),
+                Ok(None) if !follow || self.stop.is_asked() => return Ok(None),
+                Ok(None) => {}
             }
             tokio::select! {
                 () = tokio::time::sleep(FILE_LOOK) => {}
@@ -149,29 +178,26 @@ impl Feeding {
     }
 
     /// A file from where the ledger stands on, up to which position. `None`: another one has its name now.
-    async fn feed_file(
-        &self,
-        path: &Path,
-        follow: bool,
-        feed: FileFeed,
-    ) -> Result<Option<u64>, Error> {
+    async fn feed_file(&self, path: &Path, feed: FileFeed) -> Result<Option<u64>, Error> {
         let identity = feed.identity().to_owned();
         let first = self.source_of(&identity);
         let (mut source, mut feed) = (first.clone(), feed);
         // Another file may have been called the same: one that was cut off and written anew.
         let mut generation = 1;
         loop {
+            let again = feed.anew(self.format(), self.stop.watch());
             if let Some(position) = self.pump_lines(&source, feed).await? {
                 return Ok(Some(position));
             }
             generation += 1;
             source = format!("{first} {generation}");
-            match self.open(path, follow).await {
-                Ok(Some(again)) if again.identity() == identity => feed = again,
-                Ok(_) => return Ok(None),
-                Err(_) if !path.exists() => return Ok(None),
-                Err(error) => return Err(error),
-            }
+            feed = match again {
+                Some(again) => again,
+                None => match self.open(path, false).await? {
+                    Some(again) if again.identity() == identity => again,
+                    _ => return Ok(None),
+                },
+            };
         }
     }
 

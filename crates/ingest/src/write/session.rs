@@ -64,7 +64,9 @@ impl Writer {
             if !judge(&error).passes() {
                 return Err(error.into());
             }
-            tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
+            if patience.pause_count() == 0 {
+                tracing::warn!(stream = %self.place.stream.name, %error, "the database is away; rows wait");
+            }
             patience.pause().await;
         }
     }

@@ -83,14 +83,6 @@ async fn csv_goes_by_its_header_and_compressed_files_by_their_endings() {
 #[tokio::test]
 async fn a_file_that_is_written_anew_in_its_place_is_another_file() {
     let pumps = Pumps::new("ingest_anew").await;
-    let csv = |wells: std::ops::Range<u32>| {
-        let mut text = "timestamp,well_id,flow_rate\n".to_owned();
-        for well in wells {
-            let time = reading(0, well, "").split('"').nth(7).unwrap().to_owned();
-            writeln!(text, "{time},W-{well},1500.5").unwrap();
-        }
-        text
-    };
     // The same inode and the same first line each time; longer, shorter, and of the same length.
     for (wells, stored) in [
         (0..5, 5),
@@ -216,6 +208,15 @@ async fn what_was_rotated_away_while_nobody_followed_is_read_first() {
 
 #[tokio::test]
 async fn what_is_rotated_twice_while_the_table_is_locked_is_read() {
+    rotated_twice(false).await;
+}
+
+#[tokio::test]
+async fn what_is_rotated_behind_a_file_that_is_compressed_meanwhile_is_read() {
+    rotated_twice(true).await;
+}
+
+async fn rotated_twice(is_packed: bool) {
     let pumps = Pumps::new("ingest_rotated_twice").await;
     let file = pumps.file("log.ndjson", &readings(10, 10));
     let running = pumps.ingest(&file).arg("--follow").spawn();
@@ -233,10 +234,57 @@ async fn what_is_rotated_twice_while_the_table_is_locked_is_read() {
         // Its writer still has it.
         append(&rotated, &(reading(number + 1, 503, "") + "\n"));
     }
+    if is_packed {
+        let rotated = pumps.folder.join("log.ndjson.2");
+        std::fs::rename(&rotated, pumps.folder.join("log.ndjson.2.gz")).unwrap();
+    }
     holder.batch_execute("COMMIT").await.unwrap();
     pumps.eventually_stored(105).await;
     running.signal("INT");
     running.wait().await.expect_code(0);
     assert_eq!(pumps.count("hyperhaul.dead_letter").await, 0);
     pumps.assert_proved().await;
+}
+
+#[tokio::test]
+async fn a_rotated_file_that_was_written_anew_before_is_read_and_left() {
+    let pumps = Pumps::new("ingest_rotated_anew").await;
+    // The same inode and the same first line.
+    let file = pumps.file("export.csv", &csv(0..5));
+    pumps
+        .ingest(&file)
+        .arg("--decoder")
+        .arg("csv")
+        .run()
+        .await
+        .expect_code(0);
+    std::fs::write(&file, csv(10..30)).unwrap();
+    let follow = |expected| {
+        let call = pumps
+            .ingest(&file)
+            .arg("--follow")
+            .arg("--decoder")
+            .arg("csv");
+        let (running, pumps) = (call.spawn(), &pumps);
+        async move {
+            pumps.eventually_stored(expected).await;
+            running.signal("INT");
+            running.wait().await.expect_code(0);
+        }
+    };
+    follow(25).await;
+    std::fs::rename(&file, pumps.folder.join("export.csv.1")).unwrap();
+    std::fs::write(&file, csv(40..43)).unwrap();
+    follow(28).await;
+    pumps.assert_proved().await;
+}
+
+/// A reading of each well.
+fn csv(wells: std::ops::Range<u32>) -> String {
+    let mut text = "timestamp,well_id,flow_rate\n".to_owned();
+    for well in wells {
+        let time = reading(0, well, "").split('"').nth(7).unwrap().to_owned();
+        writeln!(text, "{time},W-{well},1500.5").unwrap();
+    }
+    text
 }

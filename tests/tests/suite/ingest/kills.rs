@@ -64,13 +64,14 @@ async fn a_server_whose_processes_are_killed_is_written_to_as_soon_as_it_is_back
         return;
     };
     let load = Load::start(Pumps::on(database).await).await;
-    let running = load.taker.start().await;
+    let mut running = load.taker.start().await;
     load.until_written().await;
     let mut moments = Moments(3);
     let mut waits = Vec::new();
     let (mut backends, mut servers) = (0, 0);
     while backends < 30 || servers < 20 {
         tokio::time::sleep(moments.next(20, 150)).await;
+        assert!(!running.has_ended());
         if 2 * backends <= 3 * servers {
             // The server ends all sessions and recovers by itself.
             let pid = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'hyperhaul ingest%' ORDER BY random() LIMIT 1";

@@ -171,13 +171,10 @@ async fn a_letter_that_is_not_even_staged_does_not_hold_up_the_others() {
             .unwrap()
             - before
     };
-    let told = async || rolled_back().await >= 10;
-    let waited = eventually(
-        "transactions are rolled back",
-        Duration::from_secs(20),
-        told,
-    )
-    .await;
+    let ours = "pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'hyperhaul%'";
+    let told = async || refused.pumps.count(ours).await == 0 && rolled_back().await >= 10;
+    let waited = eventually("all is told", Duration::from_secs(20), told).await;
     waited.unwrap();
-    assert!(rolled_back().await < 40);
+    let count = rolled_back().await;
+    assert!(count < 40, "{count}");
 }
