@@ -172,7 +172,8 @@ async fn values_that_become_others_that_are_equal_stop_the_run_before_the_cutove
             .run()
             .await
             .expect_code(4)
-            .expect_printed(&["33 of", "differ"]);
+            // The first chunk may have too few rows for that, by the time of the day.
+            .expect_printed(&["chunks differ"]);
         assert_eq!(forms(&ticks.database).await, ALL_IN);
         let here = "SELECT to_regclass('hyperhaul_new_public.ticks') IS NOT NULL";
         assert!(ticks.database.value::<bool>(here).await.unwrap());
