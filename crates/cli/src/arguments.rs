@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Report(crate::report::Report),
     /// Do what is declared and the server does not do by itself: roll aggregates up, drop what is too old.
     Maintain(Maintain),
-    /// Feed tables from files or standard input, each record exactly once; goes on where it stopped.
+    /// Feed tables from files, HTTP, MQTT, JetStream or APRS-IS, each record exactly once; goes on where it stopped.
     Ingest(Ingest),
     /// Prove from the ledger what became of every record that was ingested.
     Receipts(Receipts),
