@@ -115,138 +115,161 @@ pub(super) async fn write(
             written.inserted.push(0);
             continue;
         }
-        match way {
-            Way::Copy => copy(session, table, batch, index, &mut written).await?,
-            Way::Sifted => sift(session, table, batch, index, suspects, &mut written).await?,
-            Way::Staged => {
-                let all = |_| true;
-                let inserted =
-                    insert_staged(session, table, batch, index, all, &mut written).await?;
-                written.inserted.push(inserted);
-            }
-            Way::RowByRow => insert_row_by_row(session, table, batch, index, &mut written).await?,
-        }
+        let share = Share {
+            session,
+            table,
+            batch,
+            index,
+        };
+        let inserted = match way {
+            Way::Copy => share.copy().await?,
+            Way::Sifted => share.sift(suspects, &mut written).await?,
+            Way::Staged => share.insert_staged(|_| true, &mut written).await?,
+            Way::RowByRow => share.insert_row_by_row(&mut written).await?,
+        };
+        written.inserted.push(inserted);
     }
     Ok(written)
 }
 
-async fn copy(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
+/// What a batch has for one of its tables. Each way tells how many rows are new.
+#[derive(Clone, Copy)]
+struct Share<'a> {
+    session: &'a Session,
+    table: &'a Table,
+    batch: &'a Batch,
+    /// Of the table.
     index: usize,
-    written: &mut Written,
-) -> Result<(), Trouble> {
-    let mut pieces = Pieces::begin(session, &table.copy()).await?;
-    for rows in batch.of_table(index) {
-        pieces.put(rows.bytes()).await?;
-    }
-    let inserted = pieces.finish().await?;
-    written.inserted.push(inserted);
-    if inserted < batch.row_count(index) as u64 {
-        return Err(Trouble::Uncounted);
-    }
-    Ok(())
 }
 
-/// Copies all but suspects, which are staged.
-async fn sift(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    suspects: &Suspects,
-    written: &mut Written,
-) -> Result<(), Trouble> {
-    let mut pieces = Pieces::begin(session, &table.copy()).await?;
-    let clear = |row| !suspects.has(index, row);
-    let mut expected = 0;
-    for (_, tuple) in chosen(batch, index, clear, &written.gone()) {
-        pieces.put(tuple).await?;
-        expected += 1;
+impl<'a> Share<'a> {
+    async fn copy(self) -> Result<u64, Trouble> {
+        let mut pieces = Pieces::begin(self.session, &self.table.copy()).await?;
+        for rows in self.batch.of_table(self.index) {
+            pieces.put(rows.bytes()).await?;
+        }
+        let inserted = pieces.finish().await?;
+        if inserted < self.batch.row_count(self.index) as u64 {
+            return Err(Trouble::Uncounted);
+        }
+        Ok(inserted)
     }
-    let copied = pieces.finish().await?;
-    if copied < expected {
-        return Err(Trouble::Uncounted);
-    }
-    let mut inserted = 0;
-    if suspects.count(index) > 0 {
-        let suspect = |row| suspects.has(index, row);
-        inserted = insert_staged(session, table, batch, index, suspect, written).await?;
-    }
-    written.inserted.push(copied + inserted);
-    Ok(())
-}
 
-/// Inserts those of a table's rows that are `chosen`, where their keys are not there yet. How many.
-async fn insert_staged(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    is_chosen: impl Fn(usize) -> bool,
-    written: &mut Written,
-) -> Result<u64, Trouble> {
-    let staged = stage(session, table, batch, index, is_chosen, written).await?;
-    let inserted = session.execute(&table.insert_staged(index), &[]).await?;
-    if inserted == staged {
-        return Ok(inserted);
+    /// Copies all but suspects, which are staged.
+    async fn sift(self, suspects: &Suspects, written: &mut Written) -> Result<u64, Trouble> {
+        let mut pieces = Pieces::begin(self.session, &self.table.copy()).await?;
+        let is_clear = |row| !suspects.has(self.index, row);
+        let mut expected = 0;
+        for (_, tuple) in self.chosen(is_clear, &written.gone()) {
+            pieces.put(tuple).await?;
+            expected += 1;
+        }
+        let copied = pieces.finish().await?;
+        if copied < expected {
+            return Err(Trouble::Uncounted);
+        }
+        if suspects.count(self.index) == 0 {
+            return Ok(copied);
+        }
+        let is_suspect = |row| suspects.has(self.index, row);
+        Ok(copied + self.insert_staged(is_suspect, written).await?)
     }
-    let conflicts = conflicts(session, table, index).await?;
-    // Whether the first table's row of such a record is new cannot be told by this way either.
-    let is_told = index == 0 || conflicts.is_empty();
-    if !is_told || conflicts.len() as u64 > staged.saturating_sub(inserted) {
-        return Err(Trouble::Uncounted);
-    }
-    let conflicts = conflicts.into_iter().map(|record| (record, index));
-    written.conflicts.extend(conflicts);
-    Ok(inserted)
-}
 
-async fn insert_row_by_row(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    written: &mut Written,
-) -> Result<(), Trouble> {
-    let staged = stage(session, table, batch, index, |_| true, written).await?;
-    session.batch(&table.insert_row_by_row(index)).await?;
-    let target = i32::try_from(index).unwrap_or(i32::MAX);
-    let rows = session.query(LEFT_OUT_ROWS, &[&target]).await?;
-    let left_out: Vec<LeftOut> = rows.iter().map(|row| left_out(index, row)).collect();
-    written
-        .inserted
-        .push(staged.saturating_sub(left_out.len() as u64));
-    // What was inserted and changed by a trigger is no conflict, and what was refused neither.
-    let there = left_out.iter().filter(|row| row.refused.is_none());
-    let there: HashSet<usize> = there.map(|row| row.record).collect();
-    if !there.is_empty() {
-        let conflicts = conflicts(session, table, index).await?;
-        let conflicts = conflicts
-            .into_iter()
-            .filter(|record| there.contains(record));
-        written
-            .conflicts
-            .extend(conflicts.map(|record| (record, index)));
+    /// Inserts the rows that are chosen, where their keys are not there yet.
+    async fn insert_staged(
+        self,
+        is_chosen: impl Fn(usize) -> bool,
+        written: &mut Written,
+    ) -> Result<u64, Trouble> {
+        let staged = self.stage(is_chosen, written).await?;
+        let sql = self.table.insert_staged(self.index);
+        let inserted = self.session.execute(&sql, &[]).await?;
+        if inserted == staged {
+            return Ok(inserted);
+        }
+        let conflicts = self.conflicts().await?;
+        // Whether the first table's row of such a record is new cannot be told by this way either.
+        let is_told = self.index == 0 || conflicts.is_empty();
+        if !is_told || conflicts.len() as u64 > staged.saturating_sub(inserted) {
+            return Err(Trouble::Uncounted);
+        }
+        let conflicts = conflicts.into_iter().map(|record| (record, self.index));
+        written.conflicts.extend(conflicts);
+        Ok(inserted)
     }
-    written.left_out.extend(left_out);
-    Ok(())
-}
 
-async fn conflicts(
-    session: &Session,
-    table: &Table,
-    index: usize,
-) -> Result<Vec<usize>, ServerError> {
-    let is_spread = match table.is_spread(index) {
-        Some(sql) => session.query_one(&sql, &[]).await?.get(0),
-        None => false,
-    };
-    let sql = table.conflicts_of_spread(index).filter(|_| is_spread);
-    let sql = sql.unwrap_or_else(|| table.conflicts(index));
-    let rows = session.query(&sql, &[]).await?;
-    Ok(rows.iter().map(|row| number(row, 0)).collect())
+    async fn insert_row_by_row(self, written: &mut Written) -> Result<u64, Trouble> {
+        let staged = self.stage(|_| true, written).await?;
+        let sql = self.table.insert_row_by_row(self.index);
+        self.session.batch(&sql).await?;
+        let target = i32::try_from(self.index).unwrap_or(i32::MAX);
+        let rows = self.session.query(LEFT_OUT_ROWS, &[&target]).await?;
+        let left_out: Vec<LeftOut> = rows.iter().map(|row| left_out(self.index, row)).collect();
+        // What was inserted and changed by a trigger is no conflict, and what was refused neither.
+        let there = left_out.iter().filter(|row| row.refused.is_none());
+        let there: HashSet<usize> = there.map(|row| row.record).collect();
+        if !there.is_empty() {
+            let conflicts = self.conflicts().await?.into_iter();
+            let conflicts = conflicts.filter(|record| there.contains(record));
+            let conflicts = conflicts.map(|record| (record, self.index));
+            written.conflicts.extend(conflicts);
+        }
+        let inserted = staged.saturating_sub(left_out.len() as u64);
+        written.left_out.extend(left_out);
+        Ok(inserted)
+    }
+
+    async fn conflicts(self) -> Result<Vec<usize>, ServerError> {
+        let Share {
+            session,
+            table,
+            index,
+            ..
+        } = self;
+        let is_spread = match table.is_spread(index) {
+            Some(sql) => session.query_one(&sql, &[]).await?.get(0),
+            None => false,
+        };
+        let sql = table.conflicts_of_spread(index).filter(|_| is_spread);
+        let sql = sql.unwrap_or_else(|| table.conflicts(index));
+        let rows = session.query(&sql, &[]).await?;
+        Ok(rows.iter().map(|row| number(row, 0)).collect())
+    }
+
+    /// The rows that are chosen, each with the index of its record, but for records that a table before has not taken.
+    fn chosen(
+        self,
+        is_chosen: impl Fn(usize) -> bool,
+        gone: &HashSet<usize>,
+    ) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let rows = self.batch.of_table(self.index).flat_map(|rows| {
+            (0..rows.len()).map(move |row| (rows.position(row), rows.row_bytes(row)))
+        });
+        let rows = rows.enumerate().filter(move |(row, _)| is_chosen(*row));
+        rows.filter_map(move |(_, (position, tuple))| {
+            let record = position.and_then(|position| self.batch.index_of(position));
+            let record = record.unwrap_or_default();
+            (!gone.contains(&record)).then_some((record, tuple))
+        })
+    }
+
+    /// Rows with the number of their record in front. How many.
+    async fn stage(
+        self,
+        is_chosen: impl Fn(usize) -> bool,
+        written: &Written,
+    ) -> Result<u64, ServerError> {
+        let gone = written.gone();
+        let sql = self.table.copy_stage(self.index);
+        let mut pieces = Pieces::begin(self.session, &sql).await?;
+        let mut numbered = BytesMut::new();
+        for (record, tuple) in self.chosen(is_chosen, &gone) {
+            numbered.clear();
+            put_numbered(&mut numbered, tuple, record);
+            pieces.put(&numbered).await?;
+        }
+        pieces.finish().await
+    }
 }
 
 fn left_out(table: usize, row: &Row) -> LeftOut {
@@ -264,44 +287,6 @@ fn left_out(table: usize, row: &Row) -> LeftOut {
 
 fn number(row: &Row, column: usize) -> usize {
     usize::try_from(row.get::<_, i32>(column)).unwrap_or(usize::MAX)
-}
-
-/// The rows of a table that are chosen, each with the index of its record, but for records that a table before has not taken.
-fn chosen<'a>(
-    batch: &'a Batch,
-    table: usize,
-    is_chosen: impl Fn(usize) -> bool + 'a,
-    gone: &'a HashSet<usize>,
-) -> impl Iterator<Item = (usize, &'a [u8])> {
-    let rows = batch
-        .of_table(table)
-        .flat_map(|rows| (0..rows.len()).map(move |row| (rows.position(row), rows.row_bytes(row))));
-    let rows = rows.enumerate().filter(move |(row, _)| is_chosen(*row));
-    rows.filter_map(|(_, (position, tuple))| {
-        let record = position.and_then(|position| batch.index_of(position));
-        let record = record.unwrap_or_default();
-        (!gone.contains(&record)).then_some((record, tuple))
-    })
-}
-
-/// Rows with the number of their record in front. How many.
-async fn stage(
-    session: &Session,
-    table: &Table,
-    batch: &Batch,
-    index: usize,
-    is_chosen: impl Fn(usize) -> bool,
-    written: &Written,
-) -> Result<u64, ServerError> {
-    let gone = written.gone();
-    let mut pieces = Pieces::begin(session, &table.copy_stage(index)).await?;
-    let mut numbered = BytesMut::new();
-    for (record, tuple) in chosen(batch, index, is_chosen, &gone) {
-        numbered.clear();
-        put_numbered(&mut numbered, tuple, record);
-        pieces.put(&numbered).await?;
-    }
-    pieces.finish().await
 }
 
 /// A tuple with one more field in front: an `integer`.
