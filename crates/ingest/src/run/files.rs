@@ -62,17 +62,14 @@ impl Feeding {
         // There may be none of the name for long.
         self.read_rotated(path, "", &mut finished).await?;
         while let Some(feed) = self.open(path, true).await? {
-            let (identity, handle) = (feed.identity().to_owned(), feed.handle());
-            self.read_rotated(path, &identity, &mut finished).await?;
+            self.read_rotated(path, feed.identity(), &mut finished)
+                .await?;
             if self.stop.is_asked() {
                 break;
             }
-            let position = self.feed_file(path, feed).await?;
+            self.read_to_end(path, feed, &mut finished).await?;
             if self.stop.is_asked() {
                 break;
-            }
-            if let Some(position) = position {
-                finished.add(path, identity, position, handle.as_ref());
             }
         }
         Ok(())
@@ -98,14 +95,27 @@ impl Feeding {
                 continue;
             }
             let feed = FileFeed::rotated(file, self.format(), self.stop.watch());
-            let (identity, handle) = (feed.identity().to_owned(), feed.handle());
-            let position = self.feed_file(path, feed).await?;
+            self.read_to_end(path, feed, finished).await?;
             if self.stop.is_asked() {
                 break;
             }
-            if let Some(position) = position {
-                finished.add(path, identity, position, handle.as_ref());
-            }
+        }
+        Ok(())
+    }
+
+    /// Reads a file, which is finished unless somebody says stop.
+    async fn read_to_end(
+        &self,
+        path: &Path,
+        feed: FileFeed,
+        finished: &mut Finished,
+    ) -> Result<(), Error> {
+        let (identity, handle) = (feed.identity().to_owned(), feed.handle());
+        let position = self.feed_file(path, feed).await?;
+        if let Some(position) = position
+            && !self.stop.is_asked()
+        {
+            finished.add(path, identity, position, handle.as_ref());
         }
         Ok(())
     }
