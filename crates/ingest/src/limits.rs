@@ -46,9 +46,9 @@ pub(crate) const HOLDER_LOOK: Duration = Duration::from_millis(100);
 /// Batches that go the slower way for duplicates after one had some, before a quicker one is tried again: a refused COPY costs
 /// as much as an accepted one.
 pub(crate) const STAGED_BATCHES_AFTER_DUPLICATE: u32 = 20;
-/// Batches that are sifted after one had duplicates: it costs 0.1 us a row.
+/// Batches that are sifted after one had duplicates, before all rows of one go by COPY again.
 pub(crate) const SIFTED_BATCHES_AFTER_DUPLICATE: u32 = 200;
-/// Keys that sifting remembers, of some 50 bytes: the last seconds at full speed, the last hour of a thousand pumps.
+/// Keys that sifting remembers, of some 50 bytes each: at least the last ten batches of usual size.
 pub(crate) const SIFTED_KEYS_MAX: usize = 400_000;
 
 /// By how much less goes in one transaction after one that was too much for the server. Each attempt costs about what the server
