@@ -301,12 +301,8 @@ impl Feeding {
 
     /// Waits before the database is asked once more; the error, if that would not help.
     async fn wait_out(&self, trouble: Trouble, patience: &mut Backoff) -> Result<(), Error> {
-        let error = match trouble {
-            Trouble::Final(error) => return Err(error),
-            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
-                return Ok(());
-            }
-            Trouble::Server(error) => error,
+        let Some(error) = trouble.of_server()? else {
+            return Ok(());
         };
         if !judge(&error).passes() {
             return Err(error.into());

@@ -82,6 +82,23 @@ impl Verdict {
     }
 }
 
+impl Trouble {
+    /// The server's error; `None` where the same is to be done again at once.
+    ///
+    /// # Errors
+    ///
+    /// What nothing mends.
+    pub(crate) fn of_server(self) -> Result<Option<hyperhaul_pg::Error>, Error> {
+        match self {
+            Trouble::Server(error) => Ok(Some(error)),
+            Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
+                Ok(None)
+            }
+            Trouble::Final(error) => Err(error),
+        }
+    }
+}
+
 impl From<hyperhaul_pg::Error> for Trouble {
     fn from(error: hyperhaul_pg::Error) -> Trouble {
         Trouble::Server(error)

@@ -244,14 +244,12 @@ impl Writer {
     /// Learns tables and ids anew, and decodes the batch for them.
     async fn refresh(&mut self, batch: &mut Batch) -> Result<(), Error> {
         loop {
-            let trouble = match self.learn_again().await {
-                Ok(()) => break,
-                Err(Trouble::Final(error)) => return Err(error),
-                // Changed once more while it was looked at.
-                Err(
-                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
-                ) => continue,
-                Err(Trouble::Server(error)) => error,
+            let Err(trouble) = self.learn_again().await else {
+                break;
+            };
+            // It may have changed once more while it was looked at.
+            let Some(trouble) = trouble.of_server()? else {
+                continue;
             };
             match judge(&trouble) {
                 // Nothing was under way: the source stands where it stood.

@@ -71,12 +71,12 @@ pub async fn retry(
 }
 
 fn stopped(trouble: Trouble) -> Error {
-    match trouble {
-        Trouble::Server(error) => error.into(),
-        Trouble::Final(error) => error,
-        Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned => {
+    match trouble.of_server() {
+        Ok(Some(error)) => error.into(),
+        Ok(None) => {
             Error::unexpected("the table was changed meanwhile").hint("Run the same again.")
         }
+        Err(error) => error,
     }
 }
 

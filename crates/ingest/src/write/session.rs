@@ -21,14 +21,12 @@ impl Writer {
             let trouble = match self.take_back(lost_pid).await {
                 Ok(Some(source)) => break source,
                 Ok(None) => return Err(self.place.taken_over()),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(
-                    Trouble::Reshaped | Trouble::Delivered | Trouble::Uncounted | Trouble::Orphaned,
-                ) => continue,
-                Err(Trouble::Server(error)) => error,
+                Err(trouble) => trouble.of_server()?,
             };
-            if !judge(&trouble).passes() {
-                return Err(trouble.into());
+            if let Some(error) = trouble
+                && !judge(&error).passes()
+            {
+                return Err(error.into());
             }
             // Who gets a session and is refused would come back as fast as sessions are made.
             patience.pause().await;
