@@ -3,6 +3,7 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod backfilled;
 mod carried;
 mod staged;
 mod workers;
@@ -148,6 +149,9 @@ pub struct TablePlan {
     /// Leaves that are loaded into tables of their own, which become chunks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub staged: Vec<StagedLeaf>,
+    /// Whether its rows follow after the cutover, beside live ones: [`crate::Mode::Backfill`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backfilled: bool,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Rows, estimated.
@@ -290,6 +294,10 @@ pub enum Phase {
     Verify,
     /// The hypertable takes the table's place.
     Cutover,
+    /// The history follows beside live rows: slices are copied into the hypertable that is in place.
+    Backfill,
+    /// It is proved that the whole of it is there.
+    Proof,
     /// What could be left for after the cutover: foreign keys of other tables are validated.
     After,
     /// What happens to rows as they age is set up: aggregates, columnstore, retention.
@@ -298,7 +306,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Phase; 15] = [
+    pub const ALL: [Phase; 17] = [
         Phase::Fence,
         Phase::Create,
         Phase::Attach,
@@ -312,6 +320,8 @@ impl Phase {
         Phase::Finish,
         Phase::Verify,
         Phase::Cutover,
+        Phase::Backfill,
+        Phase::Proof,
         Phase::After,
         Phase::Policies,
     ];
@@ -319,6 +329,16 @@ impl Phase {
     /// Whether the application waits for it: all phases up to the cutover.
     pub fn keeps_out(self) -> bool {
         self <= Phase::Cutover
+    }
+
+    /// Whether slices are copied into the hypertable in it.
+    pub fn copies(self) -> bool {
+        matches!(self, Phase::Copy | Phase::Backfill)
+    }
+
+    /// Whether equality is proved in it.
+    pub fn proves(self) -> bool {
+        matches!(self, Phase::Verify | Phase::Proof)
     }
 
     /// Its name for people and for step ids.
@@ -337,6 +357,8 @@ impl Phase {
             Phase::Finish => "finish",
             Phase::Verify => "verify",
             Phase::Cutover => "cutover",
+            Phase::Backfill => "backfill",
+            Phase::Proof => "proof",
             Phase::After => "after",
             Phase::Policies => "policies",
         }
