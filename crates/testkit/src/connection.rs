@@ -8,7 +8,7 @@ use crate::{Error, url::ServerUrl};
 pub use tokio_postgres::Client;
 
 /// Connects, and lets the connection run in the background until the client is dropped.
-pub(crate) async fn connect(url: &str) -> Result<Client, Error> {
+pub async fn connect(url: &str) -> Result<Client, Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
         let server = ServerUrl::parse(url).map_or_else(|_| "the server".into(), |url| url.shown());
         Error::new(format!("could not connect to {server}")).because(error)

@@ -34,7 +34,7 @@ mod wait;
 mod wire;
 
 pub use broker::{Broker, BrokerKind, Publisher};
-pub use connection::Client;
+pub use connection::{Client, connect};
 pub use database::TestDatabase;
 pub use disk::SmallDisk;
 pub use embedded::Embedded;

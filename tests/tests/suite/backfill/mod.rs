@@ -1,3 +1,6 @@
 //! Mode `backfill`: the hypertable takes the table's place first, and its history follows beside live rows.
 
 mod lifecycle;
+mod load;
+mod meeting;
+mod writers;

@@ -111,17 +111,7 @@ async fn a_process_killed_while_it_builds_an_index_leaves_no_backend_that_goes_o
         Positions::default(),
     )
     .await;
-    // Slow for hyperhaul alone, as long as the setting is there.
-    let database = moved.source.name();
-    let slow = format!(
-        "CREATE FUNCTION slow(value integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
-            IF current_setting('hyperhaul_test.slow', true) = 'on' AND current_setting('application_name') LIKE 'hyperhaul%' THEN
-                PERFORM pg_catalog.pg_sleep(0.05); END IF;
-            RETURN value; END $$;
-         CREATE INDEX positions_slow ON positions (public.slow(altitude_feet));
-         ALTER DATABASE \"{database}\" SET hyperhaul_test.slow = 'on'"
-    );
-    moved.source.exec(&slow).await.unwrap();
+    moved.slow_down("altitude_feet", 0.05).await;
     moved.plan("--workers 2").await;
     let process = moved.call("migrate").spawn();
     let building = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
@@ -133,13 +123,7 @@ async fn a_process_killed_while_it_builds_an_index_leaves_no_backend_that_goes_o
         moved.target().value::<bool>(building).await.unwrap(),
         "the backend does not notice"
     );
-    moved
-        .source
-        .exec(&format!(
-            "ALTER DATABASE \"{database}\" RESET hyperhaul_test.slow"
-        ))
-        .await
-        .unwrap();
+    moved.speed_up().await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
 }

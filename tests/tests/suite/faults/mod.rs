@@ -93,7 +93,7 @@ impl Moved {
     }
 
     /// Plans several slices a partition.
-    async fn plan(&self, arguments: &str) {
+    pub(crate) async fn plan(&self, arguments: &str) {
         self.call(&format!("plan --slice-size 1MiB {arguments}"))
             .table("positions")
             .run()
@@ -148,11 +148,16 @@ impl Moved {
 
     /// The hypertable is in place, with the rows of before; every slice was done once, every step is marked.
     pub(crate) async fn assert_moved(&self) {
+        self.assert_moved_beside(Positions::ROWS).await;
+    }
+
+    /// The same where others have come in since: `rows` gives those of before.
+    pub(crate) async fn assert_moved_beside(&self, rows: &str) {
         assert_eq!(self.state().await, "done");
         let hypertable = "SELECT count(*) FROM timescaledb_information.hypertables \
                           WHERE hypertable_schema = 'public' AND hypertable_name = 'positions'";
         assert_eq!(self.target().value::<i64>(hypertable).await.unwrap(), 1);
-        assert_eq!(rows_seen(self.target(), Positions::ROWS).await, self.before);
+        assert_eq!(rows_seen(self.target(), rows).await, self.before);
         assert_each_slice_done_once(self.target()).await;
         let unmarked = "SELECT count(*) FROM hyperhaul.run, jsonb_array_elements(plan -> 'steps') AS planned \
                         WHERE NOT EXISTS (SELECT FROM hyperhaul.step \
@@ -171,8 +176,30 @@ impl Moved {
         self.source.exec(insert).await.unwrap();
     }
 
+    /// Makes an index on this column slow for hyperhaul alone; the sequence `slow_at` stands at the value that it is at.
+    pub(crate) async fn slow_down(&self, column: &str, seconds_a_row: f64) {
+        let slow = format!(
+            "CREATE SEQUENCE slow_at;
+             CREATE FUNCTION slow(value bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+                IF current_setting('hyperhaul_test.slow', true) = 'on' AND current_setting('application_name') LIKE 'hyperhaul%' THEN
+                    PERFORM pg_catalog.setval('public.slow_at', greatest(value, 1)), pg_catalog.pg_sleep({seconds_a_row}); END IF;
+                RETURN value; END $$;
+             CREATE INDEX positions_slow ON positions (public.slow({column}));
+             ALTER DATABASE \"{}\" SET hyperhaul_test.slow = 'on'",
+            self.source.name()
+        );
+        self.source.exec(&slow).await.unwrap();
+    }
+
+    /// Ends that for new sessions.
+    pub(crate) async fn speed_up(&self) {
+        let name = self.source.name();
+        let reset = format!("ALTER DATABASE \"{name}\" RESET hyperhaul_test.slow");
+        self.source.exec(&reset).await.unwrap();
+    }
+
     /// Waits until the query on the target says true.
-    async fn until(&self, what: &str, sql: &str) {
+    pub(crate) async fn until(&self, what: &str, sql: &str) {
         let probe = || async { self.target().value::<bool>(sql).await.unwrap_or(false) };
         eventually(what, LIMIT, probe).await.unwrap();
     }
@@ -188,10 +215,10 @@ fn assert_clean_stop(ended: &Ended) {
 }
 
 /// Holds the run's pending slices, so that a migration cannot end before this is dropped.
-struct HeldSlices(hyperhaul_testkit::Client);
+pub(crate) struct HeldSlices(hyperhaul_testkit::Client);
 
 impl HeldSlices {
-    async fn hold(moved: &Moved, which: &str) -> HeldSlices {
+    pub(crate) async fn hold(moved: &Moved, which: &str) -> HeldSlices {
         let client = moved.target().connect().await.unwrap();
         let sql =
             format!("BEGIN; SELECT FROM hyperhaul.slice WHERE NOT done AND {which} FOR UPDATE");
@@ -199,7 +226,7 @@ impl HeldSlices {
         HeldSlices(client)
     }
 
-    async fn release(self) {
+    pub(crate) async fn release(self) {
         self.0.batch_execute("COMMIT").await.unwrap();
     }
 }
