@@ -119,8 +119,11 @@ impl Losses {
         let present = compared.target(Present { wanted, present }).await?.present;
         for key in found.keys {
             let is_there = present.contains(&key);
-            if self.named() >= keys_max && (is_there || !self.missing.is_empty()) {
-                continue;
+            if self.named() >= keys_max {
+                if is_there || !self.missing.is_empty() {
+                    continue;
+                }
+                self.different.pop();
             }
             let list = if is_there {
                 &mut self.different
