@@ -41,11 +41,11 @@ pub struct SinceCutover {
 }
 
 impl SinceCutover {
-    /// Tells rows that stayed out from lost ones: `skipped` rows did when the history came, and those of them that are not there
-    /// as they are have their keys there. Where more are lost, or a key is missing, nothing is explained away.
-    pub(crate) fn set_superseded(&mut self, skipped: u64, differences: &[ChunkDifferences]) {
+    /// Tells rows that stayed out from lost ones: no more than `at_most` did, and their keys are there. Where more are lost, or a
+    /// key is missing, nothing is explained away.
+    pub(crate) fn set_superseded(&mut self, at_most: u64, differences: &[ChunkDifferences]) {
         let mut chunks = differences.iter();
-        if self.lost_rows <= skipped && chunks.all(|chunk| chunk.missing.is_empty()) {
+        if self.lost_rows <= at_most && chunks.all(|chunk| chunk.missing.is_empty()) {
             self.superseded_rows = std::mem::take(&mut self.lost_rows);
         }
     }

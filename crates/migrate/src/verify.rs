@@ -260,7 +260,8 @@ pub(crate) async fn compare_rows(
     let (differences, since_cutover) = if context.is_cut_over(&done) {
         let (differences, mut since) =
             after_cutover(context, &target, table, places, &verdict).await?;
-        since.set_superseded(skipped_rows(context, &target, index).await?, &differences);
+        let at_most = superseded_at_most(context, &target, index, &done).await?;
+        since.set_superseded(at_most, &differences);
         (differences, Some(since))
     } else {
         match before_cutover(context, &target, table, places, &verdict).await {
@@ -328,8 +329,22 @@ pub(crate) async fn conclude(
     Ok(verification)
 }
 
-/// Rows of a table's slices that stayed out, since live ones have their keys.
-async fn skipped_rows(context: &Context, target: &Session, index: usize) -> Result<u64, Error> {
+/// Rows of a table's slices that may not be there as they are, since live ones have their keys: those that stayed out, or when that
+/// is proved, those that were not there as they are then.
+async fn superseded_at_most(
+    context: &Context,
+    target: &Session,
+    index: usize,
+    done: &BTreeSet<StepId>,
+) -> Result<u64, Error> {
+    if is_proved(context, index, done) {
+        let verdicts = ledger::verdicts(target, context.run).await?;
+        let mut own = verdicts
+            .iter()
+            .filter(|verdict| verdict.table_index == index);
+        let proof = own.find(|verdict| !verdict.after_cutover);
+        return Ok(proof.map_or(0, |proof| proof.lost_count));
+    }
     let slices = ledger::slices(target, context.run).await?;
     let own = slices.iter().filter(|record| record.slice.table == index);
     Ok(own.map(|record| record.skipped).sum())

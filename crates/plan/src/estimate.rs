@@ -4,6 +4,7 @@
 //! partitions, on two cores and a RAM disk, PostgreSQL 17 with TimescaleDB 2.19. Disks and networks that are slower
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
+mod backfill;
 pub(crate) mod disk;
 
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
@@ -36,9 +37,6 @@ const BTREE_S_PER_ROW: f64 = 14.4 / 6.0 / MEASURED_ROWS;
 
 /// BRIN, seconds a row: not measured; it reads the table once and writes next to nothing.
 const BRIN_S_PER_ROW: f64 = BTREE_S_PER_ROW / 5.0;
-
-/// What a row costs in keys and indexes that are there before it, against their build over all rows.
-const ROW_BY_ROW_FACTOR: f64 = 2.0;
 
 /// Validating a foreign key, seconds a referencing row: of the same 38.3 s, three took about 5.5 s.
 const FOREIGN_KEY_S_PER_ROW: f64 = 5.5 / 3.0 / MEASURED_ROWS;
@@ -219,20 +217,6 @@ impl Work<'_> {
                     + self.columnstore(Moment::AfterCutover)
             }
         }
-    }
-
-    fn is_backfill(&self) -> bool {
-        self.tables.iter().any(|table| table.backfilled)
-    }
-
-    /// Keys, indexes and foreign keys that are there before the rows.
-    fn row_by_row(&self) -> f64 {
-        let backfilled = self.pairs().filter(|(table, _)| table.backfilled);
-        let seconds = backfilled.map(|(table, found)| {
-            let each_row: f64 = keys_s_per_row(found) + indexes_s_per_row(found).sum::<f64>();
-            table.rows_estimate as f64 * each_row * ROW_BY_ROW_FACTOR + validation((table, found))
-        });
-        seconds.sum::<f64>() / f64::from(self.width)
     }
 
     /// Chunks that are made; attached and staged leaves become chunks by themselves.

@@ -303,6 +303,37 @@ mod tests {
     }
 
     #[test]
+    fn history_comes_newest_first_and_each_leaf_from_its_end() {
+        let mut leaves = [
+            leaf(1, range(0, DAY_US), 20, 0),
+            leaf(2, range(DAY_US, 2 * DAY_US), 400, 0),
+            leaf(3, LeafBound::Default, 1, 0),
+        ];
+        leaves[2].observed = Some(crate::TimeRange {
+            min_us: 0,
+            max_us: DAY_US / 2,
+        });
+        let mut slices = cut(&leaves);
+        newest_first(&mut slices, &[&leaves]);
+        let order: Vec<(u32, u32)> = slices
+            .iter()
+            .map(|slice| (slice.leaf_oid, slice.first_block))
+            .collect();
+        let blocks: Vec<u32> = order
+            .iter()
+            .filter(|(leaf, _)| *leaf == 2)
+            .map(|(_, block)| *block)
+            .collect();
+        assert!(
+            blocks.len() > 1 && blocks.is_sorted_by(|a, b| a > b),
+            "{blocks:?}"
+        );
+        let mut oids: Vec<u32> = order.iter().map(|(leaf, _)| *leaf).collect();
+        oids.dedup();
+        assert_eq!(oids, [2, 1, 3]);
+    }
+
+    #[test]
     fn bounds_that_do_not_line_up_are_routed() {
         let hour_us = DAY_US / 24;
         let slices = cut(&[leaf(1, range(-hour_us, DAY_US - hour_us), 10, 0)]);

@@ -169,3 +169,42 @@ fn copy(tables: &[TablePlan], phase: Phase) -> Step {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use crate::testing::soar;
+    use crate::{Action, Mode, Phase};
+
+    #[test]
+    fn history_comes_behind_the_cutover_into_what_is_built_and_empty() {
+        let (facts, mut options) = soar();
+        options.mode = Mode::Backfill;
+        let plan = crate::plan(facts, options).unwrap();
+        let steps = &plan.steps;
+        assert!(steps.is_sorted_by_key(|step| step.phase));
+        let at = |wanted: fn(&Action) -> bool| {
+            let found = steps.iter().find(|step| wanted(&step.action));
+            found.unwrap().phase
+        };
+        assert_eq!(at(|action| *action == Action::CopySlices), Phase::Backfill);
+        assert_eq!(at(|action| *action == Action::Verify), Phase::Proof);
+        assert_eq!(at(|action| *action == Action::CreateChunks), Phase::Chunks);
+        let later = [
+            Phase::Copy,
+            Phase::Keys,
+            Phase::Indexes,
+            Phase::ForeignKeys,
+            Phase::Verify,
+        ];
+        assert!(steps.iter().all(|step| !later.contains(&step.phase)));
+        assert!(plan.slices.iter().all(|slice| !slice.sole_writer));
+        let estimated = |phase: Phase| {
+            let mut phases = plan.estimate.phases.iter();
+            phases.any(|own| own.phase == phase && own.seconds > 0.0)
+        };
+        assert!(!later.into_iter().any(estimated));
+        assert!(estimated(Phase::Backfill) && estimated(Phase::Proof));
+    }
+}

@@ -7,7 +7,8 @@
 //!
 //! How many rows of a slice stay out is in its mark: the proof at the end finds no more of them missing.
 
-use super::{Moved, SliceWorker, destination, one_chunk};
+use super::destination::{destination, one_chunk};
+use super::{Moved, SliceWorker};
 use crate::Error;
 use hyperhaul_engine::Destination;
 use hyperhaul_plan::{Plan, Relation, Slice, TablePlan, sql};
