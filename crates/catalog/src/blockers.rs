@@ -1,8 +1,9 @@
-//! Who stands in a session's way.
+//! Who stands in a session's way, and in whose way it stands.
 
 use crate::Error;
 use hyperhaul_pg::Session;
 use std::fmt;
+use std::time::Duration;
 
 /// A session or prepared transaction that another one waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,39 @@ pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Blocker>, Error
     Ok(rows.iter().map(blocker).collect())
 }
 
+// A session looks for a deadlock once in each wait, when that has lasted for `deadlock_timeout`; half as long again is for one that
+// the machine keeps from it. Waits begin a moment before the server notes when.
+const WAITED_FOR_ANEW: &str = "
+    WITH RECURSIVE waiting AS MATERIALIZED (
+        SELECT DISTINCT pid, coalesce(waitstart, clock_timestamp()) AS since, pg_blocking_pids(pid) AS blockers
+        FROM pg_catalog.pg_locks WHERE NOT granted),
+    behind AS (
+        SELECT pid, since FROM waiting WHERE pg_backend_pid() = ANY (blockers)
+        UNION SELECT waiting.pid, waiting.since FROM waiting JOIN behind ON behind.pid = ANY (waiting.blockers))
+    SELECT EXISTS (SELECT FROM behind
+        WHERE since > clock_timestamp() - 1.5 * current_setting('deadlock_timeout')::interval)";
+
+/// Whether somebody waits for what this session's transaction holds, be it behind others, who has not looked for a deadlock
+/// yet. If the session began to wait for that one now, it might be that one whom the server makes give way.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn is_waited_for_anew(session: &Session) -> Result<bool, Error> {
+    Ok(session.query_one(WAITED_FOR_ANEW, &[]).await?.get(0))
+}
+
+/// For how long a wait may last before the server looks for a deadlock.
+///
+/// # Errors
+///
+/// If the server refuses or is lost.
+pub async fn deadlock_timeout(session: &Session) -> Result<Duration, Error> {
+    let sql = "SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'";
+    let ms: i64 = session.query_one(sql, &[]).await?.get(0);
+    Ok(Duration::from_millis(ms.unsigned_abs()))
+}
+
 /// Ends the backends in this database whose `application_name` begins with `prefix`, the session's own left out: what a killed
 /// process has left behind.
 ///
@@ -88,7 +122,7 @@ pub async fn is_ours(session: &Session, pid: i32) -> Result<bool, Error> {
 }
 
 /// How often, and how many times, [`end_backend`] looks.
-const GONE_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+const GONE_LOOK: Duration = Duration::from_millis(100);
 const GONE_LOOKS_MAX: u32 = 300;
 
 /// Ends a backend of ours whose connection was lost, and waits until it is gone: then what it was about is either committed

@@ -131,6 +131,17 @@ pub async fn file_numbers(session: &Session, oids: &[u32]) -> Result<Vec<Option<
         .collect())
 }
 
+/// How many blocks a relation has now.
+///
+/// # Errors
+///
+/// If the server refuses or is lost, or there is no such relation.
+pub async fn block_count(session: &Session, relation: &Relation) -> Result<u32, Error> {
+    let sql = "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint";
+    let row = session.query_one(sql, &[&relation.to_string()]).await?;
+    Ok(u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX))
+}
+
 /// The oid of a type by name; `None` if the database has no such type.
 ///
 /// # Errors

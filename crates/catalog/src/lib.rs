@@ -39,10 +39,12 @@ mod vitals;
 mod waits;
 mod writers;
 
-pub use blockers::{Blocker, blockers, end_backend, end_sessions, is_ours};
+pub use blockers::{
+    Blocker, blockers, deadlock_timeout, end_backend, end_sessions, is_ours, is_waited_for_anew,
+};
 pub use chunks::{
-    Chunk, ChunkForm, chunk_form, chunks, columnstore_bytes, file_numbers, hypertable_heap_bytes,
-    type_oid,
+    Chunk, ChunkForm, block_count, chunk_form, chunks, columnstore_bytes, file_numbers,
+    hypertable_heap_bytes, type_oid,
 };
 pub use error::Error;
 pub use generated::generated_mismatches;

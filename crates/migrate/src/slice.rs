@@ -5,6 +5,7 @@ mod destination;
 
 use crate::Error;
 use crate::context::Context;
+use beside::Manners;
 use chrono::Utc;
 use destination::{destination, key, one_chunk};
 use hyperhaul_catalog::{self as catalog, Chunk};
@@ -55,6 +56,8 @@ pub(crate) struct SliceWorker {
     progress: Progress,
     /// Number of the worker in this process.
     number: u32,
+    /// Where its rows go beside live ones.
+    manners: Option<Manners>,
     tables: HashMap<usize, KnownTable>,
 }
 
@@ -95,6 +98,7 @@ impl SliceWorker {
         if let Some(pid) = lost_backend {
             catalog::end_backend(&target, pid).await?;
         }
+        let manners = Manners::of(context, &target).await?;
         let source = context.source("worker").await?;
         let reader = SourceReader::start(&context.connections.source, None)?;
         Ok(SliceWorker {
@@ -105,6 +109,7 @@ impl SliceWorker {
             pool,
             progress,
             number,
+            manners,
             tables: HashMap::new(),
         })
     }
@@ -121,8 +126,7 @@ impl SliceWorker {
     /// After one, the sessions are to be given up: the transaction may still be open.
     pub(crate) async fn next_slice(&mut self, batch: Batch) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
-        let lock_timeout_ms = beside::lock_timeout_ms(&self.context.plan);
-        self.target.limit_lock_waits(lock_timeout_ms).await?;
+        self.target.limit_lock_waits(self.lock_timeout_ms()).await?;
         let Some(mut slice) = ledger::claim(&self.target, self.context.run, batch).await? else {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
@@ -230,11 +234,11 @@ impl SliceWorker {
             // Into a new file, which goes away if this fails: rows that were given up would stay as bloat.
             self.target.batch(&format!("TRUNCATE ONLY {into}")).await?;
         }
-        let sql = sql::slice_insert_sql(table, slice, &into);
-        let inserted = self.executed(&sql).await?;
-        let (rows, skipped) = match table.backfilled {
-            true => self.left_out(slice, table, inserted).await?,
-            false => (inserted, 0),
+        let (rows, skipped) = if table.backfilled {
+            self.insert_beside(slice, table, &into).await?
+        } else {
+            let sql = sql::slice_insert_sql(table, slice, &into);
+            (self.executed(&sql).await?, 0)
         };
         self.progress.add(rows, slice.bytes);
         let written = |range| ChunkRows {

@@ -1,38 +1,98 @@
-//! Slices of history beside live rows: where a live row has the key already, it stays.
+//! Slices of history beside live rows: where a live row has the key already, it stays, and no live session is refused for a deadlock.
 //!
 //! ```text
-//! server   INSERT INTO chunk SELECT ... ON CONFLICT DO NOTHING
-//! copy     COPY chunk --a key is there--> COPY hyperhaul_slice; INSERT INTO chunk SELECT ... ON CONFLICT DO NOTHING
+//! server   INSERT INTO chunk SELECT blocks of the leaf  ON CONFLICT DO NOTHING             part by part, in one transaction;
+//! copy     COPY hyperhaul_slice; INSERT INTO chunk SELECT blocks of that ON CONFLICT ...   between two: who waits for it?
 //! ```
 //!
 //! How many rows of a slice stay out is in its mark: the proof at the end finds no more of them missing.
+//!
+//! A live session that comes with a key of a slice under way waits for the slice's end, and the slice waits for a live transaction
+//! that holds a key of its own. Where both wait for each other, the server makes give way who looks for the deadlock: that one
+//! whose wait has lasted for `deadlock_timeout` (1 s unless it was changed), once in each wait. It must not be the live one, and that
+//! the slice waits for a shorter time is not enough (of six live sessions that had begun to wait 0.75 to 0.95 s before the slice
+//! did, five were refused). So the slice waits for nobody at the moment that a live session looks:
+//!
+//! - it asks, every now and then, whether somebody has begun to wait for it, and holds still until that one has looked;
+//! - it inserts in parts that take a fraction of that time, so that nobody can begin to wait and look during one of them;
+//! - then it waits only for a while, gives way, and is tried again.
+//!
+//! Hence no COPY into the chunks: that is one statement for all of a slice.
 
 use super::destination::{destination, one_chunk};
 use super::{Moved, SliceWorker};
 use crate::Error;
+use crate::context::Context;
+use hyperhaul_catalog as catalog;
 use hyperhaul_engine::Destination;
-use hyperhaul_plan::{Plan, Relation, Slice, TablePlan, sql};
+use hyperhaul_pg::Session;
+use hyperhaul_plan::{Relation, Slice, TablePlan, sql};
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
-/// How long a slice waits for a live transaction that has written one of its keys. Shorter than `deadlock_timeout` (1 s unless it was
-/// changed): where both wait for each other, it is the slice that gives way and is tried again.
-const KEY_WAIT_MAX_MS: u64 = 300;
+/// Blocks of the first part; what follows is as large as time allows.
+const PART_BLOCKS_FIRST: u32 = 1;
 
-/// How long a slice's statements wait for a lock, milliseconds.
-pub(super) fn lock_timeout_ms(plan: &Plan) -> u64 {
-    match plan.is_backfill() {
-        true => plan.options.lock_timeout_ms.min(KEY_WAIT_MAX_MS),
-        false => plan.options.lock_timeout_ms,
+/// How a slice behaves beside live sessions: all of it together takes less time than they let pass before they look for a deadlock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manners {
+    /// How long it waits for a live transaction that has written one of its keys.
+    key_wait: Duration,
+    /// How often it looks who waits for it.
+    look_every: Duration,
+    /// How long a part is to take.
+    part: Duration,
+}
+
+impl Manners {
+    /// `None`: nobody else writes where the slices of this run go.
+    pub(super) async fn of(context: &Context, target: &Session) -> Result<Option<Manners>, Error> {
+        if !context.plan.is_backfill() {
+            return Ok(None);
+        }
+        let timeout = catalog::deadlock_timeout(target).await?;
+        let limit = Duration::from_millis(context.plan.options.lock_timeout_ms);
+        Ok(Some(Manners {
+            // A limit of 0 is for ever.
+            key_wait: [limit, timeout * 3 / 10]
+                .into_iter()
+                .filter(|wait| !wait.is_zero())
+                .min()
+                .unwrap_or(timeout),
+            look_every: timeout / 10,
+            part: timeout / 20,
+        }))
     }
 }
 
 impl SliceWorker {
-    /// How many of a slice's rows the server did not insert, and how many it has.
-    pub(super) async fn left_out(
-        &mut self,
+    /// How long a slice's statements wait for a lock, milliseconds.
+    pub(super) fn lock_timeout_ms(&self) -> u64 {
+        let wait = |manners: Manners| u64::try_from(manners.key_wait.as_millis());
+        let beside = self.manners.map(wait).and_then(Result::ok);
+        beside.unwrap_or(self.context.plan.options.lock_timeout_ms)
+    }
+
+    /// Lets the server insert a slice's rows. How many they are, and how many of them stayed out.
+    pub(super) async fn insert_beside(
+        &self,
         slice: &Slice,
         table: &TablePlan,
-        inserted: u64,
+        into: &Relation,
     ) -> Result<(u64, u64), Error> {
+        let end = match slice.end_block {
+            Some(end) => end,
+            None => catalog::block_count(&self.target, &slice.leaf).await?,
+        };
+        let part = |blocks: Range<u32>| {
+            let part = Slice {
+                first_block: blocks.start,
+                end_block: Some(blocks.end),
+                ..slice.clone()
+            };
+            sql::slice_insert_sql(table, &part, into)
+        };
+        let inserted = self.in_parts(slice.first_block..end, part).await?;
         let row = self
             .target
             .query_one(&sql::slice_rows_sql(table, slice), &[])
@@ -41,7 +101,7 @@ impl SliceWorker {
         Ok((rows, out_of(rows, inserted)?))
     }
 
-    /// Copies the rows into a hypertable that is in use. That one of their keys is there is rare, and found by trying.
+    /// Copies the rows into a table of the slice's own, and from there into the hypertable.
     pub(super) async fn copy_beside(
         &mut self,
         slice: &Slice,
@@ -51,22 +111,57 @@ impl SliceWorker {
         let (into_chunks, _) = destination(slice, table, &known.chunks);
         let chunk = known.chunk(one_chunk(slice.routing));
         let into = chunk.unwrap_or_else(|| table.copied_into()).clone();
-        self.target.batch("SAVEPOINT hyperhaul_slice").await?;
-        match self.copy_to(into_chunks.clone(), slice, table).await {
-            Err(error) if error.is_duplicate_key() => {}
-            copied => return copied,
-        }
-        self.target
-            .batch("ROLLBACK TO SAVEPOINT hyperhaul_slice")
-            .await?;
         self.target.batch(&sql::create_beside(table)).await?;
-        let aside = aside(into_chunks, table);
+        let own = Relation::new("pg_temp", sql::BESIDE_TABLE);
+        let aside = aside(into_chunks, table, &own);
         let moved = self.copy_to(aside, slice, table).await?;
-        let inserted = self.executed(&sql::insert_beside(table, &into)).await?;
+        let end = catalog::block_count(&self.target, &own).await?;
+        let part = |blocks: Range<u32>| sql::insert_beside(table, &own, blocks, &into);
+        let inserted = self.in_parts(0..end, part).await?;
         Ok(Moved {
             skipped: out_of(moved.rows, inserted)?,
             ..moved
         })
+    }
+
+    /// Carries out what inserts the rows of some blocks, for all of them.
+    async fn in_parts(
+        &self,
+        blocks: Range<u32>,
+        insert_sql: impl Fn(Range<u32>) -> String,
+    ) -> Result<u64, Error> {
+        let manners = self.manners.ok_or_else(|| {
+            Error::unexpected("rows are to be inserted beside live ones before the cutover")
+        })?;
+        let (mut inserted, mut from, mut size) = (0, blocks.start, PART_BLOCKS_FIRST);
+        let mut looked = Instant::now();
+        while from < blocks.end {
+            if looked.elapsed() >= manners.look_every {
+                self.until_all_have_looked(manners).await?;
+                looked = Instant::now();
+            }
+            let end = from.saturating_add(size).min(blocks.end);
+            let begun = Instant::now();
+            inserted += self.executed(&insert_sql(from..end)).await?;
+            from = end;
+            size = match begun.elapsed() {
+                long if long > manners.part => (size / 2).max(1),
+                short if short < manners.part / 2 => size.saturating_mul(2),
+                _ => size,
+            };
+        }
+        Ok(inserted)
+    }
+
+    /// Holds still while somebody who waits for the slice has not looked for a deadlock yet: then there is none.
+    async fn until_all_have_looked(&self, manners: Manners) -> Result<(), Error> {
+        while catalog::is_waited_for_anew(&self.target).await? {
+            tokio::select! {
+                () = tokio::time::sleep(manners.part) => {}
+                () = self.context.interrupt.aborted() => return Err(Error::interrupted()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -79,9 +174,8 @@ fn out_of(rows: u64, inserted: u64) -> Result<u64, Error> {
 }
 
 /// The same rows, with the same digests, into the table of the slice's own.
-fn aside(into_chunks: Destination, table: &TablePlan) -> Destination {
-    let own = Relation::new("pg_temp", sql::BESIDE_TABLE);
-    let copy_sql = sql::chunk_copy_sql(table, &own, false);
+fn aside(into_chunks: Destination, table: &TablePlan, own: &Relation) -> Destination {
+    let copy_sql = sql::chunk_copy_sql(table, own, false);
     match into_chunks {
         Destination::OneChunk { chunk, .. } => Destination::OneChunk { copy_sql, chunk },
         Destination::ByTime {

@@ -1,7 +1,9 @@
 //! Slices that meet live rows with keys of theirs: what is there stays.
 
 use super::column_list;
+use super::copy::of_blocks;
 use crate::{Relation, TablePlan, quote_ident};
+use std::ops::Range;
 
 /// The table that a slice's rows are copied into, for the length of its transaction.
 pub const BESIDE_TABLE: &str = "hyperhaul_slice";
@@ -16,12 +18,17 @@ pub fn create_beside(table: &TablePlan) -> String {
     )
 }
 
-/// Takes what is in it over, but for rows whose key is there. Identity columns keep their values, as COPY keeps them.
-pub fn insert_beside(table: &TablePlan, into: &Relation) -> String {
+/// Takes what is in some blocks of it over, but for rows whose key is there. Identity columns keep their values, as COPY keeps them.
+pub fn insert_beside(
+    table: &TablePlan,
+    own: &Relation,
+    blocks: Range<u32>,
+    into: &Relation,
+) -> String {
     let columns = column_list(&table.copy_columns);
+    let of_blocks = of_blocks(blocks.start, Some(blocks.end)).join(" AND ");
     format!(
-        "INSERT INTO {into} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM pg_temp.{}{}",
-        quote_ident(BESIDE_TABLE),
+        "INSERT INTO {into} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {own} WHERE {of_blocks}{}",
         where_keys_are_free()
     )
 }

@@ -98,20 +98,22 @@ fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String
 /// ` WHERE ...`, by blocks and, where rows are left out and a leaf's bounds do not tell them apart, by time. Empty for a
 /// whole leaf, which is read by a plain scan: no condition to check for each row.
 fn rows_condition(table: &TablePlan, slice: &Slice) -> String {
-    let mut conditions = Vec::new();
-    if slice.first_block > 0 || slice.end_block.is_some() {
-        conditions.push(format!("ctid >= '({},0)'::tid", slice.first_block));
-    }
-    conditions.extend(
-        slice
-            .end_block
-            .map(|end| format!("ctid < '({end},0)'::tid")),
-    );
+    let mut conditions = of_blocks(slice.first_block, slice.end_block);
     conditions.extend(copied_condition(table, slice.routing));
     if conditions.is_empty() {
         return String::new();
     }
     format!(" WHERE {}", conditions.join(" AND "))
+}
+
+/// Conditions of the rows in these blocks; none for all of them.
+pub(super) fn of_blocks(first: u32, end: Option<u32>) -> Vec<String> {
+    let mut conditions = Vec::new();
+    if first > 0 || end.is_some() {
+        conditions.push(format!("ctid >= '({first},0)'::tid"));
+    }
+    conditions.extend(end.map(|end| format!("ctid < '({end},0)'::tid")));
+    conditions
 }
 
 /// Tells the rows of a leaf that are copied from those that are left out by time. `None`: all of them are copied.

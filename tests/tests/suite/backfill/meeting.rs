@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const BEFORE_MS: [i64; 3] = [750, 850, 950];
 
 const ROWS_PER_DAY: i64 = 300;
+/// A block of such rows takes a slice a few hundredths of a second.
+const WIDE: u32 = 1_900;
 /// How long a slice takes for a row, or longer.
 const SECONDS_A_ROW: f64 = 0.005;
 /// The rows of a day whose keys the live transaction writes first and then.
@@ -33,7 +35,7 @@ async fn meet(strategy: &str) {
     let positions = Positions {
         days: u32::try_from(BEFORE_MS.len()).unwrap(),
         rows_per_day: u32::try_from(ROWS_PER_DAY).unwrap(),
-        packet_bytes: 60,
+        packet_bytes: WIDE,
     };
     let database = target_database("backfill_meeting").await;
     let moved = Moved::new(database, None, positions).await;
