@@ -5,11 +5,11 @@ use super::{HeldSlices, LIMIT, Moved};
 use crate::support::Positions;
 use hyperhaul_testkit::{Cut, Proxy, eventually};
 
-fn before_commit() -> Cut {
+pub(crate) fn before_commit() -> Cut {
     Cut::Before("COMMIT".to_owned())
 }
 
-fn answer_to_commit() -> Cut {
+pub(crate) fn answer_to_commit() -> Cut {
     Cut::AnswerTo("COMMIT".to_owned())
 }
 
@@ -22,21 +22,26 @@ async fn a_slice_whose_commit_or_its_answer_is_lost_is_done_once() {
             packet_bytes: 250,
         };
         let moved = Moved::within_one_database("lost_slice", positions).await;
-        let proxy = Proxy::start(moved.source.url()).unwrap();
-        // The first COMMIT after the release is a slice's.
-        let held = HeldSlices::hold(&moved, "true").await;
-        let process = moved
-            .call_through("migrate", proxy.url(), proxy.url())
-            .spawn();
         let chunks = "SELECT EXISTS (SELECT FROM hyperhaul.step WHERE step_id LIKE 'chunks:%')";
-        moved.until("chunks are made", chunks).await;
-        proxy.arm(cut.clone());
-        assert_eq!(proxy.fired_count(), 0);
-        held.release().await;
-        process.wait().await.expect_code(0);
-        assert_eq!(proxy.fired_count(), 1, "{cut:?}");
+        lose_a_slice(&moved, cut, chunks).await;
         moved.assert_moved().await;
     }
+}
+
+/// Migrates, and loses a slice's COMMIT. `ready`: when all that comes before slices is committed.
+pub(crate) async fn lose_a_slice(moved: &Moved, cut: Cut, ready: &str) {
+    let proxy = Proxy::start(moved.source.url()).unwrap();
+    // The first COMMIT after the release is a slice's.
+    let held = HeldSlices::hold(moved, "true").await;
+    let process = moved
+        .call_through("migrate", proxy.url(), proxy.url())
+        .spawn();
+    moved.until("slices are to come", ready).await;
+    proxy.arm(cut.clone());
+    assert_eq!(proxy.fired_count(), 0);
+    held.release().await;
+    process.wait().await.expect_code(0);
+    assert_eq!(proxy.fired_count(), 1, "{cut:?}");
 }
 
 /// Every step of a migration and then of its rollback, the cutover among them, in a process of its own: the first COMMIT of that
@@ -99,6 +104,12 @@ async fn a_step_whose_commit_was_not_answered_is_not_carried_out_again() {
 #[tokio::test]
 async fn a_cutover_whose_commit_was_not_answered_has_happened_once() {
     let moved = Moved::within_one_database("lost_cutover", Positions::default()).await;
+    lose_the_cutover(&moved).await;
+    moved.assert_moved().await;
+}
+
+/// Migrates, and loses the answer to the cutover's COMMIT.
+pub(crate) async fn lose_the_cutover(moved: &Moved) {
     let steps = "SELECT n FROM hyperhaul.run, jsonb_array_elements(plan -> 'steps') WITH ORDINALITY AS step(step, n) \
                  WHERE step ->> 'id' LIKE 'cutover:%'";
     let number: i64 = moved.target().value(steps).await.unwrap();
@@ -116,7 +127,6 @@ async fn a_cutover_whose_commit_was_not_answered_has_happened_once() {
         .await
         .expect_code(0);
     assert_eq!(proxy.fired_count(), 1);
-    moved.assert_moved().await;
 }
 
 /// Waits until so many of the proxy's cuts have happened.

@@ -7,9 +7,9 @@ mod jobs;
 mod kill;
 mod late_writes;
 mod looking;
-mod lost_commit;
+pub(crate) mod lost_commit;
 mod other_server;
-mod terminated;
+pub(crate) mod terminated;
 mod verifying;
 mod watchdogs;
 mod within_the_server;
@@ -81,7 +81,7 @@ impl Moved {
 
     /// Kills migrations at these points, in the order in which a run meets them: each call goes on where the one before was
     /// killed.
-    async fn killed_at_each(&self, points: &[&str]) {
+    pub(crate) async fn killed_at_each(&self, points: &[&str]) {
         for point in points {
             self.call("migrate")
                 .failpoint(point)
@@ -124,20 +124,24 @@ impl Moved {
         self.target().value(sql).await.unwrap()
     }
 
-    async fn is_done(&self) -> bool {
+    pub(crate) async fn is_done(&self) -> bool {
         self.state().await == "done"
     }
 
-    /// Rows of a slice are in if and only if the slice is marked, whatever is killed; looked at before the cutover.
+    /// Rows of a slice are in if and only if the slice is marked, whatever is killed; looked at where slices go while they go there.
     async fn assert_wholly_in_or_out(&self) {
-        let staging = "SELECT to_regclass('hyperhaul_new_public.positions') IS NOT NULL";
-        if !self.target().value::<bool>(staging).await.unwrap() {
+        let into = "SELECT coalesce(to_regclass('hyperhaul_new_public.positions'), (SELECT to_regclass('public.positions') \
+                    FROM hyperhaul.run WHERE plan -> 'options' ->> 'mode' = 'backfill' AND state = 'running' \
+                    AND to_regclass('hyperhaul_old_public.positions') IS NOT NULL))::text";
+        let Some(into): Option<String> = self.target().value(into).await.unwrap() else {
             return;
-        }
+        };
         // Between the two looks the cutover of a backend that outlived its process may take the table away.
-        let sql = "SELECT (SELECT count(*) FROM hyperhaul_new_public.positions), \
-                   (SELECT coalesce(sum(row_count), 0)::bigint FROM hyperhaul.slice WHERE done)";
-        if let Ok(row) = self.target().query_one(sql, &[]).await {
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM {into}), \
+                   (SELECT coalesce(sum(row_count), 0)::bigint FROM hyperhaul.slice WHERE done)"
+        );
+        if let Ok(row) = self.target().query_one(&sql, &[]).await {
             assert_eq!(
                 row.get::<_, i64>(0),
                 row.get::<_, i64>(1),
@@ -207,7 +211,7 @@ impl Moved {
 
 /// A stop that tells what to do next: anything but a panic or a signal.
 #[track_caller]
-fn assert_clean_stop(ended: &Ended) {
+pub(crate) fn assert_clean_stop(ended: &Ended) {
     assert!(
         matches!(ended.code(), Some(1 | 3)) && ended.stderr.contains("hyperhaul: error:"),
         "{ended:?}"

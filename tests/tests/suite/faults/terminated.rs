@@ -12,9 +12,9 @@ const SEVERAL_SLICES: Positions = Positions {
 };
 
 /// Ends one backend of hyperhaul whose name ends so, if there is one.
-async fn terminate_one(database: &TestDatabase, name_end: &str) -> bool {
+pub(crate) async fn terminate_one(database: &TestDatabase, name_end: &str) -> bool {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
-               AND application_name LIKE 'hyperhaul %' AND application_name LIKE '%' || $1 LIMIT 1";
+               AND application_name LIKE 'hyperhaul %' AND application_name LIKE '%' || $1 ORDER BY random() LIMIT 1";
     let row = database.query(sql, &[&name_end]).await.unwrap();
     row.first().is_some_and(|row| row.get(0))
 }

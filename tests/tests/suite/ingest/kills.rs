@@ -265,10 +265,10 @@ impl Writer {
 }
 
 /// Moments as good as random ones, and the same in each run.
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
-    fn next(&mut self, min_ms: u64, max_ms: u64) -> Duration {
+    pub(crate) fn next(&mut self, min_ms: u64, max_ms: u64) -> Duration {
         // Numerical Recipes' linear congruential generator.
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % (1 << 32);
         Duration::from_millis(min_ms + self.0 * (max_ms - min_ms) / (1 << 32))

@@ -14,7 +14,7 @@ mod files;
 mod full_disk;
 mod halves;
 mod http;
-mod kills;
+pub(crate) mod kills;
 mod letters;
 mod metrics;
 mod migrating;
@@ -39,7 +39,7 @@ struct Pumps {
 }
 
 /// A server of the test's own, which it may kill, and a database there; `None` where it cannot be had.
-async fn own_server(test: &str, name: &str) -> Option<(Instance, TestDatabase)> {
+pub(crate) async fn own_server(test: &str, name: &str) -> Option<(Instance, TestDatabase)> {
     let instance = match Instance::private(name, &[Role::Target]) {
         Ok(instance) => instance,
         Err(error) if error.is_unavailable() => {
