@@ -26,7 +26,7 @@ async fn rows_that_come_in_all_the_time_are_there_once_beside_the_history() {
                 "--mode backfill --workers 2 --strategy {strategy}"
             ))
             .await;
-        let held = HeldSlices::hold(&moved, "slice_id > 3").await;
+        let held = HeldSlices::hold(moved.target(), "slice_id > 3").await;
         let migrating = moved.call("migrate").spawn();
         until_cut_over(&moved).await;
         writers.until_more(200).await;

@@ -17,7 +17,7 @@ mod http;
 pub(crate) mod kills;
 mod letters;
 mod metrics;
-mod migrating;
+pub(crate) mod migrating;
 mod mqtt;
 mod mqtt_sessions;
 mod nats;
