@@ -183,33 +183,38 @@ pub fn verify_rows_sql(
     range: Option<ChunkRange>,
     with_key: bool,
 ) -> String {
-    let time = quote_ident(&table.time_column);
     let key = if with_key {
         format!(", ROW({})::text", column_list(&table.key_columns))
     } else {
         String::new()
     };
-    let within = |range: ChunkRange| {
+    let condition = range.map_or(String::new(), |range| {
+        format!(" WHERE {}", within(table, range))
+    });
+    format!(
+        "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",
+        column_list(&table.copy_columns)
+    )
+}
+
+/// Of the rows in `range` but not in other chunks that were attached.
+pub(super) fn within(table: &TablePlan, range: ChunkRange) -> String {
+    let time = quote_ident(&table.time_column);
+    let bounds = |range: ChunkRange| {
         format!(
             "{time} >= {} AND {time} < {}",
             time_literal(range.start_us, table.time_type),
             time_literal(range.end_us, table.time_type)
         )
     };
-    let condition = range.map_or(String::new(), |range| {
-        let attached = table.attached.iter().map(|leaf| leaf.range);
-        let staged = table.staged.iter().map(|leaf| leaf.range);
-        let elsewhere: String = attached
-            .chain(staged.filter(|staged| *staged != range))
-            .filter(|other| other.overlaps(range))
-            .map(|other| format!(" AND NOT ({})", within(other)))
-            .collect();
-        format!(" WHERE {}{elsewhere}", within(range))
-    });
-    format!(
-        "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",
-        column_list(&table.copy_columns)
-    )
+    let attached = table.attached.iter().map(|leaf| leaf.range);
+    let staged = table.staged.iter().map(|leaf| leaf.range);
+    let elsewhere: String = attached
+        .chain(staged.filter(|staged| *staged != range))
+        .filter(|other| other.overlaps(range))
+        .map(|other| format!(" AND NOT ({})", bounds(other)))
+        .collect();
+    format!("{}{elsewhere}", bounds(range))
 }
 
 /// Microseconds since 1970 UTC of a time expression, exact.

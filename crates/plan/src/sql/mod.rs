@@ -15,6 +15,7 @@ mod foreign_keys;
 mod grants;
 mod history;
 mod jobs;
+mod kept;
 mod keys;
 mod maintain;
 mod orphans;
@@ -46,6 +47,7 @@ pub(crate) use foreign_keys::{
 };
 pub(crate) use history::lift_history_guard;
 pub use jobs::{pause_job, put_job_back};
+pub use kept::{bring_kept_back, count_kept, drop_kept, keep_rows, kept_rows, make_kept};
 pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     replica_identity,
