@@ -105,6 +105,7 @@ fn table_plan(
         staged: choice.staged.clone(),
         attached: choice.attached.clone(),
         proof: choice.proof,
+        hash_functions: found.hash_functions.clone(),
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
         data_bytes: moved().map(|leaf| leaf.heap_bytes + leaf.toast_bytes).sum(),
         index_bytes: moved().map(|leaf| leaf.index_bytes).sum(),

@@ -180,6 +180,7 @@ mod tests {
             attached: Vec::new(),
             staged: Vec::new(),
             proof: Proof::Tuples,
+            hash_functions: Vec::new(),
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,
