@@ -75,7 +75,7 @@ const TYPES: &[(&str, &[&str])] = &[
     ("pair[]", &["{}", "{\"(0,)\"}"]),
 ];
 
-/// Of these a record's hash takes some values for others: the type itself does, and midnight has the hash of NULL.
+/// Of these a record's hash takes some values for others: the type itself does, and midnight UTC has the hash of NULL.
 const EQUAL_IN_A_RECORD: &[&str] = &["text COLLATE regardless", "timetz"];
 
 const CREATE: &str = "
