@@ -6,13 +6,13 @@ use crate::ingest::{Dlq, Ingest, Receipts};
 use crate::limits::LimitFlags;
 use crate::maintain::Maintain;
 use crate::values::{
-    Interval, Workers, parse_interval, parse_lock_timeout, parse_run, parse_slice_size,
+    Interval, Workers, parse_interval, parse_lock_timeout, parse_mode, parse_run, parse_slice_size,
     parse_strategy, parse_table, parse_workers,
 };
 use crate::window::Window;
 use clap::{Args, Parser, Subcommand};
 use hyperhaul_migrate::RunId;
-use hyperhaul_plan::{Code, Relation, StrategyChoice};
+use hyperhaul_plan::{Code, Mode, Relation, StrategyChoice};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -263,6 +263,10 @@ pub(crate) struct Wanted {
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
     #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
+    /// What comes first: the rows (window, in which writers are kept off until all are moved and proved) or the cutover (backfill, in
+    /// which history follows beside live rows, newest first) (default: window).
+    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
+    pub(crate) mode: Option<Mode>,
     /// How rows get to the target: auto (the best way for each partition), attach, server, stage or copy (default: auto).
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy)]
     pub(crate) strategy: Option<StrategyChoice>,
@@ -276,7 +280,8 @@ pub(crate) struct Wanted {
     /// Hash the rows of partitions before they are attached and when they are verified, although none of them moves.
     #[arg(long)]
     pub(crate) hash_attached: bool,
-    /// Partitions larger than this are cut into slices of about this size (default: 512MiB).
+    /// Partitions larger than this are cut into slices of about this size (default: 512MiB, with
+    /// --mode backfill 64MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,
     /// Findings to carry on with although they block, by their codes, separated by commas.

@@ -8,7 +8,7 @@ use crate::values::{self, Interval, Workers, from_text};
 use crate::window;
 use chrono::NaiveTime;
 use hyperhaul_migrate::OnDeadline;
-use hyperhaul_plan::{Code, ColumnstoreBegins, OrderBy, Relation, StrategyChoice};
+use hyperhaul_plan::{Code, ColumnstoreBegins, Mode, OrderBy, Relation, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::path::Path;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) lock_attempts: Option<u32>,
     #[serde(default, deserialize_with = "strategy")]
     pub(crate) strategy: Option<StrategyChoice>,
+    #[serde(default)]
+    pub(crate) mode: Option<Mode>,
     #[serde(default)]
     pub(crate) columnstore: Option<ColumnstoreBegins>,
     #[serde(default, deserialize_with = "duration")]
@@ -244,6 +246,7 @@ mod tests {
             lock_timeout = "500ms"
             lock_attempts = 9
             strategy = "auto"
+            mode = "backfill"
             window = "45m"
             finish_by = "03:30"
             on_deadline = "rollback"
@@ -270,6 +273,7 @@ mod tests {
             max: 8,
         };
         assert_eq!(range, Some(expected));
+        assert_eq!(config.mode, Some(Mode::Backfill));
         assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
         assert_eq!(config.window, Some(Duration::from_secs(2_700)));
         assert_eq!(config.finish_by, NaiveTime::from_hms_opt(3, 30, 0));

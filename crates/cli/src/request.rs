@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use hyperhaul_migrate::{Connections, Deadline};
 use hyperhaul_pg::Server;
 use hyperhaul_plan::watchdog::ServerLimits;
-use hyperhaul_plan::{Options, Relation, TableOptions};
+use hyperhaul_plan::{Mode, Options, Relation, TableOptions};
 
 /// Flags together with the configuration file that they name.
 pub(crate) struct Request {
@@ -168,11 +168,16 @@ impl Request {
         if let Some(strategy) = wanted.strategy.or(config.strategy) {
             options.strategy = strategy;
         }
+        if let Some(mode) = wanted.mode.or(config.mode) {
+            options.mode = mode;
+        }
         options.hash_attached = wanted.hash_attached || config.hash_attached;
         options.skip_expired = wanted.skip_expired || config.skip_expired;
-        if let Some(bytes) = wanted.slice_size.or(config.slice_size) {
-            options.slice_bytes = bytes;
-        }
+        let slice_bytes = wanted.slice_size.or(config.slice_size);
+        options.slice_bytes = slice_bytes.unwrap_or(match options.mode {
+            Mode::Window => Options::SLICE_BYTES_DEFAULT,
+            Mode::Backfill => Options::SLICE_BYTES_BACKFILL_DEFAULT,
+        });
         if let Some(timeout) = wanted.lock_timeout.or(config.lock_timeout) {
             options.lock_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         }
@@ -208,6 +213,7 @@ impl Wanted {
         [
             (self.time_column.is_some(), "--time-column"),
             (self.chunk_interval.is_some(), "--chunk-interval"),
+            (self.mode.is_some(), "--mode"),
             (self.strategy.is_some(), "--strategy"),
             (self.workers.is_some(), "--workers"),
             (self.slice_size.is_some(), "--slice-size"),

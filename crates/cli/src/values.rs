@@ -3,7 +3,7 @@
 use crate::interval::{IntervalError, parse_timeout, parse_us};
 use crate::size::{self, SizeError};
 use hyperhaul_migrate::RunId;
-use hyperhaul_plan::{Relation, Strategy, StrategyChoice};
+use hyperhaul_plan::{Mode, Relation, Strategy, StrategyChoice};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::time::Duration;
@@ -116,6 +116,14 @@ pub(crate) fn parse_strategy(text: &str) -> Result<StrategyChoice, String> {
     found.map(StrategyChoice::Only).ok_or_else(|| {
         let names = Strategy::ALL.map(Strategy::name).join(", ");
         format!("there is no strategy \"{text}\", expected auto, {names}")
+    })
+}
+
+pub(crate) fn parse_mode(text: &str) -> Result<Mode, String> {
+    let found = Mode::ALL.into_iter().find(|mode| mode.name() == text);
+    found.ok_or_else(|| {
+        let names = Mode::ALL.map(Mode::name).join(", ");
+        format!("there is no mode \"{text}\", expected {names}")
     })
 }
 

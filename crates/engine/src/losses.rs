@@ -5,8 +5,8 @@
 //!   for each part of the rows, by their hash, of at most LOSS_HASHES_MAX rows of the source:
 //!     source: hash of each row -> counts
 //!     target: each row crosses one off -> what is left is lost; a row that finds none is new
-//!   for at most `keys_max` lost rows:
-//!     source: their keys by their hashes -> target: which of these keys are there, and so different
+//!     for lost rows, LOSS_KEYS_MAX at a time, until `keys_max` are named and one is missing:
+//!       source: their keys by their hashes -> target: which of these keys are there, and so different
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +15,7 @@ use hyperhaul_pgcopy::{Digest, Tuple};
 
 use crate::differences::{key_of, key_text};
 use crate::error::Error;
-use crate::limits::LOSS_HASHES_MAX;
+use crate::limits::{LOSS_HASHES_MAX, LOSS_KEYS_MAX};
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::reader::SourceReader;
@@ -29,7 +29,7 @@ pub struct Losses {
     pub lost_count: u64,
     /// Rows of the target that the source does not have as they are.
     pub new_count: u64,
-    /// Keys of lost rows that the target has no row of.
+    /// Keys of lost rows that the target has no row of: empty only if there is no such row.
     pub missing: Vec<String>,
     /// Keys of lost rows that the target has a row of, with other values.
     pub different: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Losses {
 impl Losses {
     /// Whether more rows are lost than are named.
     pub fn truncated(&self) -> bool {
-        ((self.missing.len() + self.different.len()) as u64) < self.lost_count
+        (self.named() as u64) < self.lost_count
     }
 }
 
@@ -72,8 +72,6 @@ pub async fn losses(
     keys_max: usize,
 ) -> Result<Losses, Error> {
     let mut losses = Losses::default();
-    let mut named: HashMap<u128, u32> = HashMap::new();
-    let mut room = keys_max;
     let count = u128::from(source_rows.div_ceil(LOSS_HASHES_MAX).max(1));
     for number in 0..count {
         let part = Part { number, count };
@@ -85,37 +83,57 @@ pub async fn losses(
             .await?;
         let crossed = compared.target(Counts::of(hashes)).await?;
         losses.new_count += crossed.new_count;
-        for (hash, left) in crossed.left() {
-            losses.lost_count += u64::from(left);
-            let take = left.min(u32::try_from(room).unwrap_or(u32::MAX));
-            room -= take as usize;
-            if take > 0 {
-                named.insert(hash, take);
+        let lost: Vec<(u128, u32)> = crossed.left().collect();
+        losses.lost_count += lost.iter().map(|(_, left)| u64::from(*left)).sum::<u64>();
+        for some in lost.chunks(LOSS_KEYS_MAX) {
+            if losses.named() < keys_max || losses.missing.is_empty() {
+                losses.name(compared, some, keys_max).await?;
             }
         }
     }
-    if !named.is_empty() {
+    losses.missing.sort_unstable();
+    losses.different.sort_unstable();
+    Ok(losses)
+}
+
+impl Losses {
+    fn named(&self) -> usize {
+        self.missing.len() + self.different.len()
+    }
+
+    /// Looks up the keys of some lost rows, and which of them are there. Of those that are missing at least one is named.
+    async fn name(
+        &mut self,
+        compared: &Compared<'_>,
+        lost: &[(u128, u32)],
+        keys_max: usize,
+    ) -> Result<(), Error> {
         let found = compared
             .source(KeysOf {
-                named,
+                named: lost.iter().copied().collect(),
                 keys: Vec::new(),
             })
             .await?;
-        let present = HashSet::new();
         let wanted = found.keys.iter().cloned().collect();
+        let present = HashSet::new();
         let present = compared.target(Present { wanted, present }).await?.present;
         for key in found.keys {
-            let list = if present.contains(&key) {
-                &mut losses.different
+            let is_there = present.contains(&key);
+            if self.named() >= keys_max {
+                if is_there || !self.missing.is_empty() {
+                    continue;
+                }
+                self.different.pop();
+            }
+            let list = if is_there {
+                &mut self.different
             } else {
-                &mut losses.missing
+                &mut self.missing
             };
             list.push(key_text(key.as_deref()));
         }
-        losses.missing.sort_unstable();
-        losses.different.sort_unstable();
+        Ok(())
     }
-    Ok(losses)
 }
 
 impl Compared<'_> {

@@ -24,7 +24,7 @@ use crate::Error;
 use hyperhaul_pg::Session;
 
 /// Version of the tables' format. A ledger of a later version is not touched.
-const FORMAT: i32 = 6;
+const FORMAT: i32 = 7;
 
 /// From format 1, which had one verdict a table, to 2. Nothing was cut over that was not equal; what a verification has found
 /// since then it finds again.
@@ -162,6 +162,12 @@ CREATE TABLE IF NOT EXISTS hyperhaul.ingest_gap (
 UPDATE hyperhaul.ledger_format SET format = 6;
 ";
 
+/// Since format 7 rows are counted that live ones have kept out.
+const FROM_6_TO_7: &str = "
+ALTER TABLE hyperhaul.slice ADD COLUMN skipped_count bigint NOT NULL DEFAULT 0;
+UPDATE hyperhaul.ledger_format SET format = 7;
+";
+
 /// The tables of format 3; those of later ones are added to them.
 const TABLES: &str = "
 CREATE SCHEMA IF NOT EXISTS hyperhaul;
@@ -285,12 +291,13 @@ async fn upgrade(session: &Session) -> Result<(), Error> {
 }
 
 async fn bring_up(session: &Session) -> Result<(), Error> {
-    let upgrades: [(i32, &[&str]); 5] = [
+    let upgrades: [(i32, &[&str]); 6] = [
         (1, &[FROM_1_TO_2]),
         (2, &[FROM_2_TO_3, CALLS]),
         (3, &[FROM_3_TO_4]),
         (4, &[FROM_4_TO_5]),
         (5, &[FROM_5_TO_6]),
+        (6, &[FROM_6_TO_7]),
     ];
     for (from, batches) in upgrades {
         if format(session).await? == Some(from) {

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 /// What copying a slice came to.
 #[derive(Clone, Debug)]
 pub struct SliceResult {
-    /// Rows copied.
+    /// Rows of the source.
     pub rows: u64,
+    /// Of those, how many stayed out because a live row has their key.
+    pub skipped: u64,
     /// Bytes of their binary tuples.
     pub bytes: u64,
     /// The rows per chunk interval, as far as it is known where they went.
@@ -42,6 +44,8 @@ pub struct SliceRecord {
     pub done: bool,
     /// Rows, once done.
     pub rows: Option<u64>,
+    /// Of those, how many stayed out because a live row has their key.
+    pub skipped: u64,
     /// Bytes, once done.
     pub bytes: Option<u64>,
     /// Seconds that it took, once done.
@@ -104,15 +108,25 @@ pub async fn finish_slice(
     result: &SliceResult,
 ) -> Result<(), Error> {
     let sql = "UPDATE hyperhaul.slice SET done = true, times_done = times_done + 1, row_count = $3, copied_bytes = $4, \
-               started_at = clock_timestamp() - make_interval(secs => $5), finished_at = clock_timestamp(), worker = $6 \
+               started_at = clock_timestamp() - make_interval(secs => $5), finished_at = clock_timestamp(), worker = $6, \
+               skipped_count = $7 \
                WHERE run_id = $1 AND slice_id = $2 AND NOT done";
     let (rows, bytes) = (signed(result.rows), signed(result.bytes));
+    let skipped = signed(result.skipped);
     let took = seconds_since(result.started_at);
     let worker = i32::try_from(result.worker).unwrap_or(i32::MAX);
     let changed = session
         .execute(
             sql,
-            &[&run.0, &signed_id(slice), &rows, &bytes, &took, &worker],
+            &[
+                &run.0,
+                &signed_id(slice),
+                &rows,
+                &bytes,
+                &took,
+                &worker,
+                &skipped,
+            ],
         )
         .await?;
     if changed != 1 {
@@ -174,7 +188,7 @@ pub async fn pending_count(session: &Session, run: RunId, batch: Batch) -> Resul
 /// If the server refuses or is lost.
 pub async fn slices(session: &Session, run: RunId) -> Result<Vec<SliceRecord>, Error> {
     let sql = "SELECT slice_id, spec, done, row_count, copied_bytes, \
-               extract(epoch FROM finished_at - started_at)::float8, started_at, finished_at, worker \
+               extract(epoch FROM finished_at - started_at)::float8, started_at, finished_at, worker, skipped_count \
                FROM hyperhaul.slice WHERE run_id = $1 ORDER BY slice_id";
     session
         .query(sql, &[&run.0])
@@ -294,6 +308,7 @@ fn decode_record(row: &Row) -> Result<SliceRecord, Error> {
         started_at: row.get(6),
         finished_at: row.get(7),
         worker: row.get::<_, Option<i32>>(8).map(i32::unsigned_abs),
+        skipped: unsigned(row.get(9)),
     })
 }
 

@@ -34,8 +34,21 @@ pub struct SinceCutover {
     pub written_rows: u64,
     /// Rows of the source that the hypertable does not have as they are.
     pub lost_rows: u64,
+    /// Rows of the source that stayed out since a live row had their key, with other values. Not among the lost ones.
+    pub superseded_rows: u64,
     /// Rows of chunks that the declared retention has dropped.
     pub expired_rows: u64,
+}
+
+impl SinceCutover {
+    /// Tells rows that stayed out from lost ones: no more than `at_most` did, and their keys are there. Where more are lost, or a
+    /// key is missing, nothing is explained away.
+    pub(crate) fn set_superseded(&mut self, at_most: u64, differences: &[ChunkDifferences]) {
+        let mut chunks = differences.iter();
+        if self.lost_rows <= at_most && chunks.all(|chunk| chunk.missing.is_empty()) {
+            self.superseded_rows = std::mem::take(&mut self.lost_rows);
+        }
+    }
 }
 
 /// The two sides of a table, ready to be read.

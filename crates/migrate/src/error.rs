@@ -1,6 +1,6 @@
 //! Why a command stopped, in PostgreSQL's manner: message, detail, hint; and what that means for the caller.
 
-use hyperhaul_pg::Disposition;
+use hyperhaul_pg::{Disposition, Refusal};
 use std::fmt;
 
 /// Why a command stopped.
@@ -11,6 +11,7 @@ pub struct Error {
     detail: Option<String>,
     hint: Option<String>,
     transient: bool,
+    duplicate_key: bool,
 }
 
 /// What a stop means; the command line makes its exit codes of these.
@@ -38,6 +39,7 @@ impl Error {
             detail: None,
             hint: None,
             transient: false,
+            duplicate_key: false,
         }
     }
 
@@ -104,6 +106,11 @@ impl Error {
         self.transient
     }
 
+    /// Whether a row was refused because its key is there.
+    pub(crate) fn is_duplicate_key(&self) -> bool {
+        self.duplicate_key
+    }
+
     /// With this hint, unless there is one already.
     pub(crate) fn or_hint(self, hint: &str) -> Error {
         if self.hint.is_some() {
@@ -164,6 +171,7 @@ impl From<hyperhaul_pg::Error> for Error {
             detail: error.detail().map(str::to_owned),
             hint: hint(&error),
             transient: is_transient(error.disposition()),
+            duplicate_key: is_duplicate(&error),
         }
     }
 }
@@ -176,6 +184,10 @@ fn hint(error: &hyperhaul_pg::Error) -> Option<String> {
         return Some(hint.to_owned());
     }
     error.hint().map(str::to_owned)
+}
+
+fn is_duplicate(error: &hyperhaul_pg::Error) -> bool {
+    error.refusal() == Some(Refusal::Duplicate)
 }
 
 fn is_transient(disposition: Disposition) -> bool {
@@ -216,6 +228,7 @@ impl From<hyperhaul_catalog::Error> for Error {
             detail: error.detail(),
             hint: error.hint(),
             transient: is_transient(error.disposition()),
+            duplicate_key: error.server_error().is_some_and(is_duplicate),
         }
     }
 }
@@ -234,6 +247,7 @@ impl From<hyperhaul_engine::Error> for Error {
                 None => error.hint().map(str::to_owned),
             },
             transient: is_transient(error.disposition()),
+            duplicate_key: error.server_error().is_some_and(is_duplicate),
         }
     }
 }

@@ -31,10 +31,11 @@ pub(crate) async fn check(context: &Context, done: &BTreeSet<StepId>) -> Result<
         .filter(|step| done.contains(&step.id))
         .filter_map(|step| step.table)
         .collect();
-    let looks: Vec<String> = tables
-        .into_iter()
-        .filter_map(|table| sql::fence_stands(&context.plan, table))
-        .collect();
+    let look = |index| {
+        let table = context.plan.tables.get(index)?;
+        sql::fence_stands(&context.plan, index, context.places(table, done).source)
+    };
+    let looks: Vec<String> = tables.into_iter().filter_map(look).collect();
     on_source(context, "looking at the fence", &looks).await
 }
 

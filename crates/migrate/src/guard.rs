@@ -33,7 +33,10 @@ impl Guard {
         let slices = ledger::slices(&target, context.run).await?;
         let leaves: BTreeMap<u32, &Relation> = slices
             .iter()
-            .map(|record| (record.slice.leaf_oid, &record.slice.leaf))
+            .map(|record| {
+                let leaf = context.plan.leaf_when_copied(&record.slice);
+                (record.slice.leaf_oid, leaf)
+            })
             .collect();
         let names: Vec<String> = leaves.values().map(|leaf| format!("ONLY {leaf}")).collect();
         session.batch("BEGIN").await?;
@@ -84,8 +87,12 @@ async fn recut(
         .copied()
         .filter(|oid| !of_leaf(*oid).all(|record| record.done))
         .collect();
-    if unfinished.is_empty() {
+    let Some(first) = unfinished.first() else {
         return Ok(());
+    };
+    if context.plan.is_backfill() {
+        let leaf = of_leaf(*first).next();
+        return Err(rewritten_old(leaf.map(|record| &record.slice.leaf)));
     }
     let facts = survey::facts(
         &context.connections,
@@ -127,6 +134,14 @@ async fn recut(
         replace(context, target, oid, &first.slice, &cut).await?;
     }
     Ok(())
+}
+
+/// Of rows that are in already, those that came by it can't be told from live ones.
+fn rewritten_old(leaf: Option<&Relation>) -> Error {
+    let name = leaf.map_or("a leaf".to_owned(), |leaf| format!("leaf {}", leaf.plain()));
+    Error::blocked(format!("{name} of the old table was rewritten before its history was in"))
+        .detail("By VACUUM FULL, CLUSTER or ALTER TABLE: blocks that were copied are not the same any more, and live rows are beside them.")
+        .hint("Go back with hyperhaul rollback, then make a new plan.")
 }
 
 fn half_copied(leaf: &Relation) -> Error {

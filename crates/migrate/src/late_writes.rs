@@ -56,7 +56,7 @@ pub(crate) async fn check(context: &Context) -> Result<(), Error> {
     for record in &slices {
         let slice = &record.slice;
         let copied = leaves.entry(slice.leaf_oid).or_insert(Copied {
-            leaf: &slice.leaf,
+            leaf: context.plan.leaf_when_copied(slice),
             file: slice.relfilenode,
             rows: 0,
             // A leaf's slices are routed alike.

@@ -10,8 +10,8 @@ use crate::verify::TableVerification;
 use crate::watchdog::Gate;
 use crate::{
     Connections, Deadline, Error, Event, Interrupt, Kind, Meter, Observer, RunId, RunState,
-    attached, calls, chunks, columnstore, jobs, lanes, late_writes, policies, prove, sequences,
-    survey, timekeeper, watchdog, window, worker,
+    attached, calls, chunks, columnstore, fence, jobs, lanes, late_writes, policies, prove,
+    sequences, structure, survey, timekeeper, watchdog, window, worker,
 };
 use hyperhaul_ledger::{self as ledger, Batch, Command};
 use hyperhaul_plan::watchdog::ServerLimits;
@@ -167,7 +167,7 @@ async fn run_phases(
             return Err(Error::interrupted());
         }
         leader.session(context).await?;
-        if phase == Phase::After {
+        if phase == first_beside(context) {
             let notice = "the hypertables are in place; what follows runs beside the application";
             context.tell(Event::Notice(notice.to_owned()));
         }
@@ -180,7 +180,7 @@ async fn run_phases(
             meter: meter.clone(),
         });
         let begun = Instant::now();
-        if phase == Phase::Verify {
+        if phase.proves() {
             verification.extend(prove::run(context, &steps, &meter).await?);
         } else {
             run_phase(context, phase, &steps, &meter).await?;
@@ -195,6 +195,14 @@ async fn run_phases(
     Ok(verification)
 }
 
+/// The first phase that runs beside the application.
+fn first_beside(context: &Context) -> Phase {
+    match context.plan.is_backfill() {
+        true => Phase::Backfill,
+        false => Phase::After,
+    }
+}
+
 async fn run_phase(
     context: &Context,
     phase: Phase,
@@ -205,6 +213,9 @@ async fn run_phase(
         // The fence stands on the leaves that were there then: rows may have come in by a newer one.
         drift::check(context, &BTreeSet::new(), When::Fenced).await?;
         late_writes::check(context).await?;
+        if context.plan.is_backfill() {
+            structure::check_empty(context).await?;
+        }
     }
     let is_sql = |step: &Step| matches!(step.action, Action::Sql { .. });
     for group in steps.chunk_by(|a, b| is_sql(a) == is_sql(b)) {
@@ -227,6 +238,12 @@ async fn run_phase(
         let fences = fences.filter(|step| step.phase == Phase::Fence);
         let done = fences.map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
+    }
+    if phase == Phase::Backfill {
+        // What the cutover does for rows that are copied before it.
+        let target = context.target("look").await?;
+        fence::check(context, &ledger::steps_done(&target, context.run).await?).await?;
+        late_writes::check(context).await?;
     }
     Ok(())
 }

@@ -9,8 +9,9 @@
 //! A process that is killed meanwhile leaves the state that says that writers are off.
 
 use crate::context::Context;
-use crate::differences::retention_cutoff_us;
+use crate::differences::{after_cutover, retention_cutoff_us};
 use crate::leader::{Leader, change_state};
+use crate::verify::is_proved;
 use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::failpoint;
@@ -232,7 +233,14 @@ async fn refuse_new_rows(
         // What retention has dropped, the old table still has.
         let cutoff_us = retention_cutoff_us(session, table).await?;
         verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));
-        if !verdict.equal() {
+        let is_written = if table.backfilled && !is_proved(context, index, steps_done) {
+            // Of what is still to come, nothing is lost.
+            let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
+            since.written_rows > 0
+        } else {
+            !verdict.equal()
+        };
+        if is_written {
             return Err(written(table, &verdict));
         }
     }

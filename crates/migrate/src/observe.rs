@@ -123,23 +123,23 @@ impl Meter {
             let slices = plan.slices.iter();
             slices.filter(move |slice| match phase {
                 Phase::Stage => staged(slice),
-                Phase::Copy => !staged(slice),
+                Phase::Copy | Phase::Backfill => !staged(slice),
                 _ => true,
             })
         };
         let tables = plan.tables.iter();
         let items = match phase {
-            Phase::Stage | Phase::Copy => own().count(),
+            Phase::Stage | Phase::Copy | Phase::Backfill => own().count(),
             Phase::Chunks => tables.map(|table| table.chunks.len()).sum(),
-            Phase::Verify => tables.map(TablePlan::loaded_chunks).sum(),
+            Phase::Verify | Phase::Proof => tables.map(TablePlan::loaded_chunks).sum(),
             _ => steps,
         };
         let meter = Meter::items(items);
-        if matches!(phase, Phase::Stage | Phase::Copy | Phase::Verify) {
+        if phase == Phase::Stage || phase.copies() || phase.proves() {
             // Rows that stayed within the server are hashed on both sides.
             let times = |slice: &Slice| match plan.tables.get(slice.table).map(|table| table.proof)
             {
-                Some(Proof::RecordHash) if phase == Phase::Verify => 2,
+                Some(Proof::RecordHash) if phase.proves() => 2,
                 _ => 1,
             };
             let rows = own().map(|slice| slice.rows_estimate * times(slice));

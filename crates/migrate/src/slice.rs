@@ -1,18 +1,21 @@
 //! One slice: claimed, copied (or inserted by the server itself) and marked in one transaction of the target.
 
+mod beside;
+mod destination;
+
 use crate::Error;
 use crate::context::Context;
 use chrono::Utc;
+use destination::{destination, key, one_chunk};
 use hyperhaul_catalog::{self as catalog, Chunk};
 use hyperhaul_engine::{
-    self as engine, ArrayRewrite, ChunkKey, ChunkTarget, CopyRequest, Destination, Pool, Progress,
-    SourceReader,
+    self as engine, ArrayRewrite, ChunkKey, CopyRequest, Destination, Pool, Progress, SourceReader,
 };
 use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, Batch, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_pgcopy::Digest;
-use hyperhaul_plan::{ChunkRange, Routing, Slice, SliceId, Strategy, TablePlan, TimeType, sql};
+use hyperhaul_plan::{ChunkRange, Relation, Slice, SliceId, Strategy, TablePlan, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +61,8 @@ pub(crate) struct SliceWorker {
 /// What moving a slice's rows came to.
 struct Moved {
     rows: u64,
+    /// Of those, how many stayed out because a live row has their key.
+    skipped: u64,
     bytes: u64,
     chunks: Vec<ChunkRows>,
 }
@@ -66,6 +71,15 @@ struct Moved {
 struct KnownTable {
     chunks: Vec<Chunk>,
     rewrites: Vec<ArrayRewrite>,
+}
+
+impl KnownTable {
+    /// The chunk of this interval.
+    fn chunk(&self, range: Option<ChunkRange>) -> Option<&Relation> {
+        let mut chunks = self.chunks.iter();
+        let found = chunks.find(|chunk| Some(chunk.range) == range);
+        found.map(|chunk| &chunk.relation)
+    }
 }
 
 impl SliceWorker {
@@ -107,12 +121,13 @@ impl SliceWorker {
     /// After one, the sessions are to be given up: the transaction may still be open.
     pub(crate) async fn next_slice(&mut self, batch: Batch) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
-        let lock_timeout_ms = self.context.plan.options.lock_timeout_ms;
+        let lock_timeout_ms = beside::lock_timeout_ms(&self.context.plan);
         self.target.limit_lock_waits(lock_timeout_ms).await?;
-        let Some(slice) = ledger::claim(&self.target, self.context.run, batch).await? else {
+        let Some(mut slice) = ledger::claim(&self.target, self.context.run, batch).await? else {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
         };
+        slice.leaf = self.context.plan.leaf_when_copied(&slice).clone();
         let claimed = Instant::now();
         failpoint("slice.claimed");
         let moved = self
@@ -183,6 +198,7 @@ impl SliceWorker {
         failpoint("slice.copied");
         let result = SliceResult {
             rows: moved.rows,
+            skipped: moved.skipped,
             bytes: moved.bytes,
             chunks: moved.chunks,
             started_at,
@@ -198,6 +214,7 @@ impl SliceWorker {
         match slice.strategy {
             Strategy::Server => self.insert(slice, table).await,
             Strategy::Stage => self.stage(slice, table).await,
+            Strategy::Copy if table.backfilled => self.copy_beside(slice, table).await,
             Strategy::Copy | Strategy::Attach => self.copy(slice, table).await,
         }
     }
@@ -206,24 +223,18 @@ impl SliceWorker {
     /// to ask for, since the source is there as long as there is a way back.
     async fn insert(&mut self, slice: &Slice, table: &TablePlan) -> Result<Moved, Error> {
         let known = self.known_table(slice.table, table).await?;
-        let range = one_chunk(slice.routing);
-        let chunk = known.chunks.iter().find(|chunk| Some(chunk.range) == range);
-        let into = chunk
-            .map_or(&table.staging, |chunk| &chunk.relation)
-            .clone();
-        if slice.sole_writer && chunk.is_some() {
+        let chunk = known.chunk(one_chunk(slice.routing));
+        let truncated = slice.sole_writer && chunk.is_some();
+        let into = chunk.unwrap_or_else(|| table.copied_into()).clone();
+        if truncated {
             // Into a new file, which goes away if this fails: rows that were given up would stay as bloat.
             self.target.batch(&format!("TRUNCATE ONLY {into}")).await?;
         }
         let sql = sql::slice_insert_sql(table, slice, &into);
-        let inserting = self.target.execute(&sql, &[]);
-        let rows = tokio::select! {
-            rows = inserting => rows?,
-            () = self.context.interrupt.aborted() => {
-                // The server would go on without being told.
-                self.target.canceller().cancel().await?;
-                return Err(Error::interrupted());
-            }
+        let inserted = self.executed(&sql).await?;
+        let (rows, skipped) = match table.backfilled {
+            true => self.left_out(slice, table, inserted).await?,
+            false => (inserted, 0),
         };
         self.progress.add(rows, slice.bytes);
         let written = |range| ChunkRows {
@@ -233,9 +244,22 @@ impl SliceWorker {
         };
         Ok(Moved {
             rows,
+            skipped,
             bytes: slice.bytes,
             chunks: one_chunk(slice.routing).map(written).into_iter().collect(),
         })
+    }
+
+    /// Rows that a statement has changed, unless the run is to give up what is open.
+    async fn executed(&self, sql: &str) -> Result<u64, Error> {
+        tokio::select! {
+            rows = self.target.execute(sql, &[]) => Ok(rows?),
+            () = self.context.interrupt.aborted() => {
+                // The server would go on without being told.
+                self.target.canceller().cancel().await?;
+                Err(Error::interrupted())
+            }
+        }
     }
 
     /// Copies the rows into a table of their own, which this transaction makes.
@@ -297,6 +321,7 @@ impl SliceWorker {
         };
         Ok(Moved {
             rows: copied.rows,
+            skipped: 0,
             bytes: copied.bytes,
             chunks: copied.digests.into_iter().map(written).collect(),
         })
@@ -306,75 +331,11 @@ impl SliceWorker {
         match self.tables.entry(index) {
             std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::hash_map::Entry::Vacant(new) => {
-                let chunks = catalog::chunks(&self.target, &table.staging).await?;
+                let chunks = catalog::chunks(&self.target, table.copied_into()).await?;
                 let rewrites = self.context.rewrites(&self.target, table).await?;
                 Ok(new.insert(KnownTable { chunks, rewrites }))
             }
         }
-    }
-}
-
-/// The chunk interval that all rows of a slice lie in, if its leaf's bound proves that.
-fn one_chunk(routing: Routing) -> Option<ChunkRange> {
-    match routing {
-        Routing::OneChunk(range) => Some(range),
-        Routing::ByTime => None,
-    }
-}
-
-/// Where a slice's rows go, and the chunk that is to be truncated first.
-///
-/// A chunk that does not exist (rows came after the chunks were made) is no error: its rows go through the
-/// hypertable, which makes it.
-fn destination(
-    slice: &Slice,
-    table: &TablePlan,
-    chunks: &[Chunk],
-) -> (Destination, Option<String>) {
-    match slice.routing {
-        Routing::OneChunk(range) => {
-            let chunk = chunks.iter().find(|chunk| chunk.range == range);
-            let frozen = chunk.filter(|_| slice.sole_writer);
-            let into = chunk.map_or(&table.staging, |chunk| &chunk.relation);
-            let copy_sql = sql::chunk_copy_sql(table, into, frozen.is_some());
-            let truncate = frozen.map(|chunk| chunk.relation.to_string());
-            (
-                Destination::OneChunk {
-                    copy_sql,
-                    chunk: key(range),
-                },
-                truncate,
-            )
-        }
-        Routing::ByTime => {
-            let target = |chunk: &Chunk| ChunkTarget {
-                chunk: key(chunk.range),
-                copy_sql: sql::chunk_copy_sql(table, &chunk.relation, false),
-            };
-            let by_time = Destination::ByTime {
-                time_position: table.time_position,
-                time_type: time_type(table.time_type),
-                chunks: chunks.iter().map(target).collect(),
-                interval_us: table.chunk_interval_us,
-                fallback_copy_sql: sql::chunk_copy_sql(table, &table.staging, false),
-            };
-            (by_time, None)
-        }
-    }
-}
-
-fn key(range: ChunkRange) -> ChunkKey {
-    ChunkKey {
-        start_us: range.start_us,
-        end_us: range.end_us,
-    }
-}
-
-fn time_type(time_type: TimeType) -> hyperhaul_pgcopy::TimeType {
-    match time_type {
-        TimeType::Timestamptz => hyperhaul_pgcopy::TimeType::Timestamptz,
-        TimeType::Timestamp => hyperhaul_pgcopy::TimeType::Timestamp,
-        TimeType::Date => hyperhaul_pgcopy::TimeType::Date,
     }
 }
 

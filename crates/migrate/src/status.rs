@@ -90,12 +90,13 @@ pub async fn status(
     let slices = ledger::slices(&target, run.id).await?;
     let verdicts = ledger::verdicts(&target, run.id).await?;
     let steps = ledger::step_marks(&target, run.id).await?;
-    let undone = |phase: Phase| {
-        let mut own = run.plan.steps.iter().filter(|step| step.phase == phase);
+    let undone = |is_own: fn(Phase) -> bool| {
+        let planned = run.plan.steps.iter();
+        let mut own = planned.filter(|step| is_own(step.phase));
         run.state == RunState::RolledBack
             || run.state == RunState::RollingBack && own.any(|step| !steps.contains_key(&step.id))
     };
-    let (copy_undone, verify_undone) = (undone(Phase::Copy), undone(Phase::Verify));
+    let (copy_undone, verify_undone) = (undone(Phase::copies), undone(Phase::proves));
     let table_status = |(index, table): (usize, &hyperhaul_plan::TablePlan)| {
         let all = || slices.iter().filter(|record| record.slice.table == index);
         // What a rollback has taken away was done once, and is not.

@@ -15,6 +15,7 @@ use crate::{
     digests, sequences, structure, survey,
 };
 use hyperhaul_ledger::{self as ledger, Command, NewVerdict};
+use hyperhaul_pg::Session;
 use hyperhaul_plan::{Action, Phase, Relation, Step, StepId, TablePlan, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -95,9 +96,12 @@ impl TableVerification {
             format!("{} is not equal to its source", self.table.plain()),
         )
         .detail(detail.join("\n"))
-        .hint(format!(
-            "See hyperhaul verify --run {run} for the rows; nothing was cut over."
-        ))
+        .hint(match self.since_cutover {
+            None => format!("See hyperhaul verify --run {run} for the rows; nothing was cut over."),
+            Some(_) => format!(
+                "See hyperhaul verify --run {run} for the rows. The old table still has all of them."
+            ),
+        })
     }
 }
 
@@ -139,7 +143,7 @@ fn may_verify(run: &ledger::Run, done: &BTreeSet<StepId>) -> Result<(), Error> {
     let id = run.id;
     let steps = run.plan.steps.iter();
     let copied = steps
-        .filter(|step| step.phase == Phase::Copy)
+        .filter(|step| step.phase.copies())
         .all(|step| done.contains(&step.id));
     match run.state {
         RunState::Done | RunState::CheckingRollback => Ok(()),
@@ -254,8 +258,11 @@ pub(crate) async fn compare_rows(
     let places = context.places(table, &done);
     let verdict = digests::verdict(context, &target, index, places, meter).await?;
     let (differences, since_cutover) = if context.is_cut_over(&done) {
-        let found = after_cutover(context, &target, table, places, &verdict).await?;
-        (found.0, Some(found.1))
+        let (differences, mut since) =
+            after_cutover(context, &target, table, places, &verdict).await?;
+        let at_most = superseded_at_most(context, &target, index, &done).await?;
+        since.set_superseded(at_most, &differences);
+        (differences, Some(since))
     } else {
         match before_cutover(context, &target, table, places, &verdict).await {
             // That chunks differ is known: which rows of them do is what was given up.
@@ -313,13 +320,42 @@ pub(crate) async fn conclude(
     };
     let new = NewVerdict {
         table_index: index,
-        after_cutover: since_cutover.is_some(),
+        after_cutover: since_cutover.is_some() && is_proved(context, index, &done),
         equal: verification.equal(),
-        lost_count: since_cutover.map_or(0, |since| since.lost_rows),
+        lost_count: since_cutover.map_or(0, |since| since.lost_rows + since.superseded_rows),
         verdict: &verification.verdict,
     };
     ledger::store_verdict(&target, context.run, new).await?;
     Ok(verification)
+}
+
+/// Rows of a table's slices that may not be there as they are, since live ones have their keys: those that stayed out, or when that
+/// is proved, those that were not there as they are then.
+async fn superseded_at_most(
+    context: &Context,
+    target: &Session,
+    index: usize,
+    done: &BTreeSet<StepId>,
+) -> Result<u64, Error> {
+    if is_proved(context, index, done) {
+        let verdicts = ledger::verdicts(target, context.run).await?;
+        let mut own = verdicts
+            .iter()
+            .filter(|verdict| verdict.table_index == index);
+        let proof = own.find(|verdict| !verdict.after_cutover);
+        return Ok(proof.map_or(0, |proof| proof.lost_count));
+    }
+    let slices = ledger::slices(target, context.run).await?;
+    let own = slices.iter().filter(|record| record.slice.table == index);
+    Ok(own.map(|record| record.skipped).sum())
+}
+
+/// Whether the run has its own proof of a table: what is found afterwards is another verdict.
+pub(crate) fn is_proved(context: &Context, index: usize, done: &BTreeSet<StepId>) -> bool {
+    let mut steps = context.plan.steps.iter();
+    steps.any(|step| {
+        step.action == Action::Verify && step.table == Some(index) && done.contains(&step.id)
+    })
 }
 
 /// Whether everything is built that a table's structure consists of, its foreign keys validated.

@@ -245,7 +245,8 @@ fn phase_s(plan: &Plan, measured: &[Measured], survey_s: f64, phase: Phase) -> O
             validated + statistics::analyze_s(plan, own, table)
         })
         .map(|seconds| seconds + referencing_s(&plan.facts)),
-        Phase::Policies => None,
+        // A plan whose history follows is not calibrated.
+        Phase::Backfill | Phase::Proof | Phase::Policies => None,
     }
 }
 

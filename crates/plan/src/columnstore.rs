@@ -50,7 +50,7 @@ impl TablePlan {
 }
 
 /// Whether chunks go there during the run.
-fn begins_now(wanted: &TableOptions) -> bool {
+pub(crate) fn begins_now(wanted: &TableOptions) -> bool {
     let columnstore = wanted.policies.columnstore.as_ref();
     columnstore.is_some_and(|columnstore| columnstore.begins == ColumnstoreBegins::Now)
 }

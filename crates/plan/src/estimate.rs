@@ -4,6 +4,7 @@
 //! partitions, on two cores and a RAM disk, PostgreSQL 17 with TimescaleDB 2.19. Disks and networks that are slower
 //! than two cores, and rows of another shape, make them wrong: they tell minutes from hours, no more.
 
+mod backfill;
 pub(crate) mod disk;
 
 use crate::facts::{Facts, Index, KeyKind, TableFacts};
@@ -195,12 +196,17 @@ impl Work<'_> {
             Phase::Attach => self.attach(),
             Phase::Stage => self.stage(),
             Phase::Chunks => CHUNK_S * self.chunk_count(),
+            Phase::Copy | Phase::Backfill if self.is_backfill() != (phase == Phase::Backfill) => {
+                0.0
+            }
             Phase::Copy => self.copy(),
+            Phase::Backfill => self.copy() + self.row_by_row(),
             Phase::Keys => self.keys(),
             Phase::Indexes => self.indexes(),
             Phase::ForeignKeys => CATALOG_S * self.foreign_keys(false).count() as f64,
             Phase::Finish => CATALOG_S * table_count,
-            Phase::Verify => self.verify(),
+            Phase::Verify | Phase::Proof if self.is_backfill() != (phase == Phase::Proof) => 0.0,
+            Phase::Verify | Phase::Proof => self.verify(),
             Phase::Cutover => CATALOG_S,
             Phase::After => self.after() + self.analyze(),
             Phase::Columnstore => {
@@ -327,6 +333,7 @@ impl Work<'_> {
         let tables = self.pairs().filter(move |(table, found)| {
             !found.foreign_keys.is_empty()
                 && table.attached.is_empty()
+                && !table.backfilled
                 && table.goes_to_columnstore_before_indexes() == before_columnstore
         });
         tables.map(validation)

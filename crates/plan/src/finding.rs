@@ -179,6 +179,8 @@ codes! {
     NoKey = "no_key",
     /// How the rows get to the target: a strategy that was asked for is impossible, or has a consequence to know.
     Strategy = "strategy",
+    /// What history that follows beside live rows means for the application, or would do to rows.
+    Backfill = "backfill",
     /// A storage parameter or tablespace that is not carried over.
     StorageOption = "storage_option",
     /// What becomes of a declared columnstore.

@@ -39,6 +39,9 @@ impl Options {
     pub const WORKERS_UNSEEN: u32 = 4;
     /// Default of [`Options::slice_bytes`]: some seconds of work each, so that a kill costs little.
     pub const SLICE_BYTES_DEFAULT: u64 = 512 << 20;
+    /// Default of [`Options::slice_bytes`] where history follows beside live rows: a writer that comes with a key of a slice under
+    /// way waits for the end of that slice.
+    pub const SLICE_BYTES_BACKFILL_DEFAULT: u64 = 64 << 20;
     /// Default of [`Options::lock_timeout_ms`]: short enough that an application's queue behind us is a hiccup.
     pub const LOCK_TIMEOUT_MS_DEFAULT: u64 = 2_000;
     /// Default of [`Options::lock_attempts_max`].
@@ -148,9 +151,25 @@ impl TableOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Writers are stopped by the fence for the whole run.
+    /// Writers are stopped by the fence until every row is moved and proved.
     #[default]
     Window,
+    /// Writers are stopped for moments: the empty hypertable takes the table's place first, and its history follows, newest
+    /// first, beside live rows.
+    Backfill,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Mode; 2] = [Mode::Window, Mode::Backfill];
+
+    /// Its name, as `--mode` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Window => "window",
+            Mode::Backfill => "backfill",
+        }
+    }
 }
 
 /// What the user wants of strategies.

@@ -3,12 +3,15 @@
 //! Dry run, SQL preview, resume, progress and tests all read this one object. Step ids are stable: the
 //! ledger knows a step by its id alone.
 
+mod backfilled;
 mod carried;
+mod phase;
 mod proof;
 mod staged;
 mod workers;
 
 pub use carried::{ArrayElement, CarriedSequence};
+pub use phase::Phase;
 pub use proof::Proof;
 pub use staged::StagedLeaf;
 
@@ -140,6 +143,9 @@ pub struct TablePlan {
     /// Leaves that are loaded into tables of their own, which become chunks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub staged: Vec<StagedLeaf>,
+    /// Whether its rows follow after the cutover, beside live ones: [`crate::Mode::Backfill`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backfilled: bool,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Functions that hash copied columns' values where the server hashes rows; of other columns it hashes a record.
@@ -253,89 +259,6 @@ pub enum Concurrency {
     OnePerTable,
     /// Any step of its phase.
     Free,
-}
-
-/// Phases, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Writers are kept off.
-    Fence,
-    /// The target is created, empty.
-    Create,
-    /// Leaves become chunks as they are.
-    Attach,
-    /// Leaves are loaded into tables of their own, which are indexed and become chunks.
-    Stage,
-    /// Its chunks are made.
-    Chunks,
-    /// Slices are copied.
-    Copy,
-    /// Primary keys and unique constraints.
-    Keys,
-    /// Chunks go to the columnstore, behind keys and foreign keys: the server compares none with what is in it already.
-    Columnstore,
-    /// Other indexes: what is in the columnstore needs none, which spares their build.
-    Indexes,
-    /// Foreign keys of tables without such chunks are added, not validated.
-    ForeignKeys,
-    /// Identity sequences move on; statistics are gathered.
-    Finish,
-    /// Equality is proved, and foreign keys that are not yet are validated beside that.
-    Verify,
-    /// The hypertable takes the table's place.
-    Cutover,
-    /// What could be left for after the cutover: foreign keys of other tables are validated.
-    After,
-    /// What happens to rows as they age is set up: aggregates, columnstore, retention.
-    Policies,
-}
-
-impl Phase {
-    /// Every phase, in order.
-    pub const ALL: [Phase; 15] = [
-        Phase::Fence,
-        Phase::Create,
-        Phase::Attach,
-        Phase::Stage,
-        Phase::Chunks,
-        Phase::Copy,
-        Phase::Keys,
-        Phase::Columnstore,
-        Phase::Indexes,
-        Phase::ForeignKeys,
-        Phase::Finish,
-        Phase::Verify,
-        Phase::Cutover,
-        Phase::After,
-        Phase::Policies,
-    ];
-
-    /// Whether the application waits for it: all phases up to the cutover.
-    pub fn keeps_out(self) -> bool {
-        self <= Phase::Cutover
-    }
-
-    /// Its name for people and for step ids.
-    pub fn name(self) -> &'static str {
-        match self {
-            Phase::Fence => "fence",
-            Phase::Create => "create",
-            Phase::Attach => "attach",
-            Phase::Stage => "stage",
-            Phase::Chunks => "chunks",
-            Phase::Copy => "copy",
-            Phase::Keys => "keys",
-            Phase::ForeignKeys => "foreign keys",
-            Phase::Columnstore => "columnstore",
-            Phase::Indexes => "indexes",
-            Phase::Finish => "finish",
-            Phase::Verify => "verify",
-            Phase::Cutover => "cutover",
-            Phase::After => "after",
-            Phase::Policies => "policies",
-        }
-    }
 }
 
 /// Which server a step's statements run on.

@@ -5,8 +5,8 @@ use crate::facts::{
 };
 use crate::strategies::Choice;
 use crate::{
-    ArrayElement, ChunkRange, Error, Options, Plan, TableOptions, TablePlan, TimeType, Topology,
-    columnstore, estimate, expiry, findings, policies, slices, sql, steps, strategies,
+    ArrayElement, ChunkRange, Error, Mode, Options, Plan, TableOptions, TablePlan, TimeType,
+    Topology, columnstore, estimate, expiry, findings, policies, slices, sql, steps, strategies,
 };
 use std::collections::BTreeSet;
 
@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 /// If the request itself makes no sense: a time column that is not there or is no time, a table that is
 /// partitioned by something else. What merely stands in the way is a finding of the plan.
 pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
+    refuse_columnstore_now(&options)?;
     let topology = if facts.same_database {
         Topology::SameDatabase
     } else {
@@ -33,7 +34,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
             skip_before_us,
         };
         let choice = strategies::choose(subject, &options, &facts, topology);
-        tables.push(table_plan(found, wanted, &facts, &choice)?);
+        tables.push(table_plan(found, wanted, (&facts, options.mode), &choice)?);
         ways.extend(choice.ways);
     }
     let leaves: Vec<&[Leaf]> = facts
@@ -62,7 +63,7 @@ pub fn plan(facts: Facts, options: Options) -> Result<Plan, Error> {
 fn table_plan(
     found: &TableFacts,
     wanted: &TableOptions,
-    facts: &Facts,
+    (facts, mode): (&Facts, Mode),
     choice: &Choice,
 ) -> Result<TablePlan, Error> {
     let (time_column, time_type) = time_column(found, wanted)?;
@@ -104,6 +105,7 @@ fn table_plan(
         skip_before_us: choice.skip_before_us,
         staged: choice.staged.clone(),
         attached: choice.attached.clone(),
+        backfilled: mode == Mode::Backfill,
         proof: choice.proof,
         hash_functions: found.hash_functions.clone(),
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
@@ -114,6 +116,21 @@ fn table_plan(
         copy_columns,
         relation,
     })
+}
+
+/// Chunks go to the columnstore before the cutover, or as attached ones: beside live rows neither is there to be had.
+fn refuse_columnstore_now(options: &Options) -> Result<(), Error> {
+    let mut tables = options.tables.iter();
+    match tables.find(|table| options.mode == Mode::Backfill && columnstore::begins_now(table)) {
+        None => Ok(()),
+        Some(table) => Err(Error::new(
+            format!(
+                "chunks of {} cannot go to the columnstore during a run in mode backfill",
+                table.relation.plain()
+            ),
+            "Leave them to the policy: --columnstore policy.",
+        )),
+    }
 }
 
 fn time_column(found: &TableFacts, wanted: &TableOptions) -> Result<(String, TimeType), Error> {

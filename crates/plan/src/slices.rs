@@ -1,9 +1,14 @@
 //! Slices: leaves cut by block ranges, and where the rows of each go.
 
 use crate::facts::{Leaf, LeafBound};
-use crate::{ChunkRange, Options, Routing, Slice, SliceId, Strategy, TablePlan, Way};
+use crate::{
+    ChunkRange, Mode, Options, Relation, Routing, Slice, SliceId, Strategy, TablePlan, Way,
+};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-/// Cuts every leaf of every table that is not attached or left out, largest slices first.
+/// Cuts every leaf of every table that is not attached or left out: largest slices first, or where history follows beside live
+/// rows, newest first.
 pub(crate) fn slices(
     tables: &[TablePlan],
     leaves: &[&[Leaf]],
@@ -28,15 +33,49 @@ pub(crate) fn slices(
             }
         }
     }
-    slices.sort_by(|a, b| {
-        b.bytes
-            .cmp(&a.bytes)
-            .then_with(|| (a.table, &a.leaf, a.first_block).cmp(&(b.table, &b.leaf, b.first_block)))
-    });
+    match options.mode {
+        Mode::Window => {
+            slices.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| place(a).cmp(&place(b))))
+        }
+        Mode::Backfill => newest_first(&mut slices, leaves),
+    }
     for (number, slice) in slices.iter_mut().enumerate() {
         slice.id = SliceId(u32::try_from(number).unwrap_or(u32::MAX));
     }
     slices
+}
+
+/// Where a slice's rows are.
+fn place(slice: &Slice) -> (usize, &Relation, u32) {
+    (slice.table, &slice.leaf, slice.first_block)
+}
+
+/// What people ask for most is there first: the leaf that ends last, and of each leaf its end, where rows were appended last.
+fn newest_first(slices: &mut [Slice], leaves: &[&[Leaf]]) {
+    let ends: BTreeMap<u32, i64> = leaves
+        .iter()
+        .flat_map(|leaves| leaves.iter())
+        .map(|leaf| (leaf.oid, end_us(leaf)))
+        .collect();
+    slices.sort_by_key(|slice| {
+        let end_us = ends.get(&slice.leaf_oid).copied().unwrap_or(i64::MAX);
+        (
+            Reverse(end_us),
+            slice.table,
+            slice.leaf.clone(),
+            Reverse(slice.first_block),
+        )
+    });
+}
+
+/// When a leaf's rows end, as far as that is known.
+fn end_us(leaf: &Leaf) -> i64 {
+    let bound = match leaf.bound {
+        LeafBound::Range { to_us, .. } => to_us,
+        LeafBound::Default | LeafBound::Unbounded => None,
+    };
+    let observed = || leaf.observed.map(|observed| observed.max_us);
+    bound.or_else(observed).unwrap_or(i64::MAX)
 }
 
 /// How a leaf is to be cut.
@@ -70,7 +109,9 @@ pub fn leaf_slices(cut: Cut, table: &TablePlan, leaf: &Leaf, leaves: &[Leaf]) ->
         ),
         None => routing(table, leaf),
     };
-    let sole_writer = staged.is_some() || count == 1 && is_sole_writer(routing, leaf, leaves);
+    let sole_writer = staged.is_some()
+        // Live rows are in its chunk, too.
+        || !table.backfilled && count == 1 && is_sole_writer(routing, leaf, leaves);
     // In u64: blocks * count may be larger than u32.
     let edge = |number: u32| {
         u32::try_from(u64::from(leaf.blocks) * u64::from(number) / u64::from(count))
@@ -179,6 +220,7 @@ mod tests {
             skip_before_us: None,
             attached: Vec::new(),
             staged: Vec::new(),
+            backfilled: false,
             proof: Proof::Tuples,
             hash_functions: Vec::new(),
             rows_estimate: 0,
@@ -259,6 +301,37 @@ mod tests {
             leaf(2, range(0, DAY_US), 10, 0),
         ];
         assert!(cut(&twins).iter().all(|slice| !slice.sole_writer));
+    }
+
+    #[test]
+    fn history_comes_newest_first_and_each_leaf_from_its_end() {
+        let mut leaves = [
+            leaf(1, range(0, DAY_US), 20, 0),
+            leaf(2, range(DAY_US, 2 * DAY_US), 400, 0),
+            leaf(3, LeafBound::Default, 1, 0),
+        ];
+        leaves[2].observed = Some(crate::TimeRange {
+            min_us: 0,
+            max_us: DAY_US / 2,
+        });
+        let mut slices = cut(&leaves);
+        newest_first(&mut slices, &[&leaves]);
+        let order: Vec<(u32, u32)> = slices
+            .iter()
+            .map(|slice| (slice.leaf_oid, slice.first_block))
+            .collect();
+        let blocks: Vec<u32> = order
+            .iter()
+            .filter(|(leaf, _)| *leaf == 2)
+            .map(|(_, block)| *block)
+            .collect();
+        assert!(
+            blocks.len() > 1 && blocks.is_sorted_by(|a, b| a > b),
+            "{blocks:?}"
+        );
+        let mut oids: Vec<u32> = order.iter().map(|(leaf, _)| *leaf).collect();
+        oids.dedup();
+        assert_eq!(oids, [2, 1, 3]);
     }
 
     #[test]

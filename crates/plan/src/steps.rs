@@ -12,7 +12,7 @@ mod stage;
 pub(crate) use build::can_exist;
 
 use crate::facts::{Facts, TableFacts};
-use crate::{Action, Concurrency, Options, Phase, Side, Step, StepId, TablePlan, Topology};
+use crate::{Action, Concurrency, Mode, Options, Phase, Side, Step, StepId, TablePlan, Topology};
 
 /// What the steps of one table are made from.
 #[derive(Clone, Copy)]
@@ -62,7 +62,9 @@ pub(crate) fn steps(
     steps.extend(stage::slices(tables));
     steps.extend(each(stage::steps));
     steps.extend(each(create::chunks));
-    steps.push(copy(tables));
+    if options.mode == Mode::Window {
+        steps.push(copy(tables, Phase::Copy));
+    }
     steps.extend(each(|scope| scope.built_last(build::keys)));
     steps.extend(each(build::checks_later));
     steps.extend(each(|scope| build::foreign_keys(scope, Phase::Columnstore)));
@@ -72,8 +74,13 @@ pub(crate) fn steps(
     steps.extend(each(|scope| build::foreign_keys(scope, Phase::ForeignKeys)));
     steps.extend(each(finish::steps));
     steps.extend(each(build::validate_foreign_keys));
-    steps.extend(each(finish::verify));
+    steps.extend(each(|scope| finish::verify(scope, Phase::Verify)));
     steps.push(cutover::step(tables, facts, topology));
+    if options.mode == Mode::Backfill {
+        steps.push(copy(tables, Phase::Backfill));
+    }
+    steps.extend(each(|scope| finish::verify(scope, Phase::Proof)));
+    steps.extend(each(cutover::history_is_in));
     steps.extend(each(build::validate_foreign_keys_later));
     steps.extend(each(cutover::after));
     steps.extend(each(policies::steps));
@@ -149,16 +156,55 @@ fn common_step(
     }
 }
 
-fn copy(tables: &[TablePlan]) -> Step {
+fn copy(tables: &[TablePlan], phase: Phase) -> Step {
     let weight_bytes = tables.iter().map(|table| table.data_bytes).sum();
     Step {
         weight_bytes,
         ..common_step(
-            Phase::Copy,
+            phase,
             "slices",
             "copy the slices",
             Action::CopySlices,
             Vec::new(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use crate::testing::soar;
+    use crate::{Action, Mode, Phase};
+
+    #[test]
+    fn history_comes_behind_the_cutover_into_what_is_built_and_empty() {
+        let (facts, mut options) = soar();
+        options.mode = Mode::Backfill;
+        let plan = crate::plan(facts, options).unwrap();
+        let steps = &plan.steps;
+        assert!(steps.is_sorted_by_key(|step| step.phase));
+        let at = |wanted: fn(&Action) -> bool| {
+            let found = steps.iter().find(|step| wanted(&step.action));
+            found.unwrap().phase
+        };
+        assert_eq!(at(|action| *action == Action::CopySlices), Phase::Backfill);
+        assert_eq!(at(|action| *action == Action::Verify), Phase::Proof);
+        assert_eq!(at(|action| *action == Action::CreateChunks), Phase::Chunks);
+        let later = [
+            Phase::Copy,
+            Phase::Keys,
+            Phase::Indexes,
+            Phase::ForeignKeys,
+            Phase::Verify,
+        ];
+        assert!(steps.iter().all(|step| !later.contains(&step.phase)));
+        assert!(plan.slices.iter().all(|slice| !slice.sole_writer));
+        let estimated = |phase: Phase| {
+            let mut phases = plan.estimate.phases.iter();
+            phases.any(|own| own.phase == phase && own.seconds > 0.0)
+        };
+        assert!(!later.into_iter().any(estimated));
+        assert!(estimated(Phase::Backfill) && estimated(Phase::Proof));
     }
 }

@@ -10,8 +10,8 @@ use crate::expiry::is_left_out;
 use crate::facts::{Facts, Leaf, LeafBound, License, RelationKind, TableFacts};
 use crate::time::has_literal;
 use crate::{
-    AttachedLeaf, ChunkRange, Options, Proof, StagedLeaf, Strategy, StrategyChoice, TableOptions,
-    Topology, Way, columnstore, phrase,
+    AttachedLeaf, ChunkRange, Mode, Options, Proof, StagedLeaf, Strategy, StrategyChoice,
+    TableOptions, Topology, Way, columnstore, phrase,
 };
 
 /// The first version of TimescaleDB that has `attach_chunk`.
@@ -60,6 +60,7 @@ pub(crate) fn choose(
         found,
         facts,
         topology,
+        mode: options.mode,
         skip_before_us,
     };
     let mut no_attach = table
@@ -195,6 +196,7 @@ struct Table<'a> {
     found: &'a TableFacts,
     facts: &'a Facts,
     topology: Topology,
+    mode: Mode,
     skip_before_us: Option<i64>,
 }
 
@@ -203,6 +205,9 @@ impl Table<'_> {
     fn rules_out(&self, strategy: Strategy) -> Option<String> {
         match strategy {
             Strategy::Copy => None,
+            Strategy::Attach | Strategy::Stage if self.mode == Mode::Backfill => {
+                Some("history that follows beside live rows is moved row by row".to_owned())
+            }
             Strategy::Stage => self.lacks_attach_chunk(),
             _ if self.topology == Topology::OtherDatabase => {
                 Some("the target is another database".to_owned())

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod attach;
+mod backfill;
 mod embedded;
 mod faults;
 mod hard;

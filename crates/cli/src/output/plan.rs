@@ -160,10 +160,12 @@ fn slices_heading(plan: &Plan, look: Look) -> String {
     )
 }
 
-/// Slices by their reason, largest first; the plan's order is by size already.
+/// Slices by their reason, largest first.
 fn slices(plan: &Plan, all: bool, look: Look) -> String {
     let mut kinds: BTreeMap<String, Vec<&Slice>> = BTreeMap::new();
-    for slice in &plan.slices {
+    let mut largest_first: Vec<&Slice> = plan.slices.iter().collect();
+    largest_first.sort_by_key(|slice| std::cmp::Reverse(slice.bytes));
+    for slice in largest_first {
         kinds.entry(kind(&slice.reason)).or_default().push(slice);
     }
     let mut kinds: Vec<(String, Vec<&Slice>)> = kinds.into_iter().collect();

@@ -189,7 +189,7 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
     if slice.strategy == Strategy::Server {
         let into = match slice.routing {
             Routing::OneChunk(_) => some_chunk(),
-            Routing::ByTime => table.staging.clone(),
+            Routing::ByTime => table.copied_into().clone(),
         };
         if slice.sole_writer {
             text.push_str(&format!("--   target: TRUNCATE ONLY {into};\n"));

@@ -21,7 +21,15 @@ pub(crate) fn render(verification: &Verification, look: Look) -> String {
             .since_cutover
             .is_some_and(|since| since.expired_rows > 0)
     };
-    let verdict = if verification.equal() && verification.tables.iter().any(expired) {
+    let superseded = |table: &TableVerification| {
+        table
+            .since_cutover
+            .is_some_and(|since| since.superseded_rows > 0)
+    };
+    let verdict = if verification.equal() && verification.tables.iter().any(superseded) {
+        "The target has every row of the source as it was, but for those whose keys live rows had first; columns, indexes, \
+         constraints and sequences are equal."
+    } else if verification.equal() && verification.tables.iter().any(expired) {
         "The target has every row of the source as it was, but for those that the declared retention has dropped; columns, \
          indexes, constraints and sequences are equal."
     } else if verification.equal() && verification.tables.iter().any(written) {
@@ -81,6 +89,15 @@ pub(super) fn one(table: &TableVerification, look: Look) -> String {
     if let Some(since) = table.since_cutover.filter(|since| since.written_rows > 0) {
         let written = count(since.written_rows, "row");
         text.push_str(&format!("    {written} written since the cutover\n"));
+    }
+    if let Some(since) = table
+        .since_cutover
+        .filter(|since| since.superseded_rows > 0)
+    {
+        let rows = count(since.superseded_rows, "row");
+        text.push_str(&format!(
+            "    {rows} of the source stayed out: live rows had their keys, with other values\n"
+        ));
     }
     if let Some(since) = table.since_cutover.filter(|since| since.expired_rows > 0) {
         let expired = count(since.expired_rows, "row");
@@ -268,6 +285,7 @@ mod tests {
             written_rows: 12,
             expired_rows: 0,
             lost_rows: 0,
+            superseded_rows: 0,
         });
         expect![[r#"
             run 3

@@ -237,10 +237,7 @@ impl Shared {
         }
         let alone = state.phases.is_empty();
         // It is the only step of its phase, which has a line of its own.
-        let copy = state
-            .phases
-            .iter()
-            .any(|running| running.phase == Phase::Copy);
+        let copy = state.phases.iter().any(|running| running.phase.copies());
         drop(state);
         // Outside of phases, steps are all that there is to see.
         if alone || self.display.is_plain() && !copy && elapsed >= STEP_WORTH_A_LINE {

@@ -225,8 +225,8 @@ pub(super) fn stopped(phase: Phase, reading: &Reading) -> String {
 /// What a phase counts where it does not count rows.
 fn item(phase: Phase) -> &'static str {
     match phase {
-        Phase::Chunks | Phase::Verify => "chunk",
-        Phase::Copy => "slice",
+        Phase::Chunks | Phase::Verify | Phase::Proof => "chunk",
+        Phase::Copy | Phase::Backfill => "slice",
         Phase::Attach | Phase::Stage => "partition",
         Phase::Fence
         | Phase::Create

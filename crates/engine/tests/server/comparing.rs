@@ -130,3 +130,16 @@ INSERT INTO source VALUES (NULL, 'no key'), (9, 'w9');";
     assert!(found.truncated());
     assert_eq!((found.lost_count, found.new_count), (5, 49_999));
 }
+
+#[tokio::test]
+async fn a_row_whose_key_is_missing_is_named_among_any_number_that_are_different() {
+    let worker = Worker::new("missing", TABLES).await;
+    let change =
+        "UPDATE target SET word = 'other' WHERE id <= 25000; DELETE FROM target WHERE id = 12345";
+    worker.database.exec(change).await.unwrap();
+    let found = lost(&worker, 30_000, 2).await;
+    assert_eq!(found.missing, keys(&["12345"]));
+    assert_eq!(found.different.len(), 1);
+    assert_eq!((found.lost_count, found.new_count), (25_000, 24_999));
+    assert!(found.truncated());
+}

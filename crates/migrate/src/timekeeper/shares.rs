@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 /// Whether a step counts as done when it ends. How far all others of a phase are together, its meter tells.
 pub(super) fn weighs(step: &Step) -> bool {
     match step.phase {
-        Phase::Chunks | Phase::Copy | Phase::Columnstore => false,
-        Phase::Verify => step.action != Action::Verify,
+        Phase::Chunks | Phase::Copy | Phase::Backfill | Phase::Columnstore => false,
+        Phase::Verify | Phase::Proof => step.action != Action::Verify,
         _ => true,
     }
 }
@@ -26,11 +26,11 @@ pub(super) fn weight(step: &Step) -> f64 {
 
 pub(super) fn seen(plan: &Plan, phase: Phase) -> Seen {
     let steady = match phase {
-        Phase::Copy => plan
+        Phase::Copy | Phase::Backfill => plan
             .slices
             .iter()
             .all(|slice| matches!(slice.strategy, Strategy::Copy | Strategy::Stage)),
-        Phase::Verify => {
+        Phase::Verify | Phase::Proof => {
             let mut steps = plan.steps.iter().filter(|step| step.phase == phase);
             let tuples = plan.tables.iter().all(|table| table.proof == Proof::Tuples);
             tuples && !steps.any(weighs)
@@ -67,9 +67,13 @@ pub(crate) fn shares(
             .filter(|record| all || record.done);
         counted.map(|record| record.slice.bytes.max(1)).sum()
     };
-    let copied = shares.get(&Phase::Copy).is_some_and(|share| *share >= 1.0);
+    let copying = match plan.is_backfill() {
+        true => Phase::Backfill,
+        false => Phase::Copy,
+    };
+    let copied = shares.get(&copying).is_some_and(|share| *share >= 1.0);
     if bytes(true) > 0 && !copied {
-        shares.insert(Phase::Copy, bytes(false) as f64 / bytes(true) as f64);
+        shares.insert(copying, bytes(false) as f64 / bytes(true) as f64);
     }
     shares
 }

@@ -8,6 +8,7 @@
 //! warns where somebody has to act or to know. It informs where hyperhaul takes care by itself, and says how.
 //! Requests that make no sense (no such column, no time type) are errors of the planner, not findings.
 
+mod backfill;
 mod columns;
 mod columnstore;
 mod dependents;
@@ -132,6 +133,7 @@ fn check_table(case: &Case, subject: Subject) -> Vec<Finding> {
         policies::check,
         sessions::check,
         strategies::check,
+        backfill::check,
     ];
     let run = |check: &fn(&Case, Subject) -> Vec<Finding>| check(case, subject);
     let on_table = |finding: Finding| finding.on(&subject.found.relation);

@@ -49,9 +49,14 @@ impl TablePlan {
         self.chunks.len() + self.staged.len()
     }
 
-    /// Whether the hypertable has its keys and indexes before its rows: what becomes a chunk brings its own, which are
-    /// matched only if the hypertable has them.
-    pub(crate) fn is_built_first(&self) -> bool {
+    /// Whether leaves become its chunks, in whatever way.
+    pub(crate) fn takes_leaves(&self) -> bool {
         !self.attached.is_empty() || !self.staged.is_empty()
+    }
+
+    /// Whether the hypertable has its keys and indexes before its rows: what becomes a chunk brings its own, which are
+    /// matched only if the hypertable has them; and live rows need them before history comes.
+    pub(crate) fn is_built_first(&self) -> bool {
+        self.takes_leaves() || self.backfilled
     }
 }

@@ -1,5 +1,6 @@
 //! Queries on the rows' path: COPY statements of slices, chunks and verification.
 
+use super::beside::where_keys_are_free;
 use super::column_list;
 use super::row_hash::{RowHash, row_hash};
 use crate::{ChunkRange, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
@@ -14,12 +15,27 @@ pub fn slice_copy_sql(table: &TablePlan, slice: &Slice) -> String {
     )
 }
 
-/// `INSERT ... SELECT` of a slice's rows into a chunk, or into the hypertable itself.
+/// `INSERT ... SELECT` of a slice's rows into a chunk, or into the hypertable itself. Where live rows are, those stay whose keys
+/// are there.
 pub fn slice_insert_sql(table: &TablePlan, slice: &Slice, chunk: &Relation) -> String {
     let columns = column_list(&table.copy_columns);
     // Identity columns keep their values, as COPY keeps them.
+    let conflict = if table.backfilled {
+        where_keys_are_free()
+    } else {
+        ""
+    };
     format!(
-        "INSERT INTO {chunk} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM ONLY {}{}",
+        "INSERT INTO {chunk} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM ONLY {}{}{conflict}",
+        slice.leaf,
+        rows_condition(table, slice)
+    )
+}
+
+/// How many rows a slice has.
+pub fn slice_rows_sql(table: &TablePlan, slice: &Slice) -> String {
+    format!(
+        "SELECT count(*) FROM ONLY {}{}",
         slice.leaf,
         rows_condition(table, slice)
     )

@@ -5,6 +5,7 @@
 use super::attach::unfence_attached;
 use super::fence::prove_fence;
 use super::foreign_keys::{drop_outgoing, drop_referencing, point_back, re_point};
+use super::history::guard_history;
 use super::sequences::{own_sequences, release_sequences};
 use super::{archive_schema, comment_on, create_schemas, drop_schema_if_empty};
 use crate::facts::{
@@ -27,10 +28,13 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
         statements.extend(pairs().filter_map(|(table, found)| grant_archive(table, found, facts)));
         let unattached = pairs().filter(|(table, _)| table.attached.is_empty());
         // Where leaves are attached, both went before.
-        statements.extend(unattached.flat_map(|(_, found)| {
+        statements.extend(unattached.flat_map(|(table, found)| {
+            // What history refers to must not be deleted before it is there.
+            let outgoing =
+                (!table.backfilled).then(|| drop_outgoing(&found.relation, found, tables));
             drop_referencing(found, tables)
                 .into_iter()
-                .chain(drop_outgoing(found, tables))
+                .chain(outgoing.into_iter().flatten())
         }));
         statements.extend(pairs().flat_map(|(table, _)| unfence_attached(table)));
     }
@@ -59,6 +63,8 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
     if topology == Topology::SameDatabase {
         statements.extend(replace_views(facts));
     }
+    let backfilled = tables.iter().filter(|table| table.backfilled);
+    statements.extend(backfilled.flat_map(|table| guard_history(&table.relation)));
     statements.extend(schemas(tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     statements
 }

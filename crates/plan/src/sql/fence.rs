@@ -11,6 +11,7 @@
 //! still has the first has stood all the time, also while its partition was detached. The triggers' argument says whose
 //! fence it is.
 
+use super::history::HISTORY_FUNCTION;
 use super::{LEDGER_SCHEMA, do_block};
 use crate::facts::{Facts, Leaf, RelationKind, ServerFacts, TableFacts};
 use crate::{AttachedLeaf, Plan, Relation, quote_ident, quote_literal};
@@ -30,25 +31,30 @@ const FUNCTION_LOCK: i64 = 0x6879_7065_6665;
 /// Relations per LOCK statement: bounds the statement's length.
 const RELATIONS_PER_STATEMENT: usize = 500;
 
-/// Creates the fence's function, once per database. What it raises has a SQLSTATE of its own: who can wait for the cutover knows by
-/// it that nothing is wrong with the rows.
+/// Creates the fence's function. What it raises has a SQLSTATE of its own: who can wait for the cutover knows by it that nothing is
+/// wrong with the rows.
 fn fence_function() -> Vec<String> {
+    let body = "RAISE EXCEPTION 'table \"%\".\"%\" takes no writes while it is moved to a hypertable', \
+                TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'ZH001', \
+                HINT = 'See hyperhaul status; hyperhaul rollback lifts the fence.';";
+    make_function("fence", body)
+}
+
+/// Creates a trigger's function in the ledger's schema, once per database.
+pub(super) fn make_function(name: &str, body: &str) -> Vec<String> {
     let schema = quote_ident(LEDGER_SCHEMA);
     vec![
         format!("SELECT pg_advisory_xact_lock({FUNCTION_LOCK})"),
         format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
         do_block(&format!(
-            "BEGIN IF to_regprocedure('{FENCE_FUNCTION}') IS NULL THEN \
-             CREATE FUNCTION {schema}.fence() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN \
-             RAISE EXCEPTION 'table \"%\".\"%\" takes no writes while it is moved to a hypertable', \
-             TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'ZH001', \
-             HINT = 'See hyperhaul status; hyperhaul rollback lifts the fence.'; \
-             END $body$; END IF; END"
+            "BEGIN IF to_regprocedure('{LEDGER_SCHEMA}.{name}()') IS NULL THEN \
+             CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN \
+             {body} END $body$; END IF; END"
         )),
     ]
 }
 
-/// Drops the fence's function, and the schema where nothing else is in it (the source on another server), unless a fence
+/// Drops the functions of such triggers, and the schema where nothing else is in it (the source on another server), unless a trigger
 /// still uses them or they are somebody else's.
 pub(crate) fn drop_fence_function() -> Vec<String> {
     let schema = quote_ident(LEDGER_SCHEMA);
@@ -61,6 +67,7 @@ pub(crate) fn drop_fence_function() -> Vec<String> {
     vec![
         format!("SELECT pg_advisory_xact_lock({FUNCTION_LOCK})"),
         drop(format!("FUNCTION IF EXISTS {schema}.fence()")),
+        drop(format!("FUNCTION IF EXISTS {schema}.{HISTORY_FUNCTION}()")),
         drop(format!("SCHEMA IF EXISTS {schema}")),
     ]
 }
@@ -211,12 +218,12 @@ pub fn hold_fence(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// Fails where the fence of one of the plan's tables has not stood all the time, or a partition has come or gone. Waits
-/// for no lock. `None` if the plan has no such table.
-pub fn fence_stands(plan: &Plan, table: usize) -> Option<String> {
+/// Fails where the fence of one of the plan's tables has not stood all the time, or a partition has come or gone. `root`: where the
+/// old table is now. Waits for no lock. `None` if the plan has no such table.
+pub fn fence_stands(plan: &Plan, table: usize, root: &Relation) -> Option<String> {
     let found = plan.facts.tables.get(table)?;
     let attached = plan.tables.get(table).map(|table| &table.attached)?;
-    Some(stands(&plan.facts, found, attached))
+    Some(stands_at(root, &plan.facts, found, attached))
 }
 
 /// Locks the table and all below it, while readers go on: of the locks that conflict with ATTACH PARTITION and with DISABLE
@@ -246,6 +253,15 @@ fn is_attached(leaf: &Leaf, attached: &[AttachedLeaf]) -> bool {
 
 /// See [`fence_stands`]. `attached`: leaves that may be chunks by now. They keep their triggers until the cutover.
 pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf]) -> String {
+    stands_at(&table.relation, facts, table, attached)
+}
+
+fn stands_at(
+    root: &Relation,
+    facts: &Facts,
+    table: &TableFacts,
+    attached: &[AttachedLeaf],
+) -> String {
     let (tree, own) = (tree("root"), argument_bytes(facts, table));
     let oids = |leaves: &mut dyn Iterator<Item = &Leaf>| {
         let oids: Vec<String> = leaves.map(|leaf| leaf.oid.to_string()).collect();
@@ -274,7 +290,7 @@ pub(super) fn stands(facts: &Facts, table: &TableFacts, attached: &[AttachedLeaf
          USING ERRCODE = 'object_not_in_prerequisite_state', \
          DETAIL = 'Its triggers were disabled, dropped or made anew since: rows may have come in behind the copy.', \
          HINT = 'Go back with hyperhaul rollback, then make a new plan.'; END IF; END",
-        quote_literal(&table.relation.to_string())
+        quote_literal(&root.to_string())
     ))
 }
 

@@ -45,12 +45,15 @@ pub(super) fn outgoing<'a>(
     found.foreign_keys.iter().filter(moved)
 }
 
-/// Takes the foreign keys off the table that goes into the archive.
-pub(crate) fn drop_outgoing(found: &TableFacts, tables: &[TablePlan]) -> Vec<String> {
+/// Takes the foreign keys off the old table, wherever that is by now.
+pub(crate) fn drop_outgoing(
+    old: &Relation,
+    found: &TableFacts,
+    tables: &[TablePlan],
+) -> Vec<String> {
     let drop = |key: &ForeignKey| {
         format!(
-            "ALTER TABLE {} DROP CONSTRAINT {}",
-            found.relation,
+            "ALTER TABLE {old} DROP CONSTRAINT {}",
             quote_ident(&key.name)
         )
     };

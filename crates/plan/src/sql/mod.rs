@@ -4,6 +4,7 @@
 //! qualified. Utility statements take no parameters, so their values are literals, quoted by `quote_literal`.
 
 mod attach;
+mod beside;
 mod cleanup;
 mod columnstore;
 mod copy;
@@ -12,6 +13,7 @@ mod cutover;
 mod fence;
 mod foreign_keys;
 mod grants;
+mod history;
 mod jobs;
 mod keys;
 mod maintain;
@@ -26,14 +28,15 @@ mod stage;
 pub(crate) use attach::{
     add_references, attach_chunk, attach_leaf, drop_references, give_leaf_back,
 };
+pub use beside::{BESIDE_TABLE, create_beside, insert_beside};
 pub use cleanup::cleanup_statements;
 pub use columnstore::chunk_to_columnstore;
 pub(crate) use columnstore::{add_columnstore_policy, turn_columnstore_on};
 pub use copy::{
     chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, copied_condition, sample_rows_sql,
-    slice_copy_sql, slice_hash_sql, slice_insert_sql, verify_rows_sql,
+    slice_copy_sql, slice_hash_sql, slice_insert_sql, slice_rows_sql, verify_rows_sql,
 };
-pub(crate) use create::{create_schemas, create_table, inherited_definition};
+pub(crate) use create::{create_schemas, create_table, inherited_definition, is_valid};
 pub(crate) use cutover::{cutover, cutover_inverse};
 pub use fence::{FENCE_TRIGGER, fence_hypertable, fence_stands, hold_fence, unfence_hypertable};
 pub(crate) use fence::{drop_fence_function, fence, fence_owner, unfence};
@@ -42,6 +45,7 @@ pub(crate) use foreign_keys::{
     re_pointed_orphans, references_orphans, referencing, restore_outgoing, validate_foreign_key,
     validate_referencing,
 };
+pub(crate) use history::lift_history_guard;
 pub use jobs::{pause_job, put_job_back};
 pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,

@@ -16,7 +16,7 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
         return Vec::new();
     }
     let mut statements = sql::drop_references(found);
-    statements.extend(sql::drop_outgoing(found, tables));
+    statements.extend(sql::drop_outgoing(&found.relation, found, tables));
     let name = table.relation.plain();
     let release = (!statements.is_empty()).then(|| Step {
         // Those of the table itself come back at the very end of a rollback.

@@ -101,7 +101,7 @@ pub(super) fn foreign_keys(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
     } else {
         Phase::ForeignKeys
     };
-    if phase != own || !scope.table.attached.is_empty() {
+    if phase != own || has_foreign_keys_first(scope) {
         return Vec::new();
     }
     let mut steps = add_foreign_keys(scope);
@@ -115,7 +115,7 @@ pub(super) fn foreign_keys(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
 /// Their validation, in the phase in which rows are compared: validations of one table lock each other out and take one core
 /// each, so that by themselves they leave the others idle. Both only read, and nothing is cut over before both are done.
 pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
-    if scope.table.goes_to_columnstore_before_indexes() || !scope.table.attached.is_empty() {
+    if scope.table.goes_to_columnstore_before_indexes() || has_foreign_keys_first(scope) {
         return Vec::new();
     }
     let steps = validations(scope, Phase::ForeignKeys, &scope.table.staging);
@@ -126,12 +126,24 @@ pub(super) fn validate_foreign_keys(scope: Scope<'_>) -> Vec<Step> {
     steps.into_iter().map(beside).collect()
 }
 
-/// Those of a table that partitions are attached to, while it is empty.
+/// Whether foreign keys come before the rows.
+fn has_foreign_keys_first(scope: Scope<'_>) -> bool {
+    !scope.table.attached.is_empty() || scope.table.backfilled
+}
+
+/// Those of a table that partitions are attached to, while it is empty, and of one whose history follows beside live rows, which have
+/// to obey them. There is no row yet to validate them against in the latter.
 pub(super) fn add_foreign_keys_first(scope: Scope<'_>) -> Vec<Step> {
-    if scope.table.attached.is_empty() {
+    if !has_foreign_keys_first(scope) {
         return Vec::new();
     }
-    scope.built_first(add_foreign_keys)
+    let validations = |scope: Scope<'_>| match scope.table.backfilled {
+        true => validations(scope, Phase::ForeignKeys, &scope.table.staging),
+        false => Vec::new(),
+    };
+    let mut steps = scope.built_first(add_foreign_keys);
+    steps.extend(scope.built_first(validations));
+    steps
 }
 
 /// All together and not validated.

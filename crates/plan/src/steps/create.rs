@@ -61,7 +61,7 @@ pub(super) fn steps(scope: Scope<'_>) -> Vec<Step> {
 
 /// Its chunks, before rows come. Beside attached tables they are made as rows come: the server cuts them around those.
 pub(super) fn chunks(scope: Scope<'_>) -> Vec<Step> {
-    if scope.table.is_built_first() {
+    if scope.table.takes_leaves() {
         return Vec::new();
     }
     let count = phrase::count_of(&scope.table.chunks, "chunk");

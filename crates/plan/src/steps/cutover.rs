@@ -28,6 +28,33 @@ pub(super) fn step(tables: &[TablePlan], facts: &Facts, topology: Topology) -> S
     Step { orphans, ..step }
 }
 
+/// The whole history is there: rows may be changed again, and the old table gives up its foreign keys, which kept what it refers to
+/// from being deleted meanwhile.
+pub(super) fn history_is_in(scope: Scope<'_>) -> Vec<Step> {
+    let Scope { table, found, .. } = scope;
+    if !table.backfilled {
+        return Vec::new();
+    }
+    let name = table.relation.plain();
+    let step = |object, title, statements| {
+        scope.step(Phase::After, object, title, Action::Sql { statements })
+    };
+    let lift = step(
+        "changes",
+        format!("let rows of {name} be changed again"),
+        sql::lift_history_guard(&table.relation),
+    );
+    let kept = match scope.topology {
+        Topology::SameDatabase => sql::drop_outgoing(&table.archive, found, scope.tables),
+        Topology::OtherDatabase => Vec::new(),
+    };
+    let give_up = (!kept.is_empty()).then(|| {
+        let title = format!("take the foreign keys off {}", table.archive.plain());
+        step("old foreign keys", title, kept)
+    });
+    std::iter::once(lift).chain(give_up).collect()
+}
+
 /// Writers are back by now: foreign keys of other tables are validated, statistics are gathered.
 pub(super) fn after(scope: Scope<'_>) -> Vec<Step> {
     let mut steps = Vec::new();

@@ -1,4 +1,4 @@
-//! Steps of the phases `finish` and `verify`: the last ones before the cutover.
+//! Steps of the phases `finish` and `verify`: the last ones before the cutover; and `proof`, the latter's where history follows.
 
 use super::Scope;
 use crate::{Action, CarriedSequence, Phase, Step, Topology, phrase, sql};
@@ -51,11 +51,14 @@ fn carried_sequences(scope: Scope<'_>) -> Vec<CarriedSequence> {
     identity.chain(serial).collect()
 }
 
-/// Equality is proved.
-pub(super) fn verify(scope: Scope<'_>) -> Vec<Step> {
+/// Equality is proved: before the cutover, or where history follows, when it is in.
+pub(super) fn verify(scope: Scope<'_>, phase: Phase) -> Vec<Step> {
+    if (phase == Phase::Proof) != scope.table.backfilled {
+        return Vec::new();
+    }
     let title = format!("prove that {} is equal", scope.table.relation.plain());
     vec![Step {
         weight_bytes: scope.table.data_bytes,
-        ..scope.step(Phase::Verify, "", title, Action::Verify)
+        ..scope.step(phase, "", title, Action::Verify)
     }]
 }

@@ -31,11 +31,11 @@ const SEVERAL_SLICES: Positions = Positions {
 };
 
 /// `positions` in a database, to be moved within it or to another, and what its rows were before.
-pub(super) struct Moved {
-    pub(super) source: TestDatabase,
+pub(crate) struct Moved {
+    pub(crate) source: TestDatabase,
     /// `None`: the source.
     other_target: Option<TestDatabase>,
-    pub(super) before: RowsSeen,
+    pub(crate) before: RowsSeen,
 }
 
 impl Moved {
@@ -53,7 +53,7 @@ impl Moved {
         moved
     }
 
-    pub(super) async fn new(
+    pub(crate) async fn new(
         source: TestDatabase,
         other_target: Option<TestDatabase>,
         positions: Positions,
@@ -70,7 +70,7 @@ impl Moved {
     }
 
     /// The same of what is there already.
-    pub(super) async fn of(source: TestDatabase, other_target: Option<TestDatabase>) -> Moved {
+    pub(crate) async fn of(source: TestDatabase, other_target: Option<TestDatabase>) -> Moved {
         let before = rows_seen(&source, Positions::ROWS).await;
         Moved {
             source,
@@ -101,12 +101,12 @@ impl Moved {
             .expect_code(0);
     }
 
-    pub(super) fn target(&self) -> &TestDatabase {
+    pub(crate) fn target(&self) -> &TestDatabase {
         self.other_target.as_ref().unwrap_or(&self.source)
     }
 
     /// A call that names both ends.
-    pub(super) fn call(&self, arguments: &str) -> Hyperhaul {
+    pub(crate) fn call(&self, arguments: &str) -> Hyperhaul {
         self.call_through(arguments, self.source.url(), self.target().url())
     }
 
@@ -147,7 +147,7 @@ impl Moved {
     }
 
     /// The hypertable is in place, with the rows of before; every slice was done once, every step is marked.
-    async fn assert_moved(&self) {
+    pub(crate) async fn assert_moved(&self) {
         assert_eq!(self.state().await, "done");
         let hypertable = "SELECT count(*) FROM timescaledb_information.hypertables \
                           WHERE hypertable_schema = 'public' AND hypertable_name = 'positions'";
@@ -162,7 +162,7 @@ impl Moved {
     }
 
     /// The table is what it was, no step is marked, and it takes writes.
-    async fn assert_back(&self) {
+    pub(crate) async fn assert_back(&self) {
         assert_eq!(self.state().await, "rolled back");
         assert_eq!(rows_seen(&self.source, Positions::ROWS).await, self.before);
         let marked = "SELECT count(*) FROM hyperhaul.step";

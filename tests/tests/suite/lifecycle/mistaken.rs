@@ -164,7 +164,7 @@ async fn a_ledger_of_the_first_format_is_brought_to_this_one() {
     let first = "ALTER TABLE hyperhaul.verdict DROP CONSTRAINT verdict_pkey, DROP COLUMN after_cutover, DROP COLUMN lost_count,
             ADD PRIMARY KEY (run_id, table_index);
         UPDATE hyperhaul.verdict SET equal = false;
-        ALTER TABLE hyperhaul.slice DROP COLUMN worker;
+        ALTER TABLE hyperhaul.slice DROP COLUMN worker, DROP COLUMN skipped_count;
         DROP TABLE hyperhaul.call, hyperhaul.held_job, hyperhaul.write_mark, hyperhaul.leaf_hash, hyperhaul.ingest_source,
             hyperhaul.ingest_receipt, hyperhaul.ingest_consumer, hyperhaul.dead_letter, hyperhaul.ingest_conflict,
             hyperhaul.ingest_gap;

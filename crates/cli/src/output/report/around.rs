@@ -119,6 +119,7 @@ fn options(report: &Report) -> Markup {
         .collect();
     let mode = match options.mode {
         Mode::Window => "window: writers are kept off during the run",
+        Mode::Backfill => "backfill: history follows beside live rows",
     };
     let workers = match options.workers {
         Some(asked) => asked.to_string(),

@@ -5,6 +5,7 @@ use super::markup::{Column, Markup, boxed, cell, row, table, tag};
 use super::words::{interval, moment};
 use crate::output::number::{count, grouped};
 use hyperhaul_migrate::{ChunkReport, Report, TableReport, VerdictReport};
+use hyperhaul_plan::Mode;
 
 /// A verdict in a few words, with its time.
 pub(super) fn outcome(verdict: Option<&VerdictReport>) -> Markup {
@@ -36,10 +37,11 @@ pub(super) fn digests(report: &Report) -> Vec<Markup> {
          none of their rows moved, and their files are the proof.",
     )];
     for of in &report.tables {
-        for (when, verdict) in [
-            ("before the cutover", &of.before_cutover),
-            ("after the cutover", &of.after_cutover),
-        ] {
+        let own = match report.options.mode {
+            Mode::Window => ("before the cutover", "after the cutover"),
+            Mode::Backfill => ("when its history was in", "later"),
+        };
+        for (when, verdict) in [(own.0, &of.before_cutover), (own.1, &of.after_cutover)] {
             if let Some(verdict) = verdict {
                 parts.extend(one(of, when, verdict));
             }

@@ -6,7 +6,7 @@ use super::markup::{Markup, tag};
 use super::words::{moment, span_of, spent};
 use crate::output::number::{count, grouped};
 use hyperhaul_migrate::{Report, SliceReport};
-use hyperhaul_plan::{Phase, Strategy};
+use hyperhaul_plan::{Mode, Phase, Strategy};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ fn phase_lane(report: &Report, phase: Phase) -> Option<Lane> {
         .filter_map(|step| span_of(step.started_at, step.finished_at))
         .collect();
     let mut spans = steps.clone();
-    if matches!(phase, Phase::Stage | Phase::Copy) {
+    if phase == Phase::Stage || phase == copied_in(report) {
         let slices = report.slices.iter();
         let own =
             slices.filter(|slice| (slice.strategy == Strategy::Stage) == (phase == Phase::Stage));
@@ -103,6 +103,14 @@ fn phase_lane(report: &Report, phase: Phase) -> Option<Lane> {
         bars: busy.into_iter().map(bar).collect(),
         spent: Some(spent_s),
     })
+}
+
+/// The phase in which slices are copied into the hypertable.
+fn copied_in(report: &Report) -> Phase {
+    match report.options.mode {
+        Mode::Window => Phase::Copy,
+        Mode::Backfill => Phase::Backfill,
+    }
 }
 
 fn slice_span(slice: &SliceReport) -> Option<Span> {
