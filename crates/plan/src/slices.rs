@@ -222,6 +222,7 @@ mod tests {
             staged: Vec::new(),
             backfilled: false,
             proof: Proof::Tuples,
+            hash_functions: Vec::new(),
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,

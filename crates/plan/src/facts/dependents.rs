@@ -65,6 +65,16 @@ pub struct Trigger {
     pub comment: Option<String>,
 }
 
+impl Trigger {
+    /// Whether it would fire for rows that are written to the table, or to the hypertable that has taken its place.
+    pub fn fires_for_new_rows(&self) -> bool {
+        self.leaf.is_none()
+            && !matches!(self.enabled, 'D' | 'R')
+            && self.name != crate::sql::FENCE_TRIGGER
+            && self.definition.contains("INSERT")
+    }
+}
+
 /// A rewrite rule on the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {

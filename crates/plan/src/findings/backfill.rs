@@ -12,7 +12,13 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     }
     let found = subject.found;
     let mut findings = vec![meanwhile(subject)];
-    findings.extend(found.triggers.iter().filter(|one| fires(one)).map(trigger));
+    findings.extend(
+        found
+            .triggers
+            .iter()
+            .filter(|one| one.fires_for_new_rows())
+            .map(trigger),
+    );
     findings.extend(published(subject));
     findings.extend(forced_row_security(subject));
     findings.extend(never_validated(subject));
@@ -35,14 +41,6 @@ fn meanwhile(subject: Subject) -> Finding {
          INSERT ... ON CONFLICT DO UPDATE are refused, since they would miss rows that are still to come. Where a live row \
          has the key of an old one, the live one stays."
     ))
-}
-
-/// Whether it would fire for rows of the history: by then it is on the hypertable.
-fn fires(trigger: &Trigger) -> bool {
-    trigger.leaf.is_none()
-        && !matches!(trigger.enabled, 'D' | 'R')
-        && trigger.name != crate::sql::FENCE_TRIGGER
-        && trigger.definition.contains("INSERT")
 }
 
 fn trigger(trigger: &Trigger) -> Finding {
