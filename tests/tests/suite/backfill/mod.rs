@@ -4,5 +4,5 @@ mod ingest;
 mod killed;
 mod lifecycle;
 mod load;
-mod meeting;
+mod waiting;
 mod writers;
