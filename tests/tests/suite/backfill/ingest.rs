@@ -33,7 +33,7 @@ async fn records_go_on_beside_the_history_and_those_that_it_has_are_there_once()
     moving.of_table(plan).run().await.expect_code(0);
     // By their numbers: who holds them must not hold the table.
     let of_well: String = moving.database().value(SLICES_OF_WELL).await.unwrap();
-    let held = HeldSlices::hold(moving.database(), &of_well).await;
+    let held = HeldSlices::hold_in(moving.database(), &of_well).await;
 
     // The fence stands, whoever is killed.
     let killed = migrate(&moving).failpoint("chunks.before_commit");

@@ -92,7 +92,7 @@ async fn kills_at_any_moment_lose_and_double_nothing() {
     let writers = Writers::start(&moved, 3, DAYS).await;
     // So that the run does not end before.
     let held = HeldSlices::hold(
-        moved.target(),
+        &moved,
         "slice_id = (SELECT min(slice_id) FROM hyperhaul.slice)",
     )
     .await;
@@ -116,7 +116,7 @@ async fn backends_terminated_at_any_moment_lose_and_double_nothing() {
     let moved = planned(target_database("backfill_backends").await, "server").await;
     let writers = Writers::start(&moved, 3, DAYS).await;
     let held = HeldSlices::hold(
-        moved.target(),
+        &moved,
         "slice_id = (SELECT min(slice_id) FROM hyperhaul.slice)",
     )
     .await;
@@ -149,7 +149,7 @@ async fn a_server_that_crashes_while_history_follows_is_waited_for() {
     };
     let moved = planned(database, "copy").await;
     let writers = Writers::start(&moved, 3, DAYS).await;
-    let held = HeldSlices::hold(moved.target(), "slice_id > 3").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 3").await;
     let process = moved.call("migrate").spawn();
     moved
         .until(

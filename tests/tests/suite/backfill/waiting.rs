@@ -45,7 +45,7 @@ async fn meet(strategy: &str) {
             "--mode backfill --workers 1 --strategy {strategy}"
         ))
         .await;
-    let held = HeldSlices::hold(moved.target(), "true").await;
+    let held = HeldSlices::hold(&moved, "true").await;
     let migrating = moved.call("migrate").spawn();
     super::writers::until_cut_over(&moved).await;
     let mut live = Vec::new();

@@ -18,7 +18,7 @@ async fn planned(name: &str) -> Moved {
 
 /// A run in a window of eight seconds whose last slices are held, until it ends.
 async fn late(moved: &Moved) -> Ended {
-    let held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let ended = moved.call("migrate --window 8s").run().await;
     held.release().await;
     ended.expect_code(DEADLINE)
@@ -94,7 +94,7 @@ async fn a_late_run_warns_early_stops_at_the_deadline_and_goes_on_later() {
 #[tokio::test]
 async fn a_late_run_is_rolled_back_where_that_was_asked_for() {
     let moved = planned("window_rollback").await;
-    let held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let process = moved
         .call("migrate --window 8s --on-deadline rollback")
         .spawn();
@@ -113,7 +113,7 @@ async fn a_late_run_is_rolled_back_where_that_was_asked_for() {
 #[tokio::test]
 async fn a_late_run_goes_on_where_that_was_asked_for() {
     let moved = planned("window_continue").await;
-    let held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let process = moved
         .call("migrate --window 5s --on-deadline continue")
         .spawn();
@@ -167,7 +167,7 @@ async fn a_step_that_would_end_after_the_deadline_is_not_begun() {
         CASE phase ->> 'phase' WHEN 'indexes' THEN jsonb_set(phase, '{seconds}', '7') ELSE phase END)
         FROM jsonb_array_elements(plan #> '{estimate,phases}') AS phase))";
     moved.target().exec(estimate).await.unwrap();
-    let held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let process = moved.call("migrate --window 15s").spawn();
     tokio::time::sleep(Duration::from_secs(11)).await;
     held.release().await;

@@ -32,7 +32,7 @@ async fn a_slice_whose_commit_or_its_answer_is_lost_is_done_once() {
 pub(crate) async fn lose_a_slice(moved: &Moved, cut: Cut, ready: &str) {
     let proxy = Proxy::start(moved.source.url()).unwrap();
     // The first COMMIT after the release is a slice's.
-    let held = HeldSlices::hold(moved.target(), "true").await;
+    let held = HeldSlices::hold(moved, "true").await;
     let process = moved
         .call_through("migrate", proxy.url(), proxy.url())
         .spawn();
@@ -144,7 +144,7 @@ async fn a_change_of_the_runs_state_that_was_not_answered_has_happened() {
     let proxy = Proxy::start(moved.source.url()).unwrap();
     let change = || Cut::AnswerTo("UPDATE hyperhaul.run SET state".to_owned());
     // The first change and the last one of a migration.
-    let held = HeldSlices::hold(moved.target(), "true").await;
+    let held = HeldSlices::hold(&moved, "true").await;
     proxy.arm(change());
     let process = moved
         .call_through("migrate", proxy.url(), proxy.url())

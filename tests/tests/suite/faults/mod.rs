@@ -222,7 +222,11 @@ pub(crate) fn assert_clean_stop(ended: &Ended) {
 pub(crate) struct HeldSlices(hyperhaul_testkit::Client);
 
 impl HeldSlices {
-    pub(crate) async fn hold(target: &TestDatabase, which: &str) -> HeldSlices {
+    pub(crate) async fn hold(moved: &Moved, which: &str) -> HeldSlices {
+        HeldSlices::hold_in(moved.target(), which).await
+    }
+
+    pub(crate) async fn hold_in(target: &TestDatabase, which: &str) -> HeldSlices {
         let client = target.connect().await.unwrap();
         let sql =
             format!("BEGIN; SELECT FROM hyperhaul.slice WHERE NOT done AND {which} FOR UPDATE");

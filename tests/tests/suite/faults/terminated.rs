@@ -200,7 +200,7 @@ async fn a_server_that_crashes_and_comes_back_is_waited_for() {
         return;
     };
     let moved = between(&instance).await;
-    let held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let process = moved.call("migrate").spawn();
     moved.until("a slice is done", &slices_done(1)).await;
     instance.crash(Role::Source).unwrap();
@@ -227,7 +227,7 @@ async fn servers_that_stay_away_stop_the_run_and_the_next_one_goes_on() {
         return;
     };
     let moved = between(&instance).await;
-    let _held = HeldSlices::hold(moved.target(), "slice_id > 2").await;
+    let _held = HeldSlices::hold(&moved, "slice_id > 2").await;
     let process = moved.call("migrate").spawn();
     moved.until("a slice is done", &slices_done(1)).await;
     let roles = [Role::Source, Role::Target];

@@ -140,7 +140,7 @@ async fn a_disk_that_fills_pauses_the_run_before_it_is_full() {
 #[tokio::test]
 async fn a_database_that_grows_too_far_pauses_the_run_until_it_shrinks() {
     let moved = Moved::within_one_database("watch_growth", Positions::default()).await;
-    let held = HeldSlices::hold(moved.target(), "true").await;
+    let held = HeldSlices::hold(&moved, "true").await;
     let process = moved.call("migrate --max-growth 4MiB").spawn();
     let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
                    AND application_name = 'hyperhaul run 1 guard')";
