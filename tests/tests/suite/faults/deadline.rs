@@ -18,7 +18,7 @@ async fn planned(name: &str) -> Moved {
 
 /// A run in a window of eight seconds whose last slices are held, until it ends.
 async fn late(moved: &Moved) -> Ended {
-    let held = HeldSlices::hold(&moved, "slice_id > 2").await;
+    let held = HeldSlices::hold(moved, "slice_id > 2").await;
     let ended = moved.call("migrate --window 8s").run().await;
     held.release().await;
     ended.expect_code(DEADLINE)
