@@ -1,6 +1,6 @@
 //! The process is killed: at every named point, at every step on the way there and back, from outside at any moment.
 
-use super::{LIMIT, Moved, SEVERAL_SLICES};
+use super::{AROUND_SLICES, LIMIT, Moved, SEVERAL_SLICES};
 use crate::support::Positions;
 use hyperhaul_testkit::eventually;
 use std::time::Duration;
@@ -14,18 +14,7 @@ async fn a_process_killed_around_chunks_and_slices_leaves_them_wholly_in_or_out(
         .await
         .unwrap();
     assert!(slices >= 6, "{slices} slices");
-    let points = [
-        "chunks.before_commit",
-        "chunks.some",
-        "slice.claimed",
-        "slice.copied",
-        "slice.before_commit",
-        "slice.after_commit",
-        "slice.copied:2",
-        "slice.after_commit:2",
-        "copy.before_mark",
-    ];
-    moved.killed_at_each(&points).await;
+    moved.killed_at_each(&AROUND_SLICES).await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
 }

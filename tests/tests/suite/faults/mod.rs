@@ -23,6 +23,19 @@ use std::time::Duration;
 /// Bounds a failing test; no claim about speed.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Where a process may be killed while slices are copied, in the order in which a run meets the points.
+pub(crate) const AROUND_SLICES: [&str; 9] = [
+    "chunks.before_commit",
+    "chunks.some",
+    "slice.claimed",
+    "slice.copied",
+    "slice.before_commit",
+    "slice.after_commit",
+    "slice.copied:2",
+    "slice.after_commit:2",
+    "copy.before_mark",
+];
+
 /// Several slices for each partition.
 const SEVERAL_SLICES: Positions = Positions {
     days: 3,
