@@ -180,6 +180,12 @@ async fn run_phases(
             meter: meter.clone(),
         });
         let begun = Instant::now();
+        if phase == Phase::Proof {
+            // What the cutover does for rows that are copied before it. Not at the end of the copy, which may be another process's.
+            let session = leader.session(context).await?;
+            fence::check(context, &ledger::steps_done(session, context.run).await?).await?;
+            late_writes::check(context).await?;
+        }
         if phase.proves() {
             verification.extend(prove::run(context, &steps, &meter).await?);
         } else {
@@ -238,12 +244,6 @@ async fn run_phase(
         let fences = fences.filter(|step| step.phase == Phase::Fence);
         let done = fences.map(|step| step.id.clone()).collect();
         drift::check(context, &done, When::Fenced).await?;
-    }
-    if phase == Phase::Backfill {
-        // What the cutover does for rows that are copied before it.
-        let target = context.target("look").await?;
-        fence::check(context, &ledger::steps_done(&target, context.run).await?).await?;
-        late_writes::check(context).await?;
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ mod phase;
 mod staged;
 mod workers;
 
+pub use backfilled::MeetingKey;
+pub(crate) use backfilled::meeting_keys;
 pub use carried::{ArrayElement, CarriedSequence};
 pub use phase::Phase;
 pub use staged::StagedLeaf;
@@ -154,6 +156,9 @@ pub struct TablePlan {
     /// Whether its rows follow after the cutover, beside live ones: [`crate::Mode::Backfill`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub backfilled: bool,
+    /// The hypertable's unique keys, where live rows may have some that rows of the history have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meeting_keys: Vec<MeetingKey>,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Rows, estimated.

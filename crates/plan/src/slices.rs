@@ -221,6 +221,7 @@ mod tests {
             attached: Vec::new(),
             staged: Vec::new(),
             backfilled: false,
+            meeting_keys: Vec::new(),
             proof: Proof::Tuples,
             rows_estimate: 0,
             data_bytes: 0,

@@ -96,6 +96,7 @@ async fn lost(worker: &Worker, source_rows: u64, keys_max: usize) -> Losses {
         source_sql: sql("source"),
         target_sql: sql("target"),
         rewrites: vec![],
+        identities: 0,
     };
     losses(&compared, source_rows, keys_max).await.unwrap()
 }
@@ -134,7 +135,8 @@ INSERT INTO source VALUES (NULL, 'no key'), (9, 'w9');";
 #[tokio::test]
 async fn a_row_whose_key_is_missing_is_named_among_any_number_that_are_different() {
     let worker = Worker::new("missing", TABLES).await;
-    let change = "UPDATE target SET word = 'other' WHERE id <= 25000; DELETE FROM target WHERE id = 12345";
+    let change =
+        "UPDATE target SET word = 'other' WHERE id <= 25000; DELETE FROM target WHERE id = 12345";
     worker.database.exec(change).await.unwrap();
     let found = lost(&worker, 30_000, 2).await;
     assert_eq!(found.missing, keys(&["12345"]));

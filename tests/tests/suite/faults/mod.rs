@@ -105,6 +105,10 @@ impl Moved {
         self.other_target.as_ref().unwrap_or(&self.source)
     }
 
+    pub(crate) fn is_between_servers(&self) -> bool {
+        self.other_target.is_some()
+    }
+
     /// A call that names both ends.
     pub(crate) fn call(&self, arguments: &str) -> Hyperhaul {
         self.call_through(arguments, self.source.url(), self.target().url())
@@ -119,7 +123,7 @@ impl Moved {
         }
     }
 
-    async fn state(&self) -> String {
+    pub(crate) async fn state(&self) -> String {
         let sql = "SELECT state FROM hyperhaul.run ORDER BY run_id DESC LIMIT 1";
         self.target().value(sql).await.unwrap()
     }
@@ -188,10 +192,10 @@ fn assert_clean_stop(ended: &Ended) {
 }
 
 /// Holds the run's pending slices, so that a migration cannot end before this is dropped.
-struct HeldSlices(hyperhaul_testkit::Client);
+pub(crate) struct HeldSlices(hyperhaul_testkit::Client);
 
 impl HeldSlices {
-    async fn hold(moved: &Moved, which: &str) -> HeldSlices {
+    pub(crate) async fn hold(moved: &Moved, which: &str) -> HeldSlices {
         let client = moved.target().connect().await.unwrap();
         let sql =
             format!("BEGIN; SELECT FROM hyperhaul.slice WHERE NOT done AND {which} FOR UPDATE");
@@ -199,7 +203,7 @@ impl HeldSlices {
         HeldSlices(client)
     }
 
-    async fn release(self) {
+    pub(crate) async fn release(self) {
         self.0.batch_execute("COMMIT").await.unwrap();
     }
 }
