@@ -233,18 +233,30 @@ async fn refuse_new_rows(
         // What retention has dropped, the old table still has.
         let cutoff_us = retention_cutoff_us(session, table).await?;
         verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));
-        let is_written = if table.backfilled && !is_proved(context, index, steps_done) {
+        if table.backfilled && !is_proved(context, index, steps_done) {
             // Of what is still to come, nothing is lost.
             let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
-            since.written_rows > 0
-        } else {
-            !verdict.equal()
-        };
-        if is_written {
+            if since.written_rows > 0 {
+                return Err(live(table, since.written_rows));
+            }
+        } else if !verdict.equal() {
             return Err(written(table, &verdict));
         }
     }
     Ok(())
+}
+
+/// Of a hypertable whose history is not in yet.
+fn live(table: &TablePlan, rows: u64) -> Error {
+    Error::blocked(format!(
+        "{} was written to since the cutover",
+        table.relation.plain()
+    ))
+    .detail(format!("{rows} of its rows are not in the old table as they are."))
+    .hint(
+        "Save those rows first, or give them up with hyperhaul rollback --discard-new-rows. Writers are let on again: hyperhaul \
+         migrate goes on with the run.",
+    )
 }
 
 fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {

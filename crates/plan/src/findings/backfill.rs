@@ -16,6 +16,7 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     findings.extend(published(subject));
     findings.extend(forced_row_security(subject));
     findings.extend(never_validated(subject));
+    findings.extend(refers_elsewhere(case, subject));
     findings.extend(keys_that_wait(subject));
     findings.extend(keys_of_expressions(subject));
     if case.same_database() {
@@ -39,12 +40,45 @@ fn meanwhile(subject: Subject) -> Finding {
     ))
 }
 
-/// Whether it would fire for rows of the history: by then it is on the hypertable.
+/// On another server nothing keeps rows that history refers to. Within one database the old table's foreign keys do.
+fn refers_elsewhere(case: &Case, subject: Subject) -> Option<Finding> {
+    let keys = &subject.found.foreign_keys;
+    let mut tables: Vec<String> = keys.iter().map(|key| key.references.plain()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    if tables.is_empty() || case.same_database() {
+        return None;
+    }
+    let finding = Finding::new(
+        Code::Backfill,
+        Severity::Warn,
+        "the target cannot know what history refers to before it is there",
+    );
+    Some(finding.detail(format!(
+        "Delete no rows of {} on the target until then, and change no keys of theirs: a slice that refers to them stops the run \
+         until they are put back.",
+        tables.join(", ")
+    )))
+}
+
+/// Whether it would fire for rows of the history: by then it is on the hypertable. `INSERT` is the first of the events that
+/// PostgreSQL prints, behind the name and the moment.
 fn fires(trigger: &Trigger) -> bool {
+    let names = [trigger.name.clone(), quote_ident(&trigger.name)];
+    let mut events = names
+        .iter()
+        .filter_map(|name| trigger.definition.split_once(&format!("TRIGGER {name} ")))
+        .map(|(_, events)| events);
+    let inserts = match events.next() {
+        Some(events) => ["BEFORE INSERT", "AFTER INSERT"]
+            .iter()
+            .any(|first| events.starts_with(first)),
+        None => trigger.definition.contains("INSERT"),
+    };
     trigger.leaf.is_none()
         && !matches!(trigger.enabled, 'D' | 'R')
         && trigger.name != crate::sql::FENCE_TRIGGER
-        && trigger.definition.contains("INSERT")
+        && inserts
 }
 
 fn trigger(trigger: &Trigger) -> Finding {

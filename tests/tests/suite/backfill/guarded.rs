@@ -186,9 +186,12 @@ async fn who_writes_to_the_old_table_past_its_fence_is_found_out_before_the_proo
 async fn a_partition_that_was_rewritten_meanwhile_stops_the_run_unless_it_was_only_vacuumed() {
     let database = target_database("guarded_rewritten").await;
     let moved = Moved::new(database, None, Positions::default()).await;
-    let plan = format!("{START} --slice-size 16kB --workers 1").replace(" --workers 2", "");
-    let some = moved.call(&plan).failpoint("slice.after_commit:2");
-    some.run().await.expect_killed();
+    let some =
+        moved.call("migrate --table positions --mode backfill --slice-size 16kB --workers 1");
+    some.failpoint("slice.after_commit")
+        .run()
+        .await
+        .expect_killed();
     moved
         .source
         .exec("VACUUM FREEZE positions_p20251214")
