@@ -1,8 +1,20 @@
-//! Which columns' types the server can hash: what equality within one server is proved by.
+//! Which columns' types the server can hash, and by which functions: what equality within one server is proved by.
 
 use crate::Error;
+use crate::fetch::fetch;
 use hyperhaul_pg::Session;
-use hyperhaul_plan::facts::Column;
+use hyperhaul_plan::facts::{Column, HashFunction};
+
+const FUNCTIONS: &str = include_str!("sql/hash_functions.sql");
+
+/// Functions that hash values of a table's stored columns by themselves, as far as SQL can call them.
+///
+/// # Errors
+///
+/// The server's.
+pub(crate) async fn functions(session: &Session, table: u32) -> Result<Vec<HashFunction>, Error> {
+    fetch(session, "hash functions", FUNCTIONS, &[&table]).await
+}
 
 /// Names of the copied columns whose type has no hash function for `hash_record_extended` (PostgreSQL 14), e.g. `json` or
 /// `point`. The server is asked to hash NULLs of those types: that tells domains, arrays and composites rightly. The session

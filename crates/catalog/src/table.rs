@@ -179,6 +179,7 @@ async fn look(
         time_column,
         time_type,
         unhashable: hashing::unhashable(session, &columns).await?,
+        hash_functions: hashing::functions(session, row.oid).await?,
         columns,
         dropped_columns: row.dropped_columns,
         leaves: tree.leaves,

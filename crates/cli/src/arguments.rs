@@ -151,9 +151,12 @@ pub(crate) struct Rollback {
     pub(crate) which: Which,
     #[command(flatten)]
     pub(crate) format: Format,
-    /// Give up rows that were written to the hypertable after the cutover; without it rollback refuses to lose them.
+    /// Give up rows that were written after the cutover; without it rollback refuses to lose them.
     #[arg(long)]
     pub(crate) discard_new_rows: bool,
+    /// Bring rows that were written after the cutover into the old table, within one database.
+    #[arg(long, conflicts_with = "discard_new_rows")]
+    pub(crate) keep_new_rows: bool,
 }
 
 #[derive(Debug, Args)]
@@ -263,8 +266,7 @@ pub(crate) struct Wanted {
     /// Length of a chunk, of weeks, days, hours, minutes, seconds, microseconds (default: 1 day).
     #[arg(long, value_name = "INTERVAL", value_parser = parse_interval)]
     pub(crate) chunk_interval: Option<Interval>,
-    /// What comes first: the rows (window, in which writers are kept off until all are moved and proved) or the cutover (backfill, in
-    /// which history follows beside live rows, newest first) (default: window).
+    /// window (writers are kept off until all is moved and proved) or backfill (history follows, beside live rows) (default: window).
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     pub(crate) mode: Option<Mode>,
     /// How rows get to the target: auto (the best way for each partition), attach, server, stage or copy (default: auto).
@@ -280,8 +282,7 @@ pub(crate) struct Wanted {
     /// Hash the rows of partitions before they are attached and when they are verified, although none of them moves.
     #[arg(long)]
     pub(crate) hash_attached: bool,
-    /// Partitions larger than this are cut into slices of about this size (default: 512MiB, with
-    /// --mode backfill 64MiB).
+    /// Partitions larger than this are cut into slices of about this size (512MiB; with backfill 64MiB).
     #[arg(long, value_name = "SIZE", value_parser = parse_slice_size)]
     pub(crate) slice_size: Option<u64>,
     /// Findings to carry on with although they block, by their codes, separated by commas.
@@ -316,85 +317,4 @@ pub(crate) struct Format {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn every_argument_has_help_that_is_a_sentence() {
-        fn look(command: &clap::Command) {
-            for argument in command.get_arguments() {
-                let help = argument
-                    .get_help()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let name = format!("{} {}", command.get_name(), argument.get_id());
-                assert!(help.len() > 8 && !help.ends_with('.'), "{name}: \"{help}\"");
-            }
-            command.get_subcommands().for_each(look);
-        }
-        look(&Arguments::command());
-    }
-
-    #[test]
-    fn tables_and_codes_may_be_given_several_times() {
-        let line = "hyperhaul check --table fixes --table Soar.\"Raw\" --accept hypertable_foreign_key,partman";
-        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
-        let Command::Check(check) = arguments.command else {
-            unreachable!("the line says check");
-        };
-        assert_eq!(
-            check.wanted.tables,
-            [
-                Relation::new("public", "fixes"),
-                Relation::new("soar", "Raw")
-            ]
-        );
-        assert_eq!(
-            check.wanted.accept,
-            [Code::HypertableForeignKey, Code::Partman]
-        );
-    }
-
-    #[test]
-    fn watch_takes_seconds_only_behind_an_equals_sign() {
-        for (line, seconds) in [
-            ("status", None),
-            ("status --watch", Some(2)),
-            ("status --watch=5", Some(5)),
-        ] {
-            let words = std::iter::once("hyperhaul").chain(line.split(' '));
-            let Command::Status(status) = Arguments::try_parse_from(words).unwrap().command else {
-                unreachable!("the line says status");
-            };
-            assert_eq!(status.watch, seconds, "{line}");
-        }
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        for line in [
-            "plan --sql --json",
-            "check --workers 0",
-            "check --workers 4..2",
-            "check --workers 0..2",
-            "check --slice-size 1",
-            "check --chunk-interval 1month",
-            "check --strategy fastest",
-            "check --accept everything",
-            "status --run 0",
-            "status --watch=0",
-            "report 3 --run 3",
-            "report --json",
-        ] {
-            let words = std::iter::once("hyperhaul").chain(line.split(' '));
-            assert!(Arguments::try_parse_from(words).is_err(), "{line}");
-        }
-    }
-}
+mod tests;

@@ -134,8 +134,11 @@ impl Losses {
         let present = compared.target(looked_for).await?.present;
         for row in found.rows {
             let is_there = row.identities.iter().any(|own| present.contains(own));
-            if self.named() >= keys_max && (is_there || !self.missing.is_empty()) {
-                continue;
+            if self.named() >= keys_max {
+                if is_there || !self.missing.is_empty() {
+                    continue;
+                }
+                self.different.pop();
             }
             let list = if is_there {
                 &mut self.different

@@ -156,7 +156,9 @@ impl Source {
                 UPDATE hyperhaul.ingest_source SET position = $4, mark = $13 \
                 WHERE source_id = $1 AND epoch = $2 AND position = $3 RETURNING source_id) \
             INSERT INTO hyperhaul.ingest_receipt AS receipt \
-            SELECT source_id, date_trunc('minute', clock_timestamp()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM moved \
+            SELECT source_id, greatest(date_trunc('minute', clock_timestamp()), last), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+            FROM moved LEFT JOIN LATERAL (SELECT max(minute) AS last FROM hyperhaul.ingest_receipt AS earlier \
+                WHERE earlier.source_id = moved.source_id) AS earlier ON true \
             ON CONFLICT (source_id, minute) DO UPDATE SET \
                 to_position = excluded.to_position, \
                 record_count = receipt.record_count + excluded.record_count, \

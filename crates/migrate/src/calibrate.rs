@@ -43,11 +43,6 @@ pub(crate) async fn calibrate(
     a_way: Duration,
     survey: Duration,
 ) -> Result<Estimate, Error> {
-    if plan.is_backfill() {
-        return Err(Error::usage("a run in mode backfill is not calibrated")
-            .detail("What a calibration measures is how long the application is kept out by rows, which are none there.")
-            .hint("Leave --calibrate out."));
-    }
     let target = connections.target("calibrate").await?;
     if !ledger::try_calibrate(&target).await? {
         return Err(Error::blocked(

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::drift::{self, When};
+use crate::identity::{check_databases, check_tables};
 use crate::leader::Leader;
 use crate::new_rows::let_writers_on;
 use crate::steps::told;
@@ -136,6 +137,11 @@ async fn run_phases(
     let session = leader.session(context).await?;
     let done = ledger::steps_done(session, context.run).await?;
     drift::check(context, &done, When::BeforeStart).await?;
+    if context.plan.is_backfill() && context.is_cut_over(&done) {
+        // Rows are still to be read, and names prove nothing from there on.
+        check_databases(context).await?;
+        check_tables(context, &done).await?;
+    }
     window::go_or_not(context, session, &done).await?;
     jobs::begin_run(context, leader).await?;
     context.tell(Event::Started {
@@ -181,10 +187,7 @@ async fn run_phases(
         });
         let begun = Instant::now();
         if phase == Phase::Proof {
-            // What the cutover does for rows that are copied before it. Not at the end of the copy, which may be another process's.
-            let session = leader.session(context).await?;
-            fence::check(context, &ledger::steps_done(session, context.run).await?).await?;
-            late_writes::check(context).await?;
+            look_at_source(context).await?;
         }
         if phase.proves() {
             verification.extend(prove::run(context, &steps, &meter).await?);
@@ -246,6 +249,15 @@ async fn run_phase(
         drift::check(context, &done, When::Fenced).await?;
     }
     Ok(())
+}
+
+/// What the cutover sees to for rows that are copied before it: that what they were copied from stayed as it was. Before the proof, so
+/// that a process that goes on there looks, too.
+async fn look_at_source(context: &Context) -> Result<(), Error> {
+    let target = context.target("look").await?;
+    let done = ledger::steps_done(&target, context.run).await?;
+    fence::check(context, &done).await?;
+    late_writes::check(context).await
 }
 
 /// Steps that are more than statements. Each of them goes on where it stopped.

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::differences::{after_cutover, retention_cutoff_us};
 use crate::leader::{Leader, change_state};
 use crate::verify::is_proved;
-use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
+use crate::{Error, Event, Meter, NewRows, RunState, attached, digests, jobs, kept_rows};
 use hyperhaul_catalog as catalog;
 use hyperhaul_ledger::failpoint;
 use hyperhaul_pg::Session;
@@ -21,12 +21,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Keeps writers off the hypertables and looks for rows that the old tables do not have: none can come in behind the look.
-/// Where there are some, writers are let on again, and nothing is undone. `discard`: without looking.
+/// Where there are some that are not to be kept, writers are let on again, and nothing is undone.
 pub(crate) async fn keep_writers_off(
     context: &Context,
     leader: &mut Leader,
     steps_done: &BTreeSet<StepId>,
-    discard: bool,
+    new_rows: NewRows,
 ) -> Result<(), Error> {
     let from = [
         RunState::Running,
@@ -34,11 +34,13 @@ pub(crate) async fn keep_writers_off(
         RunState::CheckingRollback,
     ];
     jobs::wait(context).await?;
-    let fence = each_hypertable(context, sql::fence_hypertable);
+    let mut fence = each_hypertable(context, sql::fence_hypertable);
+    // What an earlier look has saved is not all by now.
+    fence.extend(kept_rows::drop(context));
     let paused = change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
     jobs::tell_paused(context, &paused);
     failpoint("rollback.fenced");
-    let looked = look(context, leader, steps_done, discard).await;
+    let looked = look(context, leader, steps_done, new_rows).await;
     let Err(error) = looked else { return Ok(()) };
     let before = if context
         .plan
@@ -62,7 +64,8 @@ pub(crate) async fn let_writers_on(
     leader: &mut Leader,
     to: RunState,
 ) -> Result<(), Error> {
-    let unfence = each_hypertable(context, sql::unfence_hypertable);
+    let mut unfence = each_hypertable(context, sql::unfence_hypertable);
+    unfence.extend(kept_rows::drop(context));
     // The answer to an earlier try's COMMIT may have been lost.
     let from = [RunState::CheckingRollback, to];
     change(context, leader, unfence, (&from, to))
@@ -103,13 +106,13 @@ async fn look(
     context: &Context,
     leader: &mut Leader,
     steps_done: &BTreeSet<StepId>,
-    discard: bool,
+    new_rows: NewRows,
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
-    if discard {
+    if new_rows == NewRows::Discard {
         return refuse_orphans(context, session).await;
     }
-    refuse_new_rows(context, session, steps_done).await?;
+    look_for_new_rows(context, session, steps_done, new_rows).await?;
     let mut tables = context.plan.tables.iter();
     if tables.all(|table| table.attached.is_empty()) {
         // Where no row was written, no foreign key lacks one either.
@@ -215,13 +218,15 @@ async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Erro
     )
 }
 
-/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
+/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them. They stop the rollback or are
+/// saved.
 ///
 /// Not those in attached chunks: the partition takes them along.
-async fn refuse_new_rows(
+async fn look_for_new_rows(
     context: &Context,
     session: &Session,
     steps_done: &BTreeSet<StepId>,
+    new_rows: NewRows,
 ) -> Result<(), Error> {
     context.tell(Event::Notice(
         "looking for rows written since the cutover".to_owned(),
@@ -233,18 +238,29 @@ async fn refuse_new_rows(
         // What retention has dropped, the old table still has.
         let cutoff_us = retention_cutoff_us(session, table).await?;
         verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));
-        if table.backfilled && !is_proved(context, index, steps_done) {
-            // Of what is still to come, nothing is lost.
-            let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
-            if since.written_rows > 0 {
-                return Err(live(table, since.written_rows));
-            }
-        } else if !verdict.equal() {
+        if verdict.equal() {
+            continue;
+        }
+        let is_coming = table.backfilled && !is_proved(context, index, steps_done);
+        if new_rows == NewRows::Refuse && !is_coming {
             return Err(written(table, &verdict));
+        }
+        let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
+        if since.written_rows > 0 && new_rows == NewRows::Refuse {
+            return Err(live(table, since.written_rows));
+        }
+        // Of history that is still to come, nothing is lost.
+        if since.lost_rows > 0 && !is_coming {
+            return Err(kept_rows::changed(table, since.lost_rows));
+        }
+        if since.written_rows > 0 {
+            kept_rows::save(session, context.run, table, &verdict).await?;
         }
     }
     Ok(())
 }
+
+const KEEP_OR_GIVE_UP: &str = "Keep those rows with hyperhaul rollback --keep-new-rows (within one database), or give them up with --discard-new-rows.";
 
 /// Of a hypertable whose history is not in yet.
 fn live(table: &TablePlan, rows: u64) -> Error {
@@ -252,11 +268,12 @@ fn live(table: &TablePlan, rows: u64) -> Error {
         "{} was written to since the cutover",
         table.relation.plain()
     ))
-    .detail(format!("{rows} of its rows are not in the old table as they are."))
-    .hint(
-        "Save those rows first, or give them up with hyperhaul rollback --discard-new-rows. Writers are let on again: hyperhaul \
-         migrate goes on with the run.",
-    )
+    .detail(format!(
+        "{rows} of its rows are not in the old table as they are. Writers are let on again."
+    ))
+    .hint(format!(
+        "{KEEP_OR_GIVE_UP} Or go on with hyperhaul migrate."
+    ))
 }
 
 fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
@@ -270,5 +287,5 @@ fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
         verdict.target_rows(),
         verdict.source_rows()
     ))
-    .hint("Save those rows first, or give them up with hyperhaul rollback --discard-new-rows.")
+    .hint(KEEP_OR_GIVE_UP)
 }

@@ -6,7 +6,7 @@ pub(crate) use hyperhaul_catalog::Depth;
 use hyperhaul_ledger as ledger;
 use hyperhaul_pg::Session;
 use hyperhaul_plan::facts::Facts;
-use hyperhaul_plan::{Options, Plan, Relation};
+use hyperhaul_plan::{Mode, Options, Plan, Relation};
 use std::time::{Duration, Instant};
 
 /// Looks at both servers and plans; changes nothing and writes nothing.
@@ -37,6 +37,10 @@ pub async fn plan(
         .iter()
         .map(|table| table.relation.clone())
         .collect();
+    if calibration.is_some() && options.mode == Mode::Backfill {
+        let message = "a run in mode backfill is not calibrated: no row is moved in its window";
+        return Err(Error::usage(message).hint("Leave --calibrate out."));
+    }
     if ledger::exists(&target).await?
         && let Some(run) = ledger::overlapping_run(&target, &tables).await?
     {

@@ -6,6 +6,7 @@
 mod backfilled;
 mod carried;
 mod phase;
+mod proof;
 mod staged;
 mod workers;
 
@@ -13,9 +14,10 @@ pub use backfilled::MeetingKey;
 pub(crate) use backfilled::meeting_keys;
 pub use carried::{ArrayElement, CarriedSequence};
 pub use phase::Phase;
+pub use proof::Proof;
 pub use staged::StagedLeaf;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, HashFunction};
 use crate::{
     ChunkRange, Declaration, Estimate, Finding, Options, Policies, Relation, Severity, Strategy,
     TimeType, ToColumnstore,
@@ -107,16 +109,6 @@ pub struct AttachedLeaf {
     pub bytes: u64,
 }
 
-/// What a table's rows are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proof {
-    /// Sum of XXH3-128 of each binary tuple, computed here: the source's while it is copied.
-    Tuples,
-    /// Sum of the server's own 64-bit hash of each row: nothing leaves the server. For rows that never left it either.
-    RecordHash,
-}
-
 /// One table of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePlan {
@@ -161,6 +153,9 @@ pub struct TablePlan {
     pub meeting_keys: Vec<MeetingKey>,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
+    /// Functions that hash copied columns' values where the server hashes rows; of other columns it hashes a record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hash_functions: Vec<HashFunction>,
     /// Rows, estimated.
     pub rows_estimate: u64,
     /// Bytes of heap and TOAST over all leaves.

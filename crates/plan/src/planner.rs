@@ -114,6 +114,7 @@ fn table_plan(
         backfilled,
         meeting_keys,
         proof: choice.proof,
+        hash_functions: found.hash_functions.clone(),
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),
         data_bytes: moved().map(|leaf| leaf.heap_bytes + leaf.toast_bytes).sum(),
         index_bytes: moved().map(|leaf| leaf.index_bytes).sum(),

@@ -223,6 +223,7 @@ mod tests {
             backfilled: false,
             meeting_keys: Vec::new(),
             proof: Proof::Tuples,
+            hash_functions: Vec::new(),
             rows_estimate: 0,
             data_bytes: 0,
             index_bytes: 0,

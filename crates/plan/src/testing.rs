@@ -184,6 +184,7 @@ pub(crate) fn plain_table(name: &str) -> TableFacts {
             column("received_at", 2, "timestamp with time zone"),
         ],
         unhashable: Vec::new(),
+        hash_functions: Vec::new(),
         dropped_columns: 0,
         leaves: Vec::new(),
         branches: Vec::new(),

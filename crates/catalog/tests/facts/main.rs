@@ -4,6 +4,7 @@
 
 mod columns;
 mod dependents;
+mod hashing;
 mod keys;
 mod locks;
 mod partitions;

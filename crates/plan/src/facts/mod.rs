@@ -6,6 +6,7 @@
 
 mod columns;
 mod dependents;
+mod hashing;
 mod keys;
 mod leaf;
 mod partman;
@@ -19,6 +20,7 @@ pub use dependents::{
     BlockingSession, FunctionDependent, LeafObject, LeafObjectKind, MaterializedView, Policy,
     PublicationMember, Rule, Trigger, View,
 };
+pub use hashing::{HashArgument, HashFunction};
 pub use keys::{CheckConstraint, ForeignKey, Index, KeyKind, ReferencedBy, UniqueKey};
 pub use leaf::{ChunkRows, Leaf, LeafBound};
 pub use partman::Partman;

@@ -1,9 +1,9 @@
 //! Facts about one table: its kind, owner, privileges, partitioning, and all that belongs to it.
 
 use super::{
-    BlockingSession, CheckConstraint, Column, Fence, ForeignKey, FunctionDependent, Index, Leaf,
-    LeafObject, MaterializedView, OwnedSequence, Partman, Policy, PublicationMember, ReferencedBy,
-    Rule, Subscription, Trigger, UniqueKey, View,
+    BlockingSession, CheckConstraint, Column, Fence, ForeignKey, FunctionDependent, HashFunction,
+    Index, Leaf, LeafObject, MaterializedView, OwnedSequence, Partman, Policy, PublicationMember,
+    ReferencedBy, Rule, Subscription, Trigger, UniqueKey, View,
 };
 use crate::{Relation, TimeType};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ pub struct TableFacts {
     pub columns: Vec<Column>,
     /// Copied columns whose type the server has no hash function for (`hash_record_extended`).
     pub unhashable: Vec<String>,
+    /// Functions that hash copied columns' values, in the order of the table. Columns that are missing here have none that SQL can
+    /// call: the server hashes them as fields of a record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hash_functions: Vec<HashFunction>,
     /// Attributes that were dropped but still take a place in the source's tuples.
     pub dropped_columns: u32,
     /// Leaves, ordered by bound (default last).

@@ -12,7 +12,13 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     }
     let found = subject.found;
     let mut findings = vec![meanwhile(subject)];
-    findings.extend(found.triggers.iter().filter(|one| fires(one)).map(trigger));
+    findings.extend(
+        found
+            .triggers
+            .iter()
+            .filter(|one| one.fires_for_new_rows())
+            .map(trigger),
+    );
     findings.extend(published(subject));
     findings.extend(forced_row_security(subject));
     findings.extend(never_validated(subject));
@@ -59,26 +65,6 @@ fn refers_elsewhere(case: &Case, subject: Subject) -> Option<Finding> {
          until they are put back.",
         tables.join(", ")
     )))
-}
-
-/// Whether it would fire for rows of the history: by then it is on the hypertable. `INSERT` is the first of the events that
-/// PostgreSQL prints, behind the name and the moment.
-fn fires(trigger: &Trigger) -> bool {
-    let names = [trigger.name.clone(), quote_ident(&trigger.name)];
-    let mut events = names
-        .iter()
-        .filter_map(|name| trigger.definition.split_once(&format!("TRIGGER {name} ")))
-        .map(|(_, events)| events);
-    let inserts = match events.next() {
-        Some(events) => ["BEFORE INSERT", "AFTER INSERT"]
-            .iter()
-            .any(|first| events.starts_with(first)),
-        None => trigger.definition.contains("INSERT"),
-    };
-    trigger.leaf.is_none()
-        && !matches!(trigger.enabled, 'D' | 'R')
-        && trigger.name != crate::sql::FENCE_TRIGGER
-        && inserts
 }
 
 fn trigger(trigger: &Trigger) -> Finding {

@@ -2,6 +2,7 @@
 
 use super::beside::where_keys_are_free;
 use super::column_list;
+use super::row_hash::{RowHash, row_hash};
 use crate::{ChunkRange, MeetingKey, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
 
 /// `COPY (...) TO STDOUT` of a slice's rows, copied columns in the order of the plan.
@@ -57,42 +58,11 @@ pub fn chunk_hash_sql(table: &TablePlan, chunk: &Relation, hash: RowHash) -> Str
     hash_sql(table, "0", &chunk.to_string(), hash)
 }
 
-/// Which hash of a row the server takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowHash {
-    /// Of the values, as each type's own hash sees them: `1.0` and `1.00` are the same. Enough for rows that nobody but
-    /// `INSERT ... SELECT` has touched.
-    Values,
-    /// Of the binary form, so that no change goes unseen; about half as fast.
-    Image,
-}
-
-impl RowHash {
-    /// Which one proves a table's rows before the cutover. The columnstore keeps one of several values that are equal, and
-    /// may give it back for all of them: what went there by then has been touched.
-    pub fn before_cutover(table: &TablePlan) -> RowHash {
-        if table.goes_to_columnstore_before_indexes() {
-            RowHash::Image
-        } else {
-            RowHash::Values
-        }
-    }
-}
-
-/// The server's sum of bigint is exact, a numeric of any length: it adds up, does not depend on order, and duplicates do not cancel. A record's hash
-/// is a linear combination of its fields' hashes, so that sums of it stay the same where two rows exchange a value; hence
-/// it is hashed once more.
+/// The server's sum of bigint is exact, a numeric of any length: it adds up, does not depend on order, and duplicates do not
+/// cancel.
 fn hash_sql(table: &TablePlan, start: &str, from: &str, hash: RowHash) -> String {
-    let row = format!("ROW({})", column_list(&table.copy_columns));
-    let row = match hash {
-        RowHash::Values => row,
-        RowHash::Image => format!("ROW(pg_catalog.record_send({row}))"),
-    };
-    format!(
-        "SELECT ({start})::bigint, count(*), \
-         sum(pg_catalog.hashint8extended(pg_catalog.hash_record_extended({row}, 0), 0))::text \
-         FROM {from} GROUP BY 1"
-    )
+    let hash = row_hash(table, hash);
+    format!("SELECT ({start})::bigint, count(*), sum({hash})::text FROM {from} GROUP BY 1")
 }
 
 /// ` WHERE ...`, by blocks and, where rows are left out and a leaf's bounds do not tell them apart, by time. Empty for a
@@ -184,7 +154,13 @@ fn identity(key: &MeetingKey) -> String {
         format!("ROW({columns})::text")
     };
     if !key.nulls_distinct {
-        return format!(", {value}");
+        // A record's hash takes NULL for a value whose hash is 0.
+        let nulls: Vec<String> = key
+            .columns
+            .iter()
+            .map(|name| format!("{} IS NULL", quote_ident(name)))
+            .collect();
+        return format!(", pg_catalog.concat_ws(' ', {value}, {})", nulls.join(", "));
     }
     let count = key.columns.len();
     format!(", CASE WHEN pg_catalog.num_nonnulls({columns}) = {count} THEN {value} END")
@@ -198,7 +174,6 @@ pub fn verify_rows_sql(
     range: Option<ChunkRange>,
     with_key: bool,
 ) -> String {
-    let time = quote_ident(&table.time_column);
     let key = if with_key {
         let identities: String = table.meeting_keys.iter().map(identity).collect();
         format!(
@@ -208,27 +183,33 @@ pub fn verify_rows_sql(
     } else {
         String::new()
     };
-    let within = |range: ChunkRange| {
+    let condition = range.map_or(String::new(), |range| {
+        format!(" WHERE {}", within(table, range))
+    });
+    format!(
+        "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",
+        column_list(&table.copy_columns)
+    )
+}
+
+/// Of the rows in `range` but not in other chunks that were attached.
+pub(super) fn within(table: &TablePlan, range: ChunkRange) -> String {
+    let time = quote_ident(&table.time_column);
+    let bounds = |range: ChunkRange| {
         format!(
             "{time} >= {} AND {time} < {}",
             time_literal(range.start_us, table.time_type),
             time_literal(range.end_us, table.time_type)
         )
     };
-    let condition = range.map_or(String::new(), |range| {
-        let attached = table.attached.iter().map(|leaf| leaf.range);
-        let staged = table.staged.iter().map(|leaf| leaf.range);
-        let elsewhere: String = attached
-            .chain(staged.filter(|staged| *staged != range))
-            .filter(|other| other.overlaps(range))
-            .map(|other| format!(" AND NOT ({})", within(other)))
-            .collect();
-        format!(" WHERE {}{elsewhere}", within(range))
-    });
-    format!(
-        "COPY (SELECT {}{key} FROM {relation}{condition}) TO STDOUT (FORMAT binary)",
-        column_list(&table.copy_columns)
-    )
+    let attached = table.attached.iter().map(|leaf| leaf.range);
+    let staged = table.staged.iter().map(|leaf| leaf.range);
+    let elsewhere: String = attached
+        .chain(staged.filter(|staged| *staged != range))
+        .filter(|other| other.overlaps(range))
+        .map(|other| format!(" AND NOT ({})", bounds(other)))
+        .collect();
+    format!("{}{elsewhere}", bounds(range))
 }
 
 /// Microseconds since 1970 UTC of a time expression, exact.

@@ -12,6 +12,7 @@ mod privileges;
 mod privileges_around;
 mod properties;
 mod replicated;
+mod row_hash;
 mod shapes;
 mod time_bounds;
 mod timeouts;

@@ -26,6 +26,18 @@ async fn a_file_goes_in_once_and_what_is_appended_goes_on_from_there() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_breaks_no_receipt() {
+    let pumps = Pumps::new("ingest_clock").await;
+    let file = pumps.file("readings.ndjson", &readings(5, 10));
+    pumps.ingest(&file).run().await.expect_code(0);
+    let ahead = "UPDATE hyperhaul.ingest_receipt SET minute = minute + interval '1 hour'";
+    pumps.database.exec(ahead).await.unwrap();
+    append(&file, &reading(1, 2000, ""));
+    pumps.ingest(&file).run().await.expect_code(0);
+    pumps.assert_proved().await;
+}
+
+#[tokio::test]
 async fn values_are_those_of_the_records() {
     let pumps = Pumps::new("ingest_values").await;
     let file = pumps.file(

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "BEGIN",
             "COMMIT",
             "ROLLBACK",
+            "SAVEPOINT",
             "LOCK TABLE {} IN ACCESS SHARE MODE",
             "LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
             "LOCK TABLE ONLY {chunk} IN EXCLUSIVE MODE",
