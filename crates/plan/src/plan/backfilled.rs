@@ -72,3 +72,40 @@ impl TablePlan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use crate::facts::UniqueKey;
+    use crate::testing::soar;
+
+    #[test]
+    fn history_meets_live_rows_by_keys_that_the_hypertable_has() {
+        let (facts, _) = soar();
+        let mut fixes = facts.tables[0].clone();
+        let key = fixes.unique_keys[0].clone();
+        fixes.unique_keys.push(UniqueKey {
+            kind: KeyKind::Unique,
+            columns: vec![Some("place".to_owned())],
+            definition: "UNIQUE NULLS NOT DISTINCT (place)".to_owned(),
+            ..key.clone()
+        });
+        fixes.unhashable = vec!["place".to_owned()];
+        let own = key.columns.iter().flatten().cloned().collect();
+        let expected = [
+            MeetingKey {
+                columns: own,
+                nulls_distinct: true,
+                hashable: true,
+            },
+            MeetingKey {
+                columns: vec!["place".to_owned(), "received_at".to_owned()],
+                nulls_distinct: false,
+                hashable: false,
+            },
+        ];
+        assert_eq!(meeting_keys(&fixes, "received_at"), expected);
+    }
+}
