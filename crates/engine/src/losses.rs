@@ -6,7 +6,7 @@
 //!     source: hash of each row -> counts
 //!     target: each row crosses one off -> what is left is lost; a row that finds none is new
 //!     for lost rows, LOSS_KEYS_MAX at a time, until `keys_max` are named and one is missing:
-//!       source: their keys by their hashes -> target: which of these keys are there, and so different
+//!       source: their identities by their hashes -> target: which of these are there, and so different
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -42,8 +42,8 @@ impl Losses {
     }
 }
 
-/// Two queries whose rows are compared: `COPY (SELECT columns, key) TO STDOUT (FORMAT binary)`, the compared columns and, as
-/// the last, the key as text.
+/// Two queries whose rows are compared: `COPY (SELECT columns, identities, key) TO STDOUT (FORMAT binary)`: the compared columns;
+/// what identifies the row by each of its unique keys, NULL where one does not; and, as the last, the key as text.
 #[derive(Debug)]
 pub struct Compared<'a> {
     /// The source.
@@ -58,6 +58,9 @@ pub struct Compared<'a> {
     pub target_sql: String,
     /// Apply to the source.
     pub rewrites: Vec<ArrayRewrite>,
+    /// How many identities there are: a row of which one is there is different, not missing. Without any, the key as text is the
+    /// identity.
+    pub identities: usize,
 }
 
 /// Finds the rows of the source that the target does not have as they are. `source_rows`: how many the source's query gives.
@@ -73,10 +76,14 @@ pub async fn losses(
 ) -> Result<Losses, Error> {
     let mut losses = Losses::default();
     let count = u128::from(source_rows.div_ceil(LOSS_HASHES_MAX).max(1));
+    let form = Form {
+        identities: compared.identities,
+    };
     for number in 0..count {
         let part = Part { number, count };
         let hashes = compared
             .source(Hashes {
+                form,
                 part,
                 hashes: Vec::new(),
             })
@@ -108,17 +115,25 @@ impl Losses {
         lost: &[(u128, u32)],
         keys_max: usize,
     ) -> Result<(), Error> {
+        let form = Form {
+            identities: compared.identities,
+        };
         let found = compared
-            .source(KeysOf {
+            .source(LostRows {
+                form,
                 named: lost.iter().copied().collect(),
-                keys: Vec::new(),
+                rows: Vec::new(),
             })
             .await?;
-        let wanted = found.keys.iter().cloned().collect();
-        let present = HashSet::new();
-        let present = compared.target(Present { wanted, present }).await?.present;
-        for key in found.keys {
-            let is_there = present.contains(&key);
+        let identities = found.rows.iter().flat_map(|row| &row.identities);
+        let looked_for = Present {
+            form,
+            wanted: identities.cloned().collect(),
+            present: HashSet::new(),
+        };
+        let present = compared.target(looked_for).await?.present;
+        for row in found.rows {
+            let is_there = row.identities.iter().any(|own| present.contains(own));
             if self.named() >= keys_max {
                 if is_there || !self.missing.is_empty() {
                     continue;
@@ -130,7 +145,7 @@ impl Losses {
             } else {
                 &mut self.missing
             };
-            list.push(key_text(key.as_deref()));
+            list.push(row.key);
         }
         Ok(())
     }
@@ -161,21 +176,49 @@ impl Part {
     }
 }
 
-fn hash(tuple: Tuple<'_>) -> u128 {
-    let mut digest = Digest::default();
-    digest.add(tuple);
-    digest.sum
+/// What the fields of a row are: see [`Compared`].
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    identities: usize,
+}
+
+/// What identifies a row: which of its keys, and that.
+type Identity = (usize, Option<Box<[u8]>>);
+
+impl Form {
+    fn columns(self, tuple: Tuple<'_>) -> usize {
+        tuple.field_count().saturating_sub(self.identities + 1)
+    }
+
+    /// Of the compared columns alone: two servers may identify equal rows differently.
+    fn hash(self, tuple: Tuple<'_>) -> u128 {
+        let mut digest = Digest::default();
+        digest.add_leading(tuple, self.columns(tuple));
+        digest.sum
+    }
+
+    fn identities(self, tuple: Tuple<'_>) -> Result<Vec<Identity>, Error> {
+        if self.identities == 0 {
+            return Ok(vec![(0, key_of(tuple)?.map(Box::from))]);
+        }
+        let own = tuple.fields().skip(self.columns(tuple));
+        let own = own.take(self.identities).enumerate();
+        Ok(own
+            .filter_map(|(number, value)| Some((number, Some(Box::from(value?)))))
+            .collect())
+    }
 }
 
 /// The hashes of a part's rows.
 struct Hashes {
+    form: Form,
     part: Part,
     hashes: Vec<u128>,
 }
 
 impl RowSink for Hashes {
     fn row(&mut self, tuple: Tuple<'_>) -> Result<(), Error> {
-        let hash = hash(tuple);
+        let hash = self.form.hash(tuple);
         if self.part.has(hash) {
             self.hashes.push(hash);
         }
@@ -185,6 +228,7 @@ impl RowSink for Hashes {
 
 /// How often each hash is still to be found.
 struct Counts {
+    form: Form,
     part: Part,
     hashes: Vec<u128>,
     counts: Vec<u32>,
@@ -192,7 +236,13 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(Hashes { part, mut hashes }: Hashes) -> Counts {
+    fn of(
+        Hashes {
+            form,
+            part,
+            mut hashes,
+        }: Hashes,
+    ) -> Counts {
         hashes.sort_unstable();
         let runs = hashes.chunk_by(|a, b| a == b);
         let counts = runs
@@ -200,6 +250,7 @@ impl Counts {
             .collect();
         hashes.dedup();
         Counts {
+            form,
             part,
             hashes,
             counts,
@@ -223,7 +274,7 @@ impl Counts {
 
 impl RowSink for Counts {
     fn row(&mut self, tuple: Tuple<'_>) -> Result<(), Error> {
-        let hash = hash(tuple);
+        let hash = self.form.hash(tuple);
         if self.part.has(hash) {
             self.cross_off(hash);
         }
@@ -231,38 +282,48 @@ impl RowSink for Counts {
     }
 }
 
-/// A key as text; `None`: NULL.
-type Key = Option<Box<[u8]>>;
-
-/// The keys of rows that are known by their hashes, as many of each as are wanted.
-struct KeysOf {
-    named: HashMap<u128, u32>,
-    keys: Vec<Key>,
+/// A row of the source that is not there as it is.
+struct LostRow {
+    identities: Vec<Identity>,
+    /// Its key, for people.
+    key: String,
 }
 
-impl RowSink for KeysOf {
+/// Rows that are known by their hashes, as many of each as are wanted.
+struct LostRows {
+    form: Form,
+    named: HashMap<u128, u32>,
+    rows: Vec<LostRow>,
+}
+
+impl RowSink for LostRows {
     fn row(&mut self, tuple: Tuple<'_>) -> Result<(), Error> {
-        if let Some(count) = self.named.get_mut(&hash(tuple))
+        if let Some(count) = self.named.get_mut(&self.form.hash(tuple))
             && *count > 0
         {
             *count -= 1;
-            self.keys.push(key_of(tuple)?.map(Box::from));
+            self.rows.push(LostRow {
+                identities: self.form.identities(tuple)?,
+                key: key_text(key_of(tuple)?),
+            });
         }
         Ok(())
     }
 }
 
-/// Which of some keys are there.
+/// Which of some identities are there.
 struct Present {
-    wanted: HashSet<Key>,
-    present: HashSet<Key>,
+    form: Form,
+    wanted: HashSet<Identity>,
+    present: HashSet<Identity>,
 }
 
 impl RowSink for Present {
     fn row(&mut self, tuple: Tuple<'_>) -> Result<(), Error> {
-        let key: Key = key_of(tuple)?.map(Box::from);
-        if self.wanted.contains(&key) {
-            self.present.insert(key);
+        for identity in self.form.identities(tuple)? {
+            if self.wanted.contains(&identity) {
+                self.present.insert(identity);
+            }
         }
         Ok(())
     }
@@ -285,7 +346,8 @@ mod tests {
             (vec![5], vec![5, 5], 1, vec![]),
         ];
         for (hashes, target, new_count, left) in table {
-            let mut counts = Counts::of(Hashes { part, hashes });
+            let form = Form { identities: 0 };
+            let mut counts = Counts::of(Hashes { form, part, hashes });
             target.iter().for_each(|hash| counts.cross_off(*hash));
             assert_eq!(counts.new_count, new_count, "{target:?}");
             assert_eq!(counts.left().collect::<Vec<_>>(), left, "{target:?}");

@@ -115,6 +115,7 @@ impl<'a> Sides<'a> {
             source_sql,
             target_sql,
             rewrites: self.rewrites.clone(),
+            identities: self.table.meeting_keys.len(),
         };
         Ok(engine::losses(&compared, chunk.source_rows, KEYS_MAX).await?)
     }

@@ -87,12 +87,11 @@ async fn recut(
         .copied()
         .filter(|oid| !of_leaf(*oid).all(|record| record.done))
         .collect();
-    let Some(first) = unfinished.first() else {
+    if unfinished.is_empty() {
         return Ok(());
-    };
+    }
     if context.plan.is_backfill() {
-        let leaf = of_leaf(*first).next();
-        return Err(rewritten_old(leaf.map(|record| &record.slice.leaf)));
+        return recut_old(context, target, &unfinished).await;
     }
     let facts = survey::facts(
         &context.connections,
@@ -136,12 +135,48 @@ async fn recut(
     Ok(())
 }
 
-/// Of rows that are in already, those that came by it can't be told from live ones.
-fn rewritten_old(leaf: Option<&Relation>) -> Error {
-    let name = leaf.map_or("a leaf".to_owned(), |leaf| format!("leaf {}", leaf.plain()));
-    Error::blocked(format!("{name} of the old table was rewritten before its history was in"))
-        .detail("By VACUUM FULL, CLUSTER or ALTER TABLE: blocks that were copied are not the same any more, and live rows are beside them.")
-        .hint("Go back with hyperhaul rollback, then make a new plan.")
+/// Gives rewritten leaves of old tables their new files, if none of their slices is in: together these still cover all blocks. Rows
+/// that are in cannot be told from live ones, so that they cannot be taken out.
+async fn recut_old(context: &Context, target: &Session, leaves: &[u32]) -> Result<(), Error> {
+    let source = context.source("look").await?;
+    let files = catalog::file_numbers(&source, leaves).await?;
+    for (oid, file) in leaves.iter().zip(files) {
+        target
+            .transaction(async || {
+                ledger::lock_leaf(target, context.run, *oid).await?;
+                let slices = ledger::slices(target, context.run).await?;
+                let own = slices.iter().filter(|record| record.slice.leaf_oid == *oid);
+                let begun = own.clone().find(|record| record.done);
+                if let Some(record) = begun {
+                    return Err(rewritten_old(&record.slice.leaf));
+                }
+                let renewed = |record: &SliceRecord| {
+                    let slice = record.slice.clone();
+                    file.map(|relfilenode| Slice {
+                        relfilenode,
+                        ..slice
+                    })
+                };
+                let cut: Vec<Slice> = own.filter_map(renewed).collect();
+                ledger::replace_leaf(target, context.run, *oid, &cut).await?;
+                Ok::<(), Error>(())
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+fn rewritten_old(leaf: &Relation) -> Error {
+    let name = leaf.plain();
+    Error::blocked(format!("leaf {name} of the old table was rewritten when it was half copied"))
+        .detail(
+            "By VACUUM FULL, CLUSTER or ALTER TABLE: which of its rows are in cannot be told by its blocks any more, and live rows are \
+             beside them.",
+        )
+        .hint(
+            "Go back with hyperhaul rollback, then make a new plan. Live rows that are to stay have to be saved before that: see what \
+             rollback says.",
+        )
 }
 
 fn half_copied(leaf: &Relation) -> Error {

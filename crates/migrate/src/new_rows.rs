@@ -247,7 +247,7 @@ async fn look_for_new_rows(
         }
         let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
         if since.written_rows > 0 && new_rows == NewRows::Refuse {
-            return Err(written(table, &verdict));
+            return Err(live(table, since.written_rows));
         }
         // Of history that is still to come, nothing is lost.
         if since.lost_rows > 0 && !is_coming {
@@ -258,6 +258,22 @@ async fn look_for_new_rows(
         }
     }
     Ok(())
+}
+
+const KEEP_OR_GIVE_UP: &str = "Keep those rows with hyperhaul rollback --keep-new-rows (within one database), or give them up with --discard-new-rows.";
+
+/// Of a hypertable whose history is not in yet.
+fn live(table: &TablePlan, rows: u64) -> Error {
+    Error::blocked(format!(
+        "{} was written to since the cutover",
+        table.relation.plain()
+    ))
+    .detail(format!(
+        "{rows} of its rows are not in the old table as they are. Writers are let on again."
+    ))
+    .hint(format!(
+        "{KEEP_OR_GIVE_UP} Or go on with hyperhaul migrate."
+    ))
 }
 
 fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
@@ -271,5 +287,5 @@ fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
         verdict.target_rows(),
         verdict.source_rows()
     ))
-    .hint("Keep those rows with hyperhaul rollback --keep-new-rows (within one database), or give them up with --discard-new-rows.")
+    .hint(KEEP_OR_GIVE_UP)
 }

@@ -16,7 +16,7 @@ use hyperhaul_ledger::failpoint;
 use hyperhaul_ledger::{self as ledger, Batch, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_pgcopy::Digest;
-use hyperhaul_plan::{ChunkRange, Relation, Slice, SliceId, Strategy, TablePlan, sql};
+use hyperhaul_plan::{ChunkRange, Plan, Relation, Slice, SliceId, Strategy, TablePlan, sql};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,7 +137,7 @@ impl SliceWorker {
         let moved = self
             .move_rows(&slice)
             .await
-            .map_err(|error| about(&slice, error));
+            .map_err(|error| about(&self.context.plan, &slice, error));
         if let Err(error) = moved {
             self.target.roll_back().await;
             return Err(error);
@@ -344,7 +344,7 @@ impl SliceWorker {
 }
 
 /// Says which slice failed, and that nothing of it is left.
-fn about(slice: &Slice, error: Error) -> Error {
+fn about(plan: &Plan, slice: &Slice, error: Error) -> Error {
     let end = slice
         .end_block
         .map_or("end".to_owned(), |block| block.to_string());
@@ -354,5 +354,14 @@ fn about(slice: &Slice, error: Error) -> Error {
         slice.leaf.plain(),
         slice.first_block
     );
-    error.about(&what).or_hint("Nothing of this slice is in. Resolve it, then run hyperhaul migrate again: it goes on where it stopped.")
+    let hint = match plan.is_backfill() {
+        true => {
+            "Nothing of this slice is in; live rows go on. If a foreign key refuses it, put back what its rows refer to. Then run \
+             hyperhaul migrate again: it goes on where it stopped."
+        }
+        false => {
+            "Nothing of this slice is in. Resolve it, then run hyperhaul migrate again: it goes on where it stopped."
+        }
+    };
+    error.about(&what).or_hint(hint)
 }

@@ -136,7 +136,17 @@ pub async fn status(
         changed_at: run.changed_at,
         sessions: ledger::sessions(&target).await?,
         forecast: match run.state {
-            RunState::Running => ledger::forecast(&target, run.id).await?,
+            RunState::Running => {
+                let mut forecast: Option<Forecast> = ledger::forecast(&target, run.id).await?;
+                let mut marked = run.plan.steps.iter();
+                if marked.any(|step| step.phase == Phase::Cutover && steps.contains_key(&step.id)) {
+                    // A process that was killed since has not written so.
+                    forecast
+                        .iter_mut()
+                        .for_each(|forecast| forecast.left.clear());
+                }
+                forecast
+            }
             _ => None,
         },
         paused: ledger::is_paused(&target, run.id).await?,

@@ -73,18 +73,7 @@ impl TableVerification {
 
     /// What a run stops with if this is not equal.
     pub(crate) fn error(&self, run: RunId) -> Error {
-        let unequal = self
-            .verdict
-            .chunks
-            .iter()
-            .filter(|chunk| !chunk.equal)
-            .count();
-        let mut detail = vec![format!(
-            "{unequal} of {} chunks differ: {} rows in the source, {} in the target.",
-            self.verdict.chunks.len(),
-            self.verdict.source_rows(),
-            self.verdict.target_rows()
-        )];
+        let mut detail = vec![self.rows_in_a_line()];
         detail.extend(self.structure.iter().chain(&self.sequences).cloned());
         detail.extend(
             self.generated
@@ -99,9 +88,27 @@ impl TableVerification {
         .hint(match self.since_cutover {
             None => format!("See hyperhaul verify --run {run} for the rows; nothing was cut over."),
             Some(_) => format!(
-                "See hyperhaul verify --run {run} for the rows. The old table still has all of them."
+                "See hyperhaul verify --run {run} for the rows. The old table still has all of them: put them back from there with \
+                 INSERT and run hyperhaul migrate again, or go back with hyperhaul rollback."
             ),
         })
+    }
+
+    /// What the comparison of the rows came to.
+    fn rows_in_a_line(&self) -> String {
+        let (source, target) = (self.verdict.source_rows(), self.verdict.target_rows());
+        let chunks = &self.verdict.chunks;
+        match self.since_cutover {
+            Some(since) => format!(
+                "{} of {source} rows of the old table are not there as they were.",
+                since.lost_rows
+            ),
+            None => format!(
+                "{} of {} chunks differ: {source} rows in the source, {target} in the target.",
+                chunks.iter().filter(|chunk| !chunk.equal).count(),
+                chunks.len(),
+            ),
+        }
     }
 }
 

@@ -30,6 +30,14 @@ impl Digest {
         self.sum = self.sum.wrapping_add(xxh3_128(tuple.as_bytes()));
     }
 
+    /// Adds one row by its first `count` fields.
+    #[inline]
+    pub fn add_leading(&mut self, tuple: Tuple<'_>, count: usize) {
+        self.rows = self.rows.wrapping_add(1);
+        let hash = xxh3_128(tuple.leading_bytes(count));
+        self.sum = self.sum.wrapping_add(hash);
+    }
+
     /// Adds the rows of another set.
     pub fn merge(&mut self, other: Digest) {
         self.rows = self.rows.wrapping_add(other.rows);

@@ -40,6 +40,15 @@ impl<'a> Tuple<'a> {
         self.0
     }
 
+    /// The bytes of the first `count` fields, the tuple's field count before them; all bytes, if it has no more.
+    #[inline]
+    pub fn leading_bytes(self, count: usize) -> &'a [u8] {
+        let mut fields = self.fields();
+        fields.by_ref().take(count).for_each(drop);
+        let length = self.0.len().saturating_sub(fields.rest.len());
+        self.0.get(..length).unwrap_or(self.0)
+    }
+
     /// Number of fields.
     #[inline]
     pub fn field_count(self) -> usize {

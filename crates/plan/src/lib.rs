@@ -41,8 +41,8 @@ pub use ident::{Relation, quote_ident, quote_literal};
 pub use options::{Mode, Options, Strategy, StrategyChoice, TableOptions};
 pub use phrase::grouped;
 pub use plan::{
-    Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, Phase, Plan, Proof, Routing,
-    Side, Slice, SliceId, StagedLeaf, Step, StepId, TablePlan, Topology, Way,
+    Action, ArrayElement, AttachedLeaf, CarriedSequence, Concurrency, MeetingKey, Phase, Plan,
+    Proof, Routing, Side, Slice, SliceId, StagedLeaf, Step, StepId, TablePlan, Topology, Way,
 };
 pub use planner::plan;
 pub use policies::{

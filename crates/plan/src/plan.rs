@@ -10,6 +10,8 @@ mod proof;
 mod staged;
 mod workers;
 
+pub use backfilled::MeetingKey;
+pub(crate) use backfilled::meeting_keys;
 pub use carried::{ArrayElement, CarriedSequence};
 pub use phase::Phase;
 pub use proof::Proof;
@@ -146,6 +148,9 @@ pub struct TablePlan {
     /// Whether its rows follow after the cutover, beside live ones: [`crate::Mode::Backfill`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub backfilled: bool,
+    /// The hypertable's unique keys, where live rows may have some that rows of the history have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meeting_keys: Vec<MeetingKey>,
     /// What the other leaves' rows are compared by.
     pub proof: Proof,
     /// Functions that hash copied columns' values where the server hashes rows; of other columns it hashes a record.

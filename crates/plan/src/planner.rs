@@ -3,6 +3,7 @@
 use crate::facts::{
     BinaryTravel, Column, Facts, KeyKind, Leaf, LeafBound, PartitionKey, RelationKind, TableFacts,
 };
+use crate::plan::meeting_keys;
 use crate::strategies::Choice;
 use crate::{
     ArrayElement, ChunkRange, Error, Mode, Options, Plan, TableOptions, TablePlan, TimeType,
@@ -91,6 +92,11 @@ fn table_plan(
         let leaves = found.leaves.iter();
         leaves.filter(|leaf| !expiry::is_left_out(leaf, choice.skip_before_us))
     };
+    let backfilled = mode == Mode::Backfill;
+    let meeting_keys = match backfilled {
+        true => meeting_keys(found, &time_column),
+        false => Vec::new(),
+    };
     Ok(TablePlan {
         staging: relation.in_schema(&sql::staging_schema(&relation.schema)),
         archive: relation.in_schema(&sql::archive_schema(&relation.schema)),
@@ -105,7 +111,8 @@ fn table_plan(
         skip_before_us: choice.skip_before_us,
         staged: choice.staged.clone(),
         attached: choice.attached.clone(),
-        backfilled: mode == Mode::Backfill,
+        backfilled,
+        meeting_keys,
         proof: choice.proof,
         hash_functions: found.hash_functions.clone(),
         rows_estimate: moved().map(|leaf| leaf.rows_estimate).sum(),

@@ -221,6 +221,7 @@ mod tests {
             attached: Vec::new(),
             staged: Vec::new(),
             backfilled: false,
+            meeting_keys: Vec::new(),
             proof: Proof::Tuples,
             hash_functions: Vec::new(),
             rows_estimate: 0,

@@ -311,9 +311,7 @@ impl Positions {
     /// What makes both tables and fills them.
     pub(crate) fn sql(self) -> String {
         let Self {
-            days,
-            rows_per_day,
-            packet_bytes,
+            days, rows_per_day, ..
         } = self;
         format!(
             "SET timezone = 'UTC';
@@ -337,9 +335,23 @@ impl Positions {
                     timestamptz '2025-12-11' + day * interval '1 day', timestamptz '2025-12-12' + day * interval '1 day');
             END LOOP; END $$;
             INSERT INTO positions (received_at, aircraft_id, altitude_feet, packet, source)
-            SELECT timestamptz '2025-12-11' + n * interval '1 day' / {rows_per_day}, n % 50,
-                CASE WHEN n % 7 > 0 THEN n % 9000 END, rpad(md5(n::text), {packet_bytes}, 'x'), 'flr' || n % 100
-            FROM generate_series(0, {days} * {rows_per_day} - 1) AS n;"
+            SELECT received_at, aircraft_id, altitude_feet, packet, source FROM ({rows}) AS rows ORDER BY id;",
+            rows = self.rows(1, days * rows_per_day)
+        )
+    }
+
+    /// A query for the rows with these ids, `received_at` and whatever else they have when the table is made.
+    pub(crate) fn rows(self, first_id: u32, last_id: u32) -> String {
+        let Self {
+            rows_per_day,
+            packet_bytes,
+            ..
+        } = self;
+        format!(
+            "SELECT n + 1 AS id, timestamptz '2025-12-11 00:00+00' + n * interval '1 day' / {rows_per_day} AS received_at,
+                n % 50 AS aircraft_id, CASE WHEN n % 7 > 0 THEN n % 9000 END AS altitude_feet,
+                rpad(md5(n::text), {packet_bytes}, 'x') AS packet, 'flr' || n % 100 AS source
+            FROM generate_series({first_id} - 1, {last_id} - 1) AS n"
         )
     }
 }

@@ -71,6 +71,15 @@ fn steps(plan: &Plan, look: Look) -> String {
         "  {:<12}  {total:>11}  with {workers}\n",
         "in all"
     ));
+    if plan.is_backfill() {
+        let phases = plan.estimate.phases.iter();
+        let kept_out = phases.filter(|estimate| estimate.phase.keeps_out());
+        let kept_out = about(kept_out.map(|estimate| estimate.seconds).sum());
+        text.push_str(&format!(
+            "  {:<12}  {kept_out:>11}  of these, up to the cutover\n",
+            "kept out"
+        ));
+    }
     text.push_str(&wrap(&basis(plan), 2, look.width));
     text
 }
@@ -79,7 +88,11 @@ fn steps(plan: &Plan, look: Look) -> String {
 fn basis(plan: &Plan) -> String {
     let estimate = &plan.estimate;
     let Basis::Calibrated(measured) = &estimate.basis else {
-        return format!("{}; --calibrate measures it", estimate.basis_text());
+        let measures = match plan.is_backfill() {
+            true => "",
+            false => "; --calibrate measures it",
+        };
+        return format!("{}{measures}", estimate.basis_text());
     };
     let (low, high) = estimate
         .phases

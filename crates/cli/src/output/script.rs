@@ -181,6 +181,10 @@ fn copy(plan: &Plan, slice: &Slice) -> String {
     let Some(table) = plan.tables.get(slice.table) else {
         return String::new();
     };
+    let slice = &Slice {
+        leaf: plan.leaf_when_copied(slice).clone(),
+        ..slice.clone()
+    };
     let into = match slice.routing {
         Routing::OneChunk(range) => format!("chunk {range}"),
         Routing::ByTime => "one COPY for each chunk that has rows in it".to_owned(),

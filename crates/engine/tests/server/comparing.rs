@@ -96,6 +96,7 @@ async fn lost(worker: &Worker, source_rows: u64, keys_max: usize) -> Losses {
         source_sql: sql("source"),
         target_sql: sql("target"),
         rewrites: vec![],
+        identities: 0,
     };
     losses(&compared, source_rows, keys_max).await.unwrap()
 }
@@ -142,4 +143,33 @@ async fn a_row_whose_key_is_missing_is_named_among_any_number_that_are_different
     assert_eq!(found.different.len(), 1);
     assert_eq!((found.lost_count, found.new_count), (25_000, 24_999));
     assert!(found.truncated());
+}
+
+#[tokio::test]
+async fn a_row_is_there_if_any_of_its_identities_is() {
+    let worker = Worker::new("identities", TABLES).await;
+    let change = "\
+DELETE FROM target WHERE id IN (1, 2, 3);
+INSERT INTO target VALUES (-1, 'w1'), (2, 'other');";
+    worker.database.exec(change).await.unwrap();
+    let target = SourceReader::start_on(Side::Target, &worker.server, None).unwrap();
+    // By the number, and by the word: what identifies by one of them identifies by no other. Both sides spell the number differently.
+    let sql = |table: &str, sign: &str| {
+        copy_out(&format!(
+            "SELECT id, word, abs(id)::text, CASE WHEN id <> 4 THEN word END, '{sign}' || id FROM public.{table}"
+        ))
+    };
+    let compared = Compared {
+        source: &worker.reader,
+        target: &target,
+        pool: &worker.pool,
+        source_sql: sql("source", "+"),
+        target_sql: sql("target", ""),
+        rewrites: vec![],
+        identities: 2,
+    };
+    let found = losses(&compared, 30_000, 10).await.unwrap();
+    assert_eq!(found.missing, keys(&["+3"]));
+    assert_eq!(found.different, keys(&["+1", "+2"]));
+    assert_eq!((found.lost_count, found.new_count), (3, 2));
 }

@@ -45,6 +45,20 @@ proptest! {
     }
 
     #[test]
+    fn leading_fields_are_digested_by_themselves(written in any_rows(), count in 0_usize..6) {
+        let (tuples, whole) = frame([&stream(&written)[..]]).unwrap();
+        let mut all = Digest::default();
+        for tuple in &tuples {
+            let tuple = Tuple::parse(tuple).unwrap();
+            all.add_leading(tuple, tuple.field_count());
+            let fields = tuple.fields().take(count);
+            let length: usize = fields.map(|field| 4 + field.map_or(0, <[u8]>::len)).sum();
+            prop_assert_eq!(tuple.leading_bytes(count), &tuple.as_bytes()[..2 + length]);
+        }
+        prop_assert_eq!(all, whole);
+    }
+
+    #[test]
     fn any_change_of_one_row_shows(written in any_rows(), row in 0_usize..6, byte in 0_usize..40, flip in 1_u8..=255) {
         let (tuples, whole) = frame([&stream(&written)[..]]).unwrap();
         prop_assume!(!tuples.is_empty());

@@ -1,6 +1,6 @@
 //! What hangs on a table: views, triggers, rules, policies, publications, functions, and sessions at work on it.
 
-use crate::Relation;
+use crate::{Relation, quote_ident};
 use serde::{Deserialize, Serialize};
 
 use super::Grant;
@@ -66,12 +66,24 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Whether it would fire for rows that are written to the table, or to the hypertable that has taken its place.
+    /// Whether it would fire for rows that are written to the table, or to the hypertable that has taken its place. `INSERT` is the
+    /// first of the events that PostgreSQL prints, behind the name and the moment.
     pub fn fires_for_new_rows(&self) -> bool {
+        let names = [self.name.clone(), quote_ident(&self.name)];
+        let mut events = names
+            .iter()
+            .filter_map(|name| self.definition.split_once(&format!("TRIGGER {name} ")))
+            .map(|(_, events)| events);
+        let inserts = match events.next() {
+            Some(events) => ["BEFORE INSERT", "AFTER INSERT"]
+                .iter()
+                .any(|first| events.starts_with(first)),
+            None => self.definition.contains("INSERT"),
+        };
         self.leaf.is_none()
             && !matches!(self.enabled, 'D' | 'R')
             && self.name != crate::sql::FENCE_TRIGGER
-            && self.definition.contains("INSERT")
+            && inserts
     }
 }
 

@@ -2,8 +2,8 @@
 //! sees meanwhile.
 
 use super::{Case, Subject};
-use crate::facts::{ReferencedBy, Trigger};
-use crate::sql::{is_valid, referencing};
+use crate::facts::{Index, KeyKind, ReferencedBy, Trigger, UniqueKey};
+use crate::sql::{is_valid, lacks_time, referencing};
 use crate::{Code, Finding, Mode, Severity, quote_ident};
 
 pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
@@ -22,6 +22,9 @@ pub(super) fn check(case: &Case, subject: Subject) -> Vec<Finding> {
     findings.extend(published(subject));
     findings.extend(forced_row_security(subject));
     findings.extend(never_validated(subject));
+    findings.extend(refers_elsewhere(case, subject));
+    findings.extend(keys_that_wait(subject));
+    findings.extend(keys_of_expressions(subject));
     if case.same_database() {
         findings.extend(referencing(found, case.tables).map(refers));
     }
@@ -41,6 +44,27 @@ fn meanwhile(subject: Subject) -> Finding {
          INSERT ... ON CONFLICT DO UPDATE are refused, since they would miss rows that are still to come. Where a live row \
          has the key of an old one, the live one stays."
     ))
+}
+
+/// On another server nothing keeps rows that history refers to. Within one database the old table's foreign keys do.
+fn refers_elsewhere(case: &Case, subject: Subject) -> Option<Finding> {
+    let keys = &subject.found.foreign_keys;
+    let mut tables: Vec<String> = keys.iter().map(|key| key.references.plain()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    if tables.is_empty() || case.same_database() {
+        return None;
+    }
+    let finding = Finding::new(
+        Code::Backfill,
+        Severity::Warn,
+        "the target cannot know what history refers to before it is there",
+    );
+    Some(finding.detail(format!(
+        "Delete no rows of {} on the target until then, and change no keys of theirs: a slice that refers to them stops the run \
+         until they are put back.",
+        tables.join(", ")
+    )))
 }
 
 fn trigger(trigger: &Trigger) -> Finding {
@@ -98,6 +122,49 @@ fn never_validated(subject: Subject) -> Vec<Finding> {
         .resolve(WINDOW)
     };
     names.map(finding).collect()
+}
+
+/// The server takes no deferrable key as one that rows are held against before they are written.
+fn keys_that_wait(subject: Subject) -> Vec<Finding> {
+    let keys = subject.found.unique_keys.iter();
+    let waits =
+        |key: &&UniqueKey| key.kind != KeyKind::Exclusion && key.definition.contains(" DEFERRABLE");
+    let finding = |key: &UniqueKey| {
+        let (name, relation) = (quote_ident(&key.name), &subject.found.relation);
+        block(format!(
+            "constraint {name} is deferrable: rows of the history cannot stay out because of it"
+        ))
+        .object(key.name.clone())
+        .detail("Where a live row has the key of an old one, the server has to find that at once.")
+        .resolve(format!(
+            "ALTER TABLE {relation} DROP CONSTRAINT {name}; then ADD it NOT DEFERRABLE"
+        ))
+        .resolve(WINDOW)
+    };
+    keys.filter(waits).map(finding).collect()
+}
+
+/// A row that such an index keeps out could not be told from one that was lost.
+fn keys_of_expressions(subject: Subject) -> Vec<Finding> {
+    let time_column = &subject.table.time_column;
+    let indexes = subject.found.indexes.iter();
+    let own = indexes.filter(|index| {
+        index.unique
+            && !lacks_time(&index.columns, time_column)
+            && index.columns.iter().any(Option::is_none)
+    });
+    let finding = |index: &Index| {
+        block(format!(
+            "unique index {} has expressions: what it keeps out cannot be told from what is lost",
+            quote_ident(&index.name)
+        ))
+        .object(index.name.clone())
+        .detail(
+            "The proof finds rows of the history that stayed out by the columns of unique keys.",
+        )
+        .resolve(WINDOW)
+    };
+    own.map(finding).collect()
 }
 
 /// Rows of other tables refer to history. A partitioned one's foreign key cannot be NOT VALID.

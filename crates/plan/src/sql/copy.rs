@@ -3,7 +3,7 @@
 use super::beside::where_keys_are_free;
 use super::column_list;
 use super::row_hash::{RowHash, row_hash};
-use crate::{ChunkRange, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
+use crate::{ChunkRange, MeetingKey, Relation, Routing, Slice, TablePlan, TimeType, quote_ident};
 
 /// `COPY (...) TO STDOUT` of a slice's rows, copied columns in the order of the plan.
 pub fn slice_copy_sql(table: &TablePlan, slice: &Slice) -> String {
@@ -147,8 +147,29 @@ fn interval_start_sql(table: &TablePlan) -> String {
     format!("floor({us}::numeric / {interval}) * {interval}")
 }
 
-/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in other chunks that were attached (all, if `None`), with the key as text behind the copied
-/// columns where `with_key`.
+/// What is the same for two rows if and only if one of them keeps the other out by this key; NULL if it keeps none out.
+fn identity(key: &MeetingKey) -> String {
+    let columns = column_list(&key.columns);
+    let value = if key.hashable {
+        format!("pg_catalog.hash_record_extended(ROW({columns}), 0)::text")
+    } else {
+        format!("ROW({columns})::text")
+    };
+    if !key.nulls_distinct {
+        // A record's hash takes NULL for a value whose hash is 0.
+        let nulls: Vec<String> = key
+            .columns
+            .iter()
+            .map(|name| format!("{} IS NULL", quote_ident(name)))
+            .collect();
+        return format!(", pg_catalog.concat_ws(' ', {value}, {})", nulls.join(", "));
+    }
+    let count = key.columns.len();
+    format!(", CASE WHEN pg_catalog.num_nonnulls({columns}) = {count} THEN {value} END")
+}
+
+/// `COPY (...) TO STDOUT` of the rows of `relation` in `range` but not in other chunks that were attached (all, if `None`). Behind the
+/// copied columns, where `with_key`: what identifies the row by each key of [`TablePlan::meeting_keys`], and its key as text.
 pub fn verify_rows_sql(
     table: &TablePlan,
     relation: &Relation,
@@ -156,7 +177,11 @@ pub fn verify_rows_sql(
     with_key: bool,
 ) -> String {
     let key = if with_key {
-        format!(", ROW({})::text", column_list(&table.key_columns))
+        let identities: String = table.meeting_keys.iter().map(identity).collect();
+        format!(
+            "{identities}, ROW({})::text",
+            column_list(&table.key_columns)
+        )
     } else {
         String::new()
     };

@@ -64,7 +64,7 @@ pub(crate) fn cutover(tables: &[TablePlan], facts: &Facts, topology: Topology) -
         statements.extend(replace_views(facts));
     }
     let backfilled = tables.iter().filter(|table| table.backfilled);
-    statements.extend(backfilled.flat_map(|table| guard_history(&table.relation)));
+    statements.extend(backfilled.flat_map(|table| guard_history(&table.relation, topology)));
     statements.extend(schemas(tables, |table| &table.staging.schema).map(drop_schema_if_empty));
     statements
 }

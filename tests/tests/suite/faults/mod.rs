@@ -118,6 +118,10 @@ impl Moved {
         self.other_target.as_ref().unwrap_or(&self.source)
     }
 
+    pub(crate) fn is_between_servers(&self) -> bool {
+        self.other_target.is_some()
+    }
+
     /// A call that names both ends.
     pub(crate) fn call(&self, arguments: &str) -> Hyperhaul {
         self.call_through(arguments, self.source.url(), self.target().url())
@@ -132,7 +136,7 @@ impl Moved {
         }
     }
 
-    async fn state(&self) -> String {
+    pub(crate) async fn state(&self) -> String {
         let sql = "SELECT state FROM hyperhaul.run ORDER BY run_id DESC LIMIT 1";
         self.target().value(sql).await.unwrap()
     }

@@ -4,10 +4,10 @@ use super::{BLOCKED, DONE, call, moves_equal, refused};
 use crate::support::{Hyperhaul, rows_seen, target_database};
 use hyperhaul_testkit::Client;
 
-const FOREIGN_KEY_VIOLATION: &str = "23503";
+pub(crate) const FOREIGN_KEY_VIOLATION: &str = "23503";
 
 /// Fixes that refer to receivers (SET NULL), aircraft (CASCADE) and clubs (no action).
-const FIXES: &str = "
+pub(crate) const FIXES: &str = "
     CREATE TABLE receivers (id integer PRIMARY KEY); INSERT INTO receivers SELECT generate_series(0, 9);
     CREATE TABLE aircraft (id integer PRIMARY KEY); INSERT INTO aircraft SELECT generate_series(0, 9);
     CREATE TABLE clubs (id integer PRIMARY KEY); INSERT INTO clubs SELECT generate_series(0, 9);
@@ -28,7 +28,7 @@ const KEYS: &str = "SELECT conname || ' ' || pg_get_constraintdef(oid) || conval
     FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid = 'public.fixes'::regclass ORDER BY 1";
 
 /// Deletes of the referenced rows, and what they did.
-async fn delete_referenced(client: &Client) {
+pub(crate) async fn delete_referenced(client: &Client) {
     for sql in [
         "DELETE FROM receivers WHERE id = 3",
         "DELETE FROM aircraft WHERE id = 4",

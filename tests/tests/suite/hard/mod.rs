@@ -5,7 +5,7 @@ mod carried;
 mod changed_source;
 mod fence;
 mod fence_stood;
-mod foreign_keys;
+pub(crate) mod foreign_keys;
 mod locks;
 mod many_chunks;
 mod privileges;
@@ -26,7 +26,7 @@ const DONE: i32 = 0;
 const BLOCKED: i32 = 3;
 
 /// A call about the runs of a database that is source and target.
-fn call(arguments: &str, database: &TestDatabase) -> Hyperhaul {
+pub(crate) fn call(arguments: &str, database: &TestDatabase) -> Hyperhaul {
     Hyperhaul::new(arguments).source(database.url())
 }
 
@@ -40,7 +40,7 @@ async fn moves_equal(database: &TestDatabase, table: &str, options: &str) -> End
     moves_equal_once(database, table, &format!("--strategy copy {options}")).await
 }
 
-async fn moves_equal_once(database: &TestDatabase, table: &str, options: &str) -> Ended {
+pub(crate) async fn moves_equal_once(database: &TestDatabase, table: &str, options: &str) -> Ended {
     let query = format!("TABLE {table}");
     let before = rows_seen(database, &query).await;
     let migrated = call(&format!("migrate {options}"), database)
@@ -80,7 +80,11 @@ async fn assert_is_hypertable(database: &TestDatabase, table: &str) {
 }
 
 /// Panics unless the statement fails with this SQLSTATE; gives the server's message and hint.
-async fn refused(client: &hyperhaul_testkit::Client, sql: &str, state: &str) -> (String, String) {
+pub(crate) async fn refused(
+    client: &hyperhaul_testkit::Client,
+    sql: &str,
+    state: &str,
+) -> (String, String) {
     let error = client.batch_execute(sql).await.expect_err(sql);
     let error = error
         .as_db_error()

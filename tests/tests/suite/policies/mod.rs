@@ -59,13 +59,13 @@ const TICKS: &str = "
 ";
 
 /// A table of a test's own with a configuration file that declares policies for it.
-struct Ticks {
+pub(crate) struct Ticks {
     database: TestDatabase,
     config: PathBuf,
 }
 
 impl Ticks {
-    async fn on_apache(prefix: &str, config: &str) -> Ticks {
+    pub(crate) async fn on_apache(prefix: &str, config: &str) -> Ticks {
         Ticks::fill(target_database(prefix).await, config).await
     }
 
@@ -85,7 +85,7 @@ impl Ticks {
     }
 
     /// A role that owns the table, may create in its schema and in the database, and nothing more.
-    async fn plain_owner(&self) -> OwnerRole {
+    pub(crate) async fn plain_owner(&self) -> OwnerRole {
         let role = self.database.owner_role().await.unwrap();
         self.database.give_schema(&role, "public").await.unwrap();
         self.database.grant_create(&role).await.unwrap();
@@ -101,7 +101,7 @@ impl Ticks {
     }
 
     /// Everything that a role without superuser does with declarations.
-    async fn whole_lifecycle_as(&self, role: &OwnerRole) {
+    pub(crate) async fn whole_lifecycle_as(&self, role: &OwnerRole) {
         let url = self.database.url_as(role).unwrap();
         for command in [
             "check",

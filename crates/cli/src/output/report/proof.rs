@@ -14,7 +14,13 @@ pub(super) fn outcome(verdict: Option<&VerdictReport>) -> Markup {
     };
     let unequal = verdict.chunks.iter().filter(|chunk| !chunk.equal).count();
     let (class, words) = match (verdict.equal, verdict.lost_rows) {
-        (true, _) => ("good", "equal".to_owned()),
+        (true, 0) => ("good", "equal".to_owned()),
+        (true, stayed_out) => {
+            let rows = count(stayed_out, "row");
+            let words =
+                format!("equal, but for {rows} of the old table whose keys live rows had first");
+            ("good", words)
+        }
         (false, 0) if unequal == 0 => (
             "bad",
             "rows equal, but structure, generated columns or sequences differ".to_owned(),
