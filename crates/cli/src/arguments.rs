@@ -154,9 +154,6 @@ pub(crate) struct Rollback {
     /// Give up rows that were written after the cutover; without it rollback refuses to lose them.
     #[arg(long)]
     pub(crate) discard_new_rows: bool,
-    /// Bring rows that were written after the cutover into the old table, within one database.
-    #[arg(long, conflicts_with = "discard_new_rows")]
-    pub(crate) keep_new_rows: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use crate::progress::Watch;
 use crate::request::Request;
 use crate::{feed, ingest, maintain, report, sample, signals};
 use hyperhaul_migrate::{
-    CleanupOptions, Connections, Interrupt, NewRows, RollbackOptions, RunId, RunStatus,
+    CleanupOptions, Connections, Interrupt, RollbackOptions, RunId, RunStatus,
 };
 use hyperhaul_plan::Plan;
 use output::check::Ends;
@@ -212,11 +212,7 @@ async fn verify(asked: &arguments::Verify, plain: bool) -> Result<Exit, Failure>
 async fn rollback(asked: &arguments::Rollback, plain: bool) -> Result<Exit, Failure> {
     let connections = connections(&asked.servers)?;
     let options = RollbackOptions {
-        new_rows: match (asked.keep_new_rows, asked.discard_new_rows) {
-            (true, _) => NewRows::Keep,
-            (false, true) => NewRows::Discard,
-            (false, false) => NewRows::Refuse,
-        },
+        discard_new_rows: asked.discard_new_rows,
     };
     let (watch, interrupt) = watched(plain);
     let run = hyperhaul_migrate::rollback(

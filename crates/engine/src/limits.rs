@@ -52,8 +52,8 @@ pub const DIFFERENCE_BUCKETS: usize = 64 * 1024;
 /// of more rows is read once for each such part.
 pub const LOSS_HASHES_MAX: u64 = 1024 * 1024;
 
-/// Lost rows whose keys are looked up at a time: a key may be a whole row.
-pub const LOSS_KEYS_MAX: usize = 10_000;
+/// Lost rows whose keys are looked up at a time: some tens of MiB. A chunk is read twice for each such part.
+pub const LOSS_KEYS_MAX: usize = 100_000;
 
 /// How long a reader that is dropped, or whose read is given up, may take to cancel and to end. Past it, its thread is left to
 /// end by itself.

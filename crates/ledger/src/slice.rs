@@ -77,20 +77,26 @@ impl Batch {
 /// Picks the slices of a batch, `$2`: whether that is [`Batch::Staged`].
 const OF_BATCH: &str = "(spec ->> 'strategy' = 'stage') = $2";
 
-/// Claims the next pending slice of a batch for the current transaction: nobody else gets it until that ends.
-/// `None` when every slice is done or claimed.
+/// Claims the next pending slice of a batch for the current transaction: nobody else gets it until that ends. Those of `last` come
+/// behind all others. `None` when every slice is done or claimed.
 ///
 /// # Errors
 ///
 /// If the server refuses or is lost.
-pub async fn claim(session: &Session, run: RunId, batch: Batch) -> Result<Option<Slice>, Error> {
+pub async fn claim(
+    session: &Session,
+    run: RunId,
+    batch: Batch,
+    last: &[SliceId],
+) -> Result<Option<Slice>, Error> {
     let sql = format!(
         "SELECT slice_id, spec FROM hyperhaul.slice WHERE run_id = $1 AND NOT done AND {OF_BATCH} \
-         ORDER BY slice_id LIMIT 1 FOR UPDATE SKIP LOCKED"
+         ORDER BY slice_id = ANY ($3), slice_id LIMIT 1 FOR UPDATE SKIP LOCKED"
     );
+    let last: Vec<i32> = last.iter().copied().map(signed_id).collect();
     let staged = batch == Batch::Staged;
     session
-        .query_opt(&sql, &[&run.0, &staged])
+        .query_opt(&sql, &[&run.0, &staged, &last])
         .await?
         .map(|row| decode_spec(row.get(0), row.get(1)))
         .transpose()

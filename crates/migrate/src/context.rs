@@ -11,6 +11,7 @@ use hyperhaul_plan::{Options, Phase, Plan, Relation, Side, StepId, TablePlan, To
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Pauses of work that lost a session.
 const PATIENCE: Limits = Limits {
@@ -19,6 +20,9 @@ const PATIENCE: Limits = Limits {
     total_max: Duration::from_secs(120),
     pause_count_max: 5,
 };
+
+/// How often one who has left a core to others looks whether there is work left.
+const LOOK_FOR_WORK: Duration = Duration::from_millis(50);
 
 /// A run at work. Cheap to clone, shared by all its workers.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) timekeeper: Arc<Timekeeper>,
     /// Open where nothing is watched.
     pub(crate) gate: Gate,
+    /// Whether foreign keys are validated beside what compares rows.
+    pub(crate) validating: Option<watch::Receiver<bool>>,
 }
 
 impl Context {
@@ -51,6 +57,7 @@ impl Context {
             observer,
             timekeeper: Arc::default(),
             gate: Gate::unwatched(),
+            validating: None,
         }
     }
 
@@ -63,6 +70,20 @@ impl Context {
     /// Parallel workers, as a number of lanes.
     pub(crate) fn workers(&self) -> usize {
         usize::try_from(self.plan.workers()).unwrap_or(usize::MAX)
+    }
+
+    /// Waits while foreign keys are validated beside and there is work that others do meanwhile.
+    pub(crate) async fn leave_a_core(&self, is_work_left: impl Fn() -> bool) {
+        let Some(mut validating) = self.validating.clone() else {
+            return;
+        };
+        while *validating.borrow_and_update() && is_work_left() {
+            // Nobody says when the work is done; who validates has gone where nobody changes it any more.
+            let told = tokio::time::timeout(LOOK_FOR_WORK, validating.changed()).await;
+            if told.is_ok_and(|told| told.is_err()) {
+                return;
+            }
+        }
     }
 
     /// Whether the cutover is done.

@@ -140,11 +140,12 @@ pub(crate) async fn before_cutover(
     Ok(all)
 }
 
-/// Finds in every chunk that is not equal what was lost and what was gained, after the cutover.
+/// Finds in every chunk that is not equal what was lost and what was gained, after the cutover. `may_expire`: the declared retention may
+/// have dropped chunks.
 pub(crate) async fn after_cutover(
     context: &Context,
     session: &Session,
-    table: &TablePlan,
+    (table, may_expire): (&TablePlan, bool),
     places: Places<'_>,
     verdict: &Verdict,
 ) -> Result<(Vec<ChunkDifferences>, SinceCutover), Error> {
@@ -153,7 +154,10 @@ pub(crate) async fn after_cutover(
     if verdict.equal() {
         return Ok((all, since));
     }
-    let cutoff_us = retention_cutoff_us(session, table).await?;
+    let cutoff_us = match may_expire {
+        true => retention_cutoff_us(session, table).await?,
+        false => None,
+    };
     let sides = Sides::open(context, session, table, places).await?;
     for chunk in verdict.chunks.iter().filter(|chunk| !chunk.equal) {
         if chunk.expired(cutoff_us) {

@@ -283,7 +283,13 @@ async fn each<I, T>(
 ) -> Result<Vec<T>, Error> {
     let threads = context.workers().min(pieces.len());
     let queue = Mutex::new(VecDeque::from(pieces));
-    let lane = async || {
+    let is_work_left = || {
+        !queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    };
+    let lane = async |number: usize| {
         let task = Task {
             context: context.clone(),
             index,
@@ -294,6 +300,9 @@ async fn each<I, T>(
         loop {
             if context.interrupt.draining() {
                 return Err(Error::interrupted());
+            }
+            if number > 0 && number + 1 == threads {
+                context.leave_a_core(is_work_left).await;
             }
             let next = queue
                 .lock()
@@ -306,7 +315,7 @@ async fn each<I, T>(
         }
     };
     // Reading and digesting happen on the readers' threads and on the pool; these futures only wait.
-    let lanes: Vec<_> = (0..threads).map(|_| lane()).collect();
+    let lanes: Vec<_> = (0..threads).map(lane).collect();
     let results: Result<Vec<Vec<T>>, Error> = futures_util::future::join_all(lanes)
         .await
         .into_iter()

@@ -45,6 +45,14 @@ impl Error {
         Error::new(Kind::Unexpected, message)
     }
 
+    /// Work that leaves the way to others, to be tried again.
+    pub(crate) fn gave_way(message: impl Into<String>) -> Error {
+        Error {
+            transient: true,
+            ..Error::blocked(message)
+        }
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message)
     }

@@ -141,6 +141,11 @@ async fn recut_old(context: &Context, target: &Session, leaves: &[u32]) -> Resul
     let source = context.source("look").await?;
     let files = catalog::file_numbers(&source, leaves).await?;
     for (oid, file) in leaves.iter().zip(files) {
+        let Some(relfilenode) = file else {
+            return Err(Error::blocked(format!("a leaf of the old table is gone (oid {oid})"))
+                .detail("It was dropped, or another one has its name: its rows are not all in.")
+                .hint("Put it back from a backup, or go back with hyperhaul rollback: the other leaves are as they were."));
+        };
         target
             .transaction(async || {
                 ledger::lock_leaf(target, context.run, *oid).await?;
@@ -150,14 +155,11 @@ async fn recut_old(context: &Context, target: &Session, leaves: &[u32]) -> Resul
                 if let Some(record) = begun {
                     return Err(rewritten_old(&record.slice.leaf));
                 }
-                let renewed = |record: &SliceRecord| {
-                    let slice = record.slice.clone();
-                    file.map(|relfilenode| Slice {
-                        relfilenode,
-                        ..slice
-                    })
+                let renewed = |record: &SliceRecord| Slice {
+                    relfilenode,
+                    ..record.slice.clone()
                 };
-                let cut: Vec<Slice> = own.filter_map(renewed).collect();
+                let cut: Vec<Slice> = own.map(renewed).collect();
                 ledger::replace_leaf(target, context.run, *oid, &cut).await?;
                 Ok::<(), Error>(())
             })

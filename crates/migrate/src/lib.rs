@@ -36,7 +36,6 @@ mod guard;
 mod identity;
 mod interrupt;
 mod jobs;
-mod kept_rows;
 mod lanes;
 mod late_writes;
 mod lead;
@@ -79,7 +78,7 @@ pub use report::{
     ChunkReport, FindingReport, LeafReport, Report, ServerReport, SliceReport, StepReport,
     TableReport, VerdictReport, report,
 };
-pub use rollback::{NewRows, RollbackOptions, rollback};
+pub use rollback::{RollbackOptions, rollback};
 pub use status::{RunStatus, StepStatus, TableStatus, status};
 pub use survey::{check, plan};
 pub use verify::{TableVerification, Verification, verify};

@@ -9,24 +9,24 @@
 //! A process that is killed meanwhile leaves the state that says that writers are off.
 
 use crate::context::Context;
-use crate::differences::{after_cutover, retention_cutoff_us};
+use crate::differences::retention_cutoff_us;
 use crate::leader::{Leader, change_state};
 use crate::verify::is_proved;
-use crate::{Error, Event, Meter, NewRows, RunState, attached, digests, jobs, kept_rows};
+use crate::{Error, Event, Meter, RunState, attached, digests, jobs};
 use hyperhaul_catalog as catalog;
-use hyperhaul_ledger::failpoint;
+use hyperhaul_ledger::{self as ledger, failpoint};
 use hyperhaul_pg::Session;
 use hyperhaul_plan::{Relation, StepId, TablePlan, sql};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Keeps writers off the hypertables and looks for rows that the old tables do not have: none can come in behind the look.
-/// Where there are some that are not to be kept, writers are let on again, and nothing is undone.
+/// Where there are some, writers are let on again, and nothing is undone. `discard`: without looking.
 pub(crate) async fn keep_writers_off(
     context: &Context,
     leader: &mut Leader,
     steps_done: &BTreeSet<StepId>,
-    new_rows: NewRows,
+    discard: bool,
 ) -> Result<(), Error> {
     let from = [
         RunState::Running,
@@ -34,13 +34,11 @@ pub(crate) async fn keep_writers_off(
         RunState::CheckingRollback,
     ];
     jobs::wait(context).await?;
-    let mut fence = each_hypertable(context, sql::fence_hypertable);
-    // What an earlier look has saved is not all by now.
-    fence.extend(kept_rows::drop(context));
+    let fence = each_hypertable(context, sql::fence_hypertable);
     let paused = change(context, leader, fence, (&from, RunState::CheckingRollback)).await?;
     jobs::tell_paused(context, &paused);
     failpoint("rollback.fenced");
-    let looked = look(context, leader, steps_done, new_rows).await;
+    let looked = look(context, leader, steps_done, discard).await;
     let Err(error) = looked else { return Ok(()) };
     let before = if context
         .plan
@@ -64,8 +62,7 @@ pub(crate) async fn let_writers_on(
     leader: &mut Leader,
     to: RunState,
 ) -> Result<(), Error> {
-    let mut unfence = each_hypertable(context, sql::unfence_hypertable);
-    unfence.extend(kept_rows::drop(context));
+    let unfence = each_hypertable(context, sql::unfence_hypertable);
     // The answer to an earlier try's COMMIT may have been lost.
     let from = [RunState::CheckingRollback, to];
     change(context, leader, unfence, (&from, to))
@@ -106,13 +103,13 @@ async fn look(
     context: &Context,
     leader: &mut Leader,
     steps_done: &BTreeSet<StepId>,
-    new_rows: NewRows,
+    discard: bool,
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
-    if new_rows == NewRows::Discard {
+    if discard {
         return refuse_orphans(context, session).await;
     }
-    look_for_new_rows(context, session, steps_done, new_rows).await?;
+    refuse_new_rows(context, session, steps_done).await?;
     let mut tables = context.plan.tables.iter();
     if tables.all(|table| table.attached.is_empty()) {
         // Where no row was written, no foreign key lacks one either.
@@ -218,61 +215,61 @@ async fn refuse_orphans(context: &Context, session: &Session) -> Result<(), Erro
     )
 }
 
-/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them. They stop the rollback or are
-/// saved.
+/// Rows that reached the hypertable since the cutover would be lost: the old table does not have them.
 ///
 /// Not those in attached chunks: the partition takes them along.
-async fn look_for_new_rows(
+async fn refuse_new_rows(
     context: &Context,
     session: &Session,
     steps_done: &BTreeSet<StepId>,
-    new_rows: NewRows,
 ) -> Result<(), Error> {
     context.tell(Event::Notice(
         "looking for rows written since the cutover".to_owned(),
     ));
     for (index, table) in context.plan.tables.iter().enumerate() {
+        if table.backfilled && !is_proved(context, index, steps_done) {
+            refuse_live_rows(context, session, index).await?;
+            continue;
+        }
         let places = context.places(table, steps_done);
         let meter = Arc::new(Meter::default());
         let mut verdict = digests::verdict(context, session, index, places, &meter).await?;
         // What retention has dropped, the old table still has.
         let cutoff_us = retention_cutoff_us(session, table).await?;
         verdict.chunks.retain(|chunk| !chunk.expired(cutoff_us));
-        if verdict.equal() {
-            continue;
-        }
-        let is_coming = table.backfilled && !is_proved(context, index, steps_done);
-        if new_rows == NewRows::Refuse && !is_coming {
+        if !verdict.equal() {
             return Err(written(table, &verdict));
-        }
-        let (_, since) = after_cutover(context, session, table, places, &verdict).await?;
-        if since.written_rows > 0 && new_rows == NewRows::Refuse {
-            return Err(live(table, since.written_rows));
-        }
-        // Of history that is still to come, nothing is lost.
-        if since.lost_rows > 0 && !is_coming {
-            return Err(kept_rows::changed(table, since.lost_rows));
-        }
-        if since.written_rows > 0 {
-            kept_rows::save(session, context.run, table, &verdict).await?;
         }
     }
     Ok(())
 }
 
-const KEEP_OR_GIVE_UP: &str = "Keep those rows with hyperhaul rollback --keep-new-rows (within one database), or give them up with --discard-new-rows.";
-
-/// Of a hypertable whose history is not in yet.
-fn live(table: &TablePlan, rows: u64) -> Error {
-    Error::blocked(format!(
+/// Of a hypertable whose history is not in yet: none of its rows can have been changed or deleted, so that those which no slice has
+/// brought were written. Their number tells also those that are the same as rows which are still to come.
+async fn refuse_live_rows(context: &Context, session: &Session, index: usize) -> Result<(), Error> {
+    let table = context.table(index)?;
+    let slices = ledger::slices(session, context.run).await?;
+    let done = slices.iter().filter(|record| record.slice.table == index);
+    let brought: u64 = done
+        .filter(|record| record.done)
+        .map(|record| record.rows.unwrap_or(0).saturating_sub(record.skipped))
+        .sum();
+    let row = session
+        .query_one(&sql::row_count_sql(&table.relation), &[])
+        .await?;
+    let rows = row.get::<_, i64>(0).unsigned_abs();
+    if rows == brought {
+        return Ok(());
+    }
+    Err(Error::blocked(format!(
         "{} was written to since the cutover",
         table.relation.plain()
     ))
     .detail(format!(
-        "{rows} of its rows are not in the old table as they are. Writers are let on again."
+        "It has {rows} rows, {brought} of which came from the old table. Writers are let on again."
     ))
-    .hint(format!(
-        "{KEEP_OR_GIVE_UP} Or go on with hyperhaul migrate."
+    .hint(
+        "Save those rows first, or give them up with hyperhaul rollback --discard-new-rows. Or go on with hyperhaul migrate.",
     ))
 }
 
@@ -287,5 +284,5 @@ fn written(table: &TablePlan, verdict: &hyperhaul_plan::Verdict) -> Error {
         verdict.target_rows(),
         verdict.source_rows()
     ))
-    .hint(KEEP_OR_GIVE_UP)
+    .hint("Save those rows first, or give them up with hyperhaul rollback --discard-new-rows.")
 }

@@ -18,6 +18,7 @@ use hyperhaul_ledger::failpoint;
 use hyperhaul_plan::{Action, Step};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// Carries out the steps of the phase that are not done yet.
 ///
@@ -29,16 +30,23 @@ pub(crate) async fn run(
     steps: &[&Step],
     meter: &Arc<Meter>,
 ) -> Result<Vec<TableVerification>, Error> {
-    let part = Context {
-        interrupt: context.interrupt.of_part(),
-        ..context.clone()
-    };
     let (compared, validated): (Vec<&Step>, Vec<&Step>) =
         steps.iter().partition(|step| step.action == Action::Verify);
+    let (validating, seen) = watch::channel(!validated.is_empty());
+    let part = Context {
+        interrupt: context.interrupt.of_part(),
+        validating: Some(seen),
+        ..context.clone()
+    };
     // The phase counts chunks.
     let validations = Arc::new(Meter::items(validated.len()));
+    let validate = async {
+        let ended = or_give_up(&part, lanes::run_steps(&part, &validated, &validations)).await;
+        validating.send_replace(false);
+        ended
+    };
     let both = tokio::join!(
-        or_give_up(&part, lanes::run_steps(&part, &validated, &validations)),
+        validate,
         or_give_up(&part, compare(&part, &compared, meter)),
     );
     let tables = match both {
@@ -153,7 +161,7 @@ impl<'a> TableCompared<'a> {
             "\"{}\" cannot be concluded: a foreign key is not marked as validated",
             self.step.title
         ))
-        .hint("Run hyperhaul migrate again; nothing was cut over.")
+        .hint("Run hyperhaul migrate again.")
     }
 
     /// Whether there is nothing to wait for.

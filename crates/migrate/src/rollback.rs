@@ -5,9 +5,7 @@ use crate::identity::{check_databases, check_tables};
 use crate::leader::{Leader, end_left};
 use crate::new_rows::{keep_writers_off, refuse_holders};
 use crate::steps::{Direction, Lane, told};
-use crate::{
-    Connections, Error, Interrupt, Observer, RunId, RunState, calls, fence, jobs, kept_rows, survey,
-};
+use crate::{Connections, Error, Interrupt, Observer, RunId, RunState, calls, fence, jobs, survey};
 use hyperhaul_ledger::{self as ledger, Command};
 use hyperhaul_plan::StepId;
 use std::collections::BTreeSet;
@@ -16,20 +14,8 @@ use std::sync::Arc;
 /// How to go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RollbackOptions {
-    /// What becomes of rows that were written since the cutover.
-    pub new_rows: NewRows,
-}
-
-/// What becomes of rows that were written to the hypertable since the cutover.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NewRows {
-    /// They keep the run from being rolled back.
-    #[default]
-    Refuse,
-    /// They are written to the old table when that is in use again. Within one database.
-    Keep,
-    /// They are lost.
-    Discard,
+    /// Go back even if rows were written to the hypertable since the cutover, which are then lost.
+    pub discard_new_rows: bool,
 }
 
 /// Undoes a run, from wherever it stands; a rollback that was itself interrupted goes on.
@@ -76,10 +62,9 @@ async fn go_back_with(
     options: &RollbackOptions,
 ) -> Result<(), Error> {
     let session = leader.session(context).await?;
-    let flags: &[&str] = match options.new_rows {
-        NewRows::Refuse => &[],
-        NewRows::Keep => &["--keep-new-rows"],
-        NewRows::Discard => &["--discard-new-rows"],
+    let flags: &[&str] = match options.discard_new_rows {
+        true => &["--discard-new-rows"],
+        false => &[],
     };
     let call = calls::begin(session, context.run, Command::Rollback, flags).await?;
     let undone = undo_all(context, leader, options).await;
@@ -101,8 +86,7 @@ async fn undo_all(
     }
     if context.is_cut_over(&done) && state != RunState::RollingBack {
         refuse_holders(context).await?;
-        kept_rows::may_keep(context, options.new_rows)?;
-        keep_writers_off(context, leader, &done, options.new_rows).await?;
+        keep_writers_off(context, leader, &done, options.discard_new_rows).await?;
         from = vec![RunState::CheckingRollback];
     }
     leader
@@ -110,7 +94,6 @@ async fn undo_all(
         .await?;
     undo(context, &done).await?;
     fence::lift_unmarked(context, &done).await?;
-    kept_rows::bring_back(context).await?;
     let (from, to) = (RunState::RollingBack, RunState::RolledBack);
     jobs::end_run(context, leader, from, to).await
 }

@@ -17,8 +17,8 @@ use hyperhaul_ledger::{self as ledger, Batch, ChunkRows, SliceResult};
 use hyperhaul_pg::{Disposition, Session};
 use hyperhaul_pgcopy::Digest;
 use hyperhaul_plan::{ChunkRange, Plan, Relation, Slice, SliceId, Strategy, TablePlan, sql};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What became of a worker's turn.
@@ -43,6 +43,24 @@ pub(crate) struct Finished {
     pub(crate) bytes: u64,
     /// From claim to commit.
     pub(crate) elapsed: Duration,
+}
+
+/// Slices that a worker could not move. Others come first, so that one in whose way somebody stands holds none of them up.
+#[derive(Debug, Default)]
+pub(crate) struct Hindered(Mutex<BTreeSet<SliceId>>);
+
+impl Hindered {
+    fn add(&self, slice: SliceId) {
+        self.locked().insert(slice);
+    }
+
+    fn list(&self) -> Vec<SliceId> {
+        self.locked().iter().copied().collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeSet<SliceId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The sessions of a worker, and what it knows of the tables that it has met.
@@ -124,10 +142,16 @@ impl SliceWorker {
     /// # Errors
     ///
     /// After one, the sessions are to be given up: the transaction may still be open.
-    pub(crate) async fn next_slice(&mut self, batch: Batch) -> Result<Turn, Error> {
+    pub(crate) async fn next_slice(
+        &mut self,
+        batch: Batch,
+        hindered: &Hindered,
+    ) -> Result<Turn, Error> {
         self.target.batch("BEGIN").await?;
         self.target.limit_lock_waits(self.lock_timeout_ms()).await?;
-        let Some(mut slice) = ledger::claim(&self.target, self.context.run, batch).await? else {
+        let run = self.context.run;
+        let claimed = ledger::claim(&self.target, run, batch, &hindered.list()).await?;
+        let Some(mut slice) = claimed else {
             self.target.batch("ROLLBACK").await?;
             return Ok(Turn::NonePending);
         };
@@ -140,6 +164,7 @@ impl SliceWorker {
             .map_err(|error| about(&self.context.plan, &slice, error));
         if let Err(error) = moved {
             self.target.roll_back().await;
+            hindered.add(slice.id);
             return Err(error);
         }
         // Only now: rows that were read from another file are rows of other slices.

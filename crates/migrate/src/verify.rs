@@ -87,6 +87,9 @@ impl TableVerification {
         .detail(detail.join("\n"))
         .hint(match self.since_cutover {
             None => format!("See hyperhaul verify --run {run} for the rows; nothing was cut over."),
+            Some(since) if since.lost_rows == 0 => {
+                format!("See hyperhaul verify --run {run} for what differs.")
+            }
             Some(_) => format!(
                 "See hyperhaul verify --run {run} for the rows. The old table still has all of them: put them back from there with \
                  INSERT and run hyperhaul migrate again, or go back with hyperhaul rollback."
@@ -265,8 +268,10 @@ pub(crate) async fn compare_rows(
     let places = context.places(table, &done);
     let verdict = digests::verdict(context, &target, index, places, meter).await?;
     let (differences, since_cutover) = if context.is_cut_over(&done) {
-        let (differences, mut since) =
-            after_cutover(context, &target, table, places, &verdict).await?;
+        // Before its own proof, nothing but the run has dropped history.
+        let may_expire = !table.backfilled || is_proved(context, index, &done);
+        let found = after_cutover(context, &target, (table, may_expire), places, &verdict);
+        let (differences, mut since) = found.await?;
         let at_most = superseded_at_most(context, &target, index, &done).await?;
         since.set_superseded(at_most, &differences);
         (differences, Some(since))
@@ -302,8 +307,10 @@ pub(crate) async fn conclude(
     let target = context.target("verify").await?;
     let done = ledger::steps_done(&target, context.run).await?;
     let places = context.places(table, &done);
-    // Before the keys are built there is nothing to compare them with.
-    let mut structure = if is_built(context, index, &done) {
+    // Before the keys are built there is nothing to compare them with. What the cutover has put in place was compared before it;
+    // people may have added to it since.
+    let compared_before = table.backfilled && !is_proved(context, index, &done);
+    let mut structure = if is_built(context, index, &done) && !compared_before {
         structure::differences(context, &target, index, places.target).await?
     } else {
         Vec::new()

@@ -13,7 +13,7 @@
 
 use crate::context::Context;
 use crate::crew::{Crew, Supervision};
-use crate::slice::{SliceWorker, Turn};
+use crate::slice::{Hindered, SliceWorker, Turn};
 use crate::staged::Finishing;
 use crate::steps::Lane;
 use crate::{Error, Meter, guard, late_writes};
@@ -136,6 +136,7 @@ async fn run_workers(context: &Context, batch: Batch, meter: &Arc<Meter>) -> Res
     let _supervision = Supervision::begin(context, &crew, meter);
     let stopped = Arc::new(AtomicBool::new(false));
     let rewritten = Arc::new(AtomicBool::new(false));
+    let hindered = Arc::new(Hindered::default());
     let mut running = Vec::new();
     for number in 0..workers {
         let worker = Worker {
@@ -148,6 +149,7 @@ async fn run_workers(context: &Context, batch: Batch, meter: &Arc<Meter>) -> Res
             meter: meter.clone(),
             stopped: stopped.clone(),
             rewritten: rewritten.clone(),
+            hindered: hindered.clone(),
         };
         running.push(worker.spawn()?);
     }
@@ -187,6 +189,8 @@ struct Worker {
     stopped: Arc<AtomicBool>,
     /// Set by a worker that finds a leaf rewritten.
     rewritten: Arc<AtomicBool>,
+    /// What any worker could not move.
+    hindered: Arc<Hindered>,
 }
 
 impl Worker {
@@ -285,6 +289,6 @@ impl Worker {
                 sessions.insert(opened.await?)
             }
         };
-        worker.next_slice(self.batch).await
+        worker.next_slice(self.batch, &self.hindered).await
     }
 }

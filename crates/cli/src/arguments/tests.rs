@@ -71,7 +71,6 @@ fn nonsense_is_refused() {
         "check --chunk-interval 1month",
         "check --strategy fastest",
         "check --mode later",
-        "rollback --keep-new-rows --discard-new-rows",
         "check --accept everything",
         "status --run 0",
         "status --watch=0",

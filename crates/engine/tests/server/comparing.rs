@@ -135,13 +135,16 @@ INSERT INTO source VALUES (NULL, 'no key'), (9, 'w9');";
 #[tokio::test]
 async fn a_row_whose_key_is_missing_is_named_among_any_number_that_are_different() {
     let worker = Worker::new("missing", TABLES).await;
+    let more = "INSERT INTO source SELECT n, 'w' || n FROM generate_series(30001, 250000) AS n;
+        TRUNCATE target; INSERT INTO target TABLE source;";
+    worker.database.exec(more).await.unwrap();
     let change =
-        "UPDATE target SET word = 'other' WHERE id <= 25000; DELETE FROM target WHERE id = 12345";
+        "UPDATE target SET word = 'other' WHERE id <= 220000; DELETE FROM target WHERE id = 12345";
     worker.database.exec(change).await.unwrap();
-    let found = lost(&worker, 30_000, 2).await;
+    let found = lost(&worker, 250_000, 2).await;
     assert_eq!(found.missing, keys(&["12345"]));
     assert_eq!(found.different.len(), 1);
-    assert_eq!((found.lost_count, found.new_count), (25_000, 24_999));
+    assert_eq!((found.lost_count, found.new_count), (220_000, 219_999));
     assert!(found.truncated());
 }
 

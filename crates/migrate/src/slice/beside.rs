@@ -33,6 +33,12 @@ use std::time::{Duration, Instant};
 /// Blocks of the first part; what follows is as large as time allows.
 const PART_BLOCKS_FIRST: u32 = 1;
 
+/// Blocks of a part at the most: behind some without rows, the next ones may be full.
+const PART_BLOCKS_MAX: u32 = 256;
+
+/// How many times a live session's wait a slice holds still at the most, one after another: it gives way to a queue that goes on.
+const STILL_MAX: u32 = 3;
+
 /// How a slice behaves beside live sessions: all of it together takes less time than they let pass before they look for a deadlock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manners {
@@ -42,6 +48,8 @@ pub(super) struct Manners {
     look_every: Duration,
     /// How long a part is to take.
     part: Duration,
+    /// How long it holds still at a time.
+    still_max: Duration,
 }
 
 impl Manners {
@@ -61,6 +69,7 @@ impl Manners {
                 .unwrap_or(timeout),
             look_every: timeout / 10,
             part: timeout / 20,
+            still_max: timeout * STILL_MAX,
         }))
     }
 }
@@ -146,16 +155,23 @@ impl SliceWorker {
             from = end;
             size = match begun.elapsed() {
                 long if long > manners.part => (size / 2).max(1),
-                short if short < manners.part / 2 => size.saturating_mul(2),
+                short if short < manners.part / 2 => size.saturating_mul(2).min(PART_BLOCKS_MAX),
                 _ => size,
             };
         }
         Ok(inserted)
     }
 
-    /// Holds still while somebody who waits for the slice has not looked for a deadlock yet: then there is none.
+    /// Holds still while somebody who waits for the slice has not looked for a deadlock yet: then there is none. Where ever new ones
+    /// come, such as one that gives up and tries again, the slice gives way.
     async fn until_all_have_looked(&self, manners: Manners) -> Result<(), Error> {
+        let begun = Instant::now();
         while catalog::is_waited_for_anew(&self.target).await? {
+            if begun.elapsed() > manners.still_max {
+                return Err(Error::gave_way(
+                    "live sessions wait for its keys again and again",
+                ));
+            }
             tokio::select! {
                 () = tokio::time::sleep(manners.part) => {}
                 () = self.context.interrupt.aborted() => return Err(Error::interrupted()),

@@ -32,6 +32,11 @@ pub fn slice_insert_sql(table: &TablePlan, slice: &Slice, chunk: &Relation) -> S
     )
 }
 
+/// How many rows a table has.
+pub fn row_count_sql(relation: &Relation) -> String {
+    format!("SELECT count(*) FROM {relation}")
+}
+
 /// How many rows a slice has.
 pub fn slice_rows_sql(table: &TablePlan, slice: &Slice) -> String {
     format!(
@@ -195,7 +200,7 @@ pub fn verify_rows_sql(
 }
 
 /// Of the rows in `range` but not in other chunks that were attached.
-pub(super) fn within(table: &TablePlan, range: ChunkRange) -> String {
+fn within(table: &TablePlan, range: ChunkRange) -> String {
     let time = quote_ident(&table.time_column);
     let bounds = |range: ChunkRange| {
         format!(

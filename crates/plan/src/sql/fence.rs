@@ -44,16 +44,17 @@ fn fence_function() -> Vec<String> {
     make_function("fence", body)
 }
 
-/// Creates a trigger's function in the ledger's schema, once per database.
+/// Creates a trigger's function in the ledger's schema. One of an older version is replaced, unless it is somebody else's.
 pub(super) fn make_function(name: &str, body: &str) -> Vec<String> {
     let schema = quote_ident(LEDGER_SCHEMA);
     vec![
         format!("SELECT pg_advisory_xact_lock({FUNCTION_LOCK})"),
         format!("CREATE SCHEMA IF NOT EXISTS {schema}"),
         do_block(&format!(
-            "BEGIN IF to_regprocedure('{LEDGER_SCHEMA}.{name}()') IS NULL THEN \
-             CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN \
-             {body} END $body$; END IF; END"
+            "BEGIN CREATE OR REPLACE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN \
+             {body} END $body$; \
+             EXCEPTION WHEN insufficient_privilege THEN \
+             IF to_regprocedure('{LEDGER_SCHEMA}.{name}()') IS NULL THEN RAISE; END IF; END"
         )),
     ]
 }

@@ -1,6 +1,6 @@
 //! Foreign keys: the hypertable's own, those of other tables that refer to it, and those that the old table gives up.
 //!
-//! The archived table keeps no foreign key to tables outside of the run: deleting there would act on rows that are
+//! The archived table keeps no foreign key to tables outside of the run (where its history follows, from the proof on): deleting there would act on rows that are
 //! frozen, and be refused.
 
 use super::orphans::rows_without;

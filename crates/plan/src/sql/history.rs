@@ -14,7 +14,7 @@ pub(super) const HISTORY_FUNCTION: &str = "history";
 
 /// Refuses changes of a hypertable's rows; new ones are taken.
 ///
-/// What a foreign key passes on (CASCADE, SET NULL) is let through where the old table is in the same database: it keeps its foreign
+/// What a foreign key passes on when rows are deleted (CASCADE, SET NULL) is let through where the old table is in the same database: it keeps its foreign
 /// keys and its fence until the history is in, so that what history refers to is refused there. Such a statement is known by the
 /// line of PL/pgSQL's context that calls the trigger; what another trigger runs looks different and is refused.
 pub(super) fn guard_history(hypertable: &Relation, topology: Topology) -> Vec<String> {

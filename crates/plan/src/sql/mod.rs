@@ -15,7 +15,6 @@ mod foreign_keys;
 mod grants;
 mod history;
 mod jobs;
-mod kept;
 mod keys;
 mod maintain;
 mod orphans;
@@ -34,8 +33,9 @@ pub use cleanup::cleanup_statements;
 pub use columnstore::chunk_to_columnstore;
 pub(crate) use columnstore::{add_columnstore_policy, turn_columnstore_on};
 pub use copy::{
-    chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, copied_condition, sample_rows_sql,
-    slice_copy_sql, slice_hash_sql, slice_insert_sql, slice_rows_sql, verify_rows_sql,
+    chunk_copy_sql, chunk_hash_sql, chunk_rows_sql, copied_condition, row_count_sql,
+    sample_rows_sql, slice_copy_sql, slice_hash_sql, slice_insert_sql, slice_rows_sql,
+    verify_rows_sql,
 };
 pub(crate) use create::{create_schemas, create_table, inherited_definition, is_valid};
 pub(crate) use cutover::{cutover, cutover_inverse};
@@ -48,7 +48,6 @@ pub(crate) use foreign_keys::{
 };
 pub(crate) use history::lift_history_guard;
 pub use jobs::{pause_job, put_job_back};
-pub use kept::{bring_kept_back, count_kept, drop_kept, keep_rows, kept_rows, make_kept};
 pub(crate) use keys::{
     cluster_on, index_step_sql, key_definition, key_step_sql, lacks_time, late_checks,
     replica_identity,

@@ -2,7 +2,7 @@
 
 use super::{backfill, cut_over};
 use crate::faults::{HeldSlices, Moved};
-use crate::support::{Positions, rows_seen, target_database};
+use crate::support::{Hyperhaul, Positions, rows_seen, target_database};
 use hyperhaul_testkit::eventually;
 use std::time::Duration;
 
@@ -92,30 +92,24 @@ async fn live_rows_can_be_given_up_before_the_proof_and_after_it() {
     }
 }
 
-/// A live row with the key of a row of history, of the partition that comes last.
-const MEETING: &str = "INSERT INTO positions (id, received_at, aircraft_id, packet) VALUES (1, '2025-12-11 00:00+00', 1, 'meeting')";
-
 #[tokio::test]
-async fn live_rows_can_be_kept_and_those_that_have_met_history_stay_aside() {
-    for moment in ["cutover", "slices"] {
-        let moved = positions(&format!("back_keep_{moment}")).await;
-        to("cutover", &moved).await;
-        moved.source.exec(LIVE).await.unwrap();
-        moved.source.exec(MEETING).await.unwrap();
-        if moment == "slices" {
-            backfill(moved.call("migrate")).await;
-        }
-        let back = moved.call("rollback --keep-new-rows").run().await;
-        back.expect_code(0).expect_printed(&[
-            "1 of 2 rows that were written since the cutover are in public.positions now",
-            "all of them stay in hyperhaul_kept_1_public.positions",
-        ]);
-        let aside = "SELECT count(*) FROM hyperhaul_kept_1_public.positions WHERE packet IN ('live', 'meeting')";
-        assert_eq!(moved.source.value::<i64>(aside).await.unwrap(), 2);
-        let live = "DELETE FROM positions WHERE packet = 'live'";
-        moved.source.exec(live).await.unwrap();
-        moved.assert_back().await;
-    }
+async fn a_live_row_that_is_the_same_as_one_that_is_still_to_come_stops_a_rollback() {
+    let database = target_database("back_same").await;
+    let table = "CREATE TABLE readings (at timestamptz NOT NULL, depth integer);
+        INSERT INTO readings SELECT timestamptz '2025-12-11 00:00+00' + n * interval '1 hour', n FROM generate_series(0, 49) AS n";
+    database.exec(table).await.unwrap();
+    let call = |arguments: &str| Hyperhaul::new(arguments).source(database.url());
+    cut_over(call(
+        "migrate --mode backfill --time-column at --table readings",
+    ))
+    .await;
+    let same = "INSERT INTO readings VALUES ('2025-12-11 00:00+00', 0)";
+    database.exec(same).await.unwrap();
+    let stopped = call("rollback").run().await.expect_code(3);
+    stopped.expect_printed(&["It has 1 rows, 0 of which came from the old table"]);
+    call("migrate").run().await.expect_code(0);
+    let rows = "SELECT count(*) FROM readings";
+    assert_eq!(database.value::<i64>(rows).await.unwrap(), 51);
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@ mod identifiers;
 mod in_the_way;
 mod inserting;
 mod interrupting;
-mod keeping;
 mod mistaken;
 mod other_owner;
 mod other_server;
