@@ -7,7 +7,7 @@ use hyperhaul_catalog as catalog;
 use hyperhaul_engine::ArrayRewrite;
 use hyperhaul_pg::retry::{Backoff, Limits};
 use hyperhaul_pg::{Server, Session};
-use hyperhaul_plan::{Options, Phase, Plan, Relation, Side, StepId, TablePlan, Topology};
+use hyperhaul_plan::{Options, Plan, Relation, Side, StepId, TablePlan, Topology};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,8 +88,7 @@ impl Context {
 
     /// Whether the cutover is done.
     pub(crate) fn is_cut_over(&self, steps_done: &BTreeSet<StepId>) -> bool {
-        let mut steps = self.plan.steps.iter();
-        steps.any(|step| step.phase == Phase::Cutover && steps_done.contains(&step.id))
+        self.plan.is_cut_over(|step| steps_done.contains(step))
     }
 
     pub(crate) fn tell(&self, event: Event) {

@@ -138,12 +138,11 @@ pub async fn status(
         forecast: match run.state {
             RunState::Running => {
                 let mut forecast: Option<Forecast> = ledger::forecast(&target, run.id).await?;
-                let mut marked = run.plan.steps.iter();
-                if marked.any(|step| step.phase == Phase::Cutover && steps.contains_key(&step.id)) {
+                if let Some(forecast) = &mut forecast
+                    && run.plan.is_cut_over(|step| steps.contains_key(step))
+                {
                     // A process that was killed since has not written so.
-                    forecast
-                        .iter_mut()
-                        .for_each(|forecast| forecast.left.clear());
+                    forecast.left.clear();
                 }
                 forecast
             }

@@ -196,17 +196,17 @@ impl Work<'_> {
             Phase::Attach => self.attach(),
             Phase::Stage => self.stage(),
             Phase::Chunks => CHUNK_S * self.chunk_count(),
-            Phase::Copy | Phase::Backfill if self.is_backfill() != (phase == Phase::Backfill) => {
-                0.0
-            }
+            Phase::Copy if self.is_backfill() => 0.0,
             Phase::Copy => self.copy(),
-            Phase::Backfill => self.copy() + self.row_by_row(),
+            Phase::Backfill if self.is_backfill() => self.copy() + self.row_by_row(),
             Phase::Keys => self.keys(),
             Phase::Indexes => self.indexes(),
             Phase::ForeignKeys => CATALOG_S * self.foreign_keys(false).count() as f64,
             Phase::Finish => CATALOG_S * table_count,
-            Phase::Verify | Phase::Proof if self.is_backfill() != (phase == Phase::Proof) => 0.0,
-            Phase::Verify | Phase::Proof => self.verify(),
+            Phase::Verify if self.is_backfill() => 0.0,
+            Phase::Verify => self.verify(),
+            Phase::Proof if self.is_backfill() => self.verify(),
+            Phase::Backfill | Phase::Proof => 0.0,
             Phase::Cutover => CATALOG_S,
             Phase::After => self.after() + self.analyze(),
             Phase::Columnstore => {

@@ -61,6 +61,12 @@ impl Plan {
             .any(|finding| finding.severity == Severity::Block)
     }
 
+    /// Whether the cutover is among the steps that are done.
+    pub fn is_cut_over(&self, is_done: impl Fn(&StepId) -> bool) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.phase == Phase::Cutover && is_done(&step.id))
+    }
+
     /// The step with this id.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == *id)

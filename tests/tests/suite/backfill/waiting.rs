@@ -1,7 +1,7 @@
 //! Live sessions with keys of slices that are under way: whoever waits for whom, no live session is refused for a deadlock.
 
 use crate::faults::{HeldSlices, Moved};
-use crate::support::{Positions, target_database};
+use crate::support::{Positions, Running, target_database};
 use hyperhaul_testkit::{Client, connect};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -32,22 +32,7 @@ async fn a_slice_that_is_copied_gives_way_as_well() {
 }
 
 async fn meet(strategy: &str) {
-    let positions = Positions {
-        days: u32::try_from(BEFORE_MS.len()).unwrap(),
-        rows_per_day: u32::try_from(ROWS_PER_DAY).unwrap(),
-        packet_bytes: WIDE,
-    };
-    let database = target_database("backfill_meeting").await;
-    let moved = Moved::new(database, None, positions).await;
-    moved.slow_down("id", SECONDS_A_ROW).await;
-    moved
-        .plan(&format!(
-            "--mode backfill --workers 1 --strategy {strategy}"
-        ))
-        .await;
-    let held = HeldSlices::hold(&moved, "true").await;
-    let migrating = moved.call("migrate").spawn();
-    super::writers::until_cut_over(&moved).await;
+    let (moved, held, migrating) = cut_over("backfill_meeting", strategy, SECONDS_A_ROW).await;
     let mut live = Vec::new();
     for (day, before_ms) in (0..).zip(BEFORE_MS) {
         let client = connect(moved.target().url()).await.unwrap();
@@ -70,6 +55,72 @@ async fn meet(strategy: &str) {
     let skipped = "SELECT sum(skipped_count)::bigint FROM hyperhaul.slice";
     let skipped: i64 = moved.target().value(skipped).await.unwrap();
     assert_eq!(skipped, 2 * i64::try_from(BEFORE_MS.len()).unwrap());
+}
+
+/// A table of some days, a slice each, whose slices are held back behind the cutover.
+async fn cut_over(name: &str, strategy: &str, seconds_a_row: f64) -> (Moved, HeldSlices, Running) {
+    let positions = Positions {
+        days: u32::try_from(BEFORE_MS.len()).unwrap(),
+        rows_per_day: u32::try_from(ROWS_PER_DAY).unwrap(),
+        packet_bytes: WIDE,
+    };
+    let moved = Moved::new(target_database(name).await, None, positions).await;
+    moved.slow_down("id", seconds_a_row).await;
+    let options = format!("--mode backfill --workers 1 --strategy {strategy}");
+    moved.plan(&options).await;
+    let held = HeldSlices::hold(&moved, "true").await;
+    let migrating = moved.call("migrate").spawn();
+    super::writers::until_cut_over(&moved).await;
+    (moved, held, migrating)
+}
+
+#[tokio::test]
+async fn a_slice_in_whose_way_somebody_stands_holds_no_other_up() {
+    let (moved, held, migrating) = cut_over("backfill_hindered", "server", 0.0).await;
+    let live = connect(moved.target().url()).await.unwrap();
+    live.batch_execute("BEGIN").await.unwrap();
+    // Of the newest day, whose slice comes first.
+    insert(&live, 2 * ROWS_PER_DAY + LATE).await;
+    held.release().await;
+    let others = "SELECT count(*) = 2 FROM hyperhaul.slice WHERE done";
+    moved.until("the other slices are done", others).await;
+    live.batch_execute("COMMIT").await.unwrap();
+    let ended = migrating.wait().await.expect_code(0);
+    ended.expect_printed(&["trying again"]);
+    moved.assert_moved().await;
+}
+
+#[tokio::test]
+async fn a_live_session_that_gives_up_and_tries_again_does_not_hold_a_slice_still_for_ever() {
+    let (moved, held, migrating) = cut_over("backfill_impatient", "server", SECONDS_A_ROW).await;
+    let looking = connect(moved.target().url()).await.unwrap();
+    let live = connect(moved.target().url()).await.unwrap();
+    live.batch_execute("SET lock_timeout = '300ms'")
+        .await
+        .unwrap();
+    held.release().await;
+    let first = 2 * ROWS_PER_DAY;
+    until_at(&looking, first + EARLY + 5..=first + LATE).await;
+    let insert = format!(
+        "INSERT INTO positions SELECT * FROM hyperhaul_old_public.positions WHERE id = {}",
+        first + EARLY
+    );
+    // Either of the two comes first.
+    let refused = loop {
+        match live.execute(&insert, &[]).await {
+            Ok(_) => break false,
+            Err(error) => match error.code().map(|code| code.code()) {
+                Some("55P03") => {}
+                Some("23505") => break true,
+                _ => panic!("{error:?}"),
+            },
+        }
+    };
+    migrating.wait().await.expect_code(0);
+    moved.assert_moved().await;
+    let skipped = "SELECT sum(skipped_count)::bigint FROM hyperhaul.slice";
+    let skipped: i64 = moved.target().value(skipped).await.unwrap();
+    assert_eq!(skipped, i64::from(!refused));
 }
 
 /// The very row of the archive.

@@ -1,6 +1,6 @@
 //! Rows that stay within the server: killed, terminated and changed by hand, slices are wholly in or out, and the proof sees it.
 
-use super::{Moved, SEVERAL_SLICES};
+use super::{AROUND_SLICES, Moved, SEVERAL_SLICES};
 use crate::support::{Hyperhaul, Positions};
 
 #[tokio::test]
@@ -9,16 +9,7 @@ async fn a_process_killed_around_slices_of_the_server_leaves_them_wholly_in_or_o
     let slices = "SELECT count(*) FROM hyperhaul.slice WHERE spec ->> 'strategy' = 'server'";
     let slices: i64 = moved.target().value(slices).await.unwrap();
     assert!(slices >= 6, "{slices} slices");
-    let points = [
-        "slice.claimed",
-        "slice.copied",
-        "slice.before_commit",
-        "slice.after_commit",
-        "slice.copied:2",
-        "slice.after_commit:2",
-        "copy.before_mark",
-    ];
-    moved.killed_at_each(&points).await;
+    moved.killed_at_each(&AROUND_SLICES).await;
     moved.call("migrate").run().await.expect_code(0);
     moved.assert_moved().await;
     moved.call("rollback").run().await.expect_code(0);
